@@ -1,0 +1,21 @@
+# fuzz/<name>.cpp becomes fuzz_<name>, a libFuzzer program; its corpus lies in fuzz/corpus/<name>/.
+
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  message(FATAL_ERROR "fuzzers need Clang (${CMAKE_CXX_COMPILER_ID} found); use cmake --preset fuzz")
+endif()
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/*.cpp)
+set(fuzz_targets "")
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  llmd_links_of(${source} links)
+  add_executable(fuzz_${name} ${source})
+  llmd_configure_target(fuzz_${name} host)
+  target_link_libraries(fuzz_${name} PRIVATE ${links})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+  list(APPEND fuzz_targets fuzz_${name})
+  add_test(NAME fuzz/${name} COMMAND ${PROJECT_SOURCE_DIR}/tools/run_fuzzer.sh $<TARGET_FILE:fuzz_${name}> ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
+  set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 3600)
+endforeach()
+add_custom_target(llmd_fuzzers DEPENDS ${fuzz_targets})

@@ -1,0 +1,47 @@
+// links: llmd_api
+// What the gateway reads and rewrites of a body without validating it: no crash on any bytes; what a strict parser
+// accepts is still JSON afterwards, with the model asked for and without the fields by which our parts steer each
+// other.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "api/openai/body_edits.h"
+#include "api/openai/routing_fields.h"
+
+namespace {
+
+using Json = nlohmann::json;
+
+void check_rewrite(const std::string& before, const std::string& after) {
+  const Json was = Json::parse(before, nullptr, false);
+  if (!was.is_object()) return;
+  const Json is = Json::parse(after, nullptr, false);
+  if (!is.is_object() || is.value("model", std::string{}) != "m\"") std::abort();
+  for (const auto& [name, value] : is.items()) {
+    if (llmd::openai::is_steering_field(name)) std::abort();
+    if (name == "stream_options" && value.is_object() && value.value("include_usage", Json{}) == true) continue;
+    // Of two vllm_xargs one may be cut, and which of them counts then changes.
+    if (name != "model" && name != "vllm_xargs" && (!was.contains(name) || was[name] != value)) std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::string body{reinterpret_cast<const char*>(data), size};
+  const std::string before = body;
+  if (const auto fields = llmd::openai::read_routing_fields(body)) {
+    const llmd::openai::BodyChanges changes{.model = "m\"", .ask_for_usage = fields->may_ask_for_usage()};
+    check_rewrite(before, llmd::openai::rewrite_body(body, *fields, changes).value_or(body));
+  }
+  const llmd::openai::BodyEdit edits[] = {{"max_tokens", "1"}, {"stream", ""}, {"s.m", "2"}};
+  if (const auto edited = llmd::openai::apply_edits(body, edits)) {
+    const bool was_json = Json::parse(before, nullptr, false).is_object();
+    if (was_json && !Json::parse(*edited, nullptr, false).is_object()) std::abort();
+  }
+  (void)llmd::openai::find_usage(before);
+  return 0;
+}

@@ -1,0 +1,229 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "api/openai/credentials.h"
+#include "api/openai/error.h"
+#include "apps/gateway/openapi.h"
+#include "apps/gateway/service.h"
+#include "dispatch/forward_headers.h"
+#include "dispatch/legs.h"
+#include "exporters/prometheus.h"
+#include "telemetry/log.h"
+
+namespace llmd::gateway {
+namespace {
+
+/// A request counted as in flight while it lives.
+class InFlightCount {
+ public:
+  InFlightCount(std::atomic<std::uint32_t>& count, Gauge& gauge) : count_{count}, gauge_{gauge} {
+    gauge_.set(count_.fetch_add(1, std::memory_order_relaxed) + 1);
+  }
+  ~InFlightCount() { gauge_.set(count_.fetch_sub(1, std::memory_order_relaxed) - 1); }
+  InFlightCount(const InFlightCount&) = delete;
+  InFlightCount& operator=(const InFlightCount&) = delete;
+
+ private:
+  std::atomic<std::uint32_t>& count_;
+  Gauge& gauge_;
+};
+
+std::string request_id_of(const net::Request& request, Rng& rng) {
+  if (auto given = openai::accept_request_id(request.headers.get("x-request-id"))) return *std::move(given);
+  const std::uint64_t high = rng.next();
+  return openai::make_request_id(high, static_cast<std::uint32_t>(rng.next()));
+}
+
+bool is_json(const net::Request& request) {
+  const auto type = request.headers.get("content-type");
+  if (!type) return true;
+  constexpr std::string_view kJson = "application/json";
+  return type->size() >= kJson.size() && net::equals_ignoring_case(type->substr(0, kJson.size()), kJson);
+}
+
+Error no_route(const net::Request& request, const RouteMatch& match) {
+  if (match.route == nullptr) {
+    return {.code = ErrorCode::kNotFound, .what = "no such path here", .hint = "GET /openapi.json lists the paths"};
+  }
+  return {
+      .code = ErrorCode::kMethodNotAllowed,
+      .what = fmt::format("{} is not allowed here; expected {}", request.method.substr(0, 16), match.route->methods)};
+}
+
+}  // namespace
+
+Result<void> Service::check_request(const RouteMatch& match, const net::Request& request) const {
+  const bool open = match.route != nullptr && match.route->open;
+  if (!open && !openai::authorized(setup_.options.api_key, request.headers.get("authorization"))) {
+    return fail(ErrorCode::kInvalidApiKey, "the bearer key is missing or wrong", "send Authorization: Bearer KEY");
+  }
+  if (match.route == nullptr || !match.method_allowed) return std::unexpected(no_route(request, match));
+  if (request.method == "POST" && !is_json(request)) {
+    return fail(ErrorCode::kUnsupportedMediaType, "the Content-Type is not application/json",
+                "send Content-Type: application/json");
+  }
+  return {};
+}
+
+Task<void> Service::handle(net::Request request, net::Exchange& exchange) {
+  LoopContext& context = context_of(exchange.loop());
+  const std::string request_id = request_id_of(request, context.ids);
+  const std::string path{request.path()};
+  const RouteMatch match = find_route(request.method, path);
+  if (const Result<void> checked = check_request(match, request); !checked) {
+    // Not in the call: of `?:` in a co_await expression GCC 12 evaluates both sides.
+    std::string_view allow;
+    if (checked.error().code == ErrorCode::kMethodNotAllowed) allow = match.route->methods;
+    co_await answer_error(checked.error(), request_id, exchange, allow);
+    co_return;
+  }
+  co_await serve(match, request_id, request, exchange);
+}
+
+Task<void> Service::serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
+                          net::Exchange& exchange) {
+  switch (match.route->kind) {
+    case RouteKind::kInference:
+    case RouteKind::kForward: co_await infer(*match.route, request_id, request, exchange); co_return;
+    case RouteKind::kModels: co_await answer_json(200, models_json(), request_id, exchange); co_return;
+    case RouteKind::kOpenApi: co_await answer_json(200, std::string{openapi_json()}, request_id, exchange); co_return;
+    case RouteKind::kModel: {
+      auto json = model_json(match.tail);
+      if (!json) {
+        co_await answer_error(std::move(json).error(), request_id, exchange);
+        co_return;
+      }
+      co_await answer_json(200, *std::move(json), request_id, exchange);
+      co_return;
+    }
+    case RouteKind::kHealth:
+    case RouteKind::kReady: {
+      const bool serves = router_->can_serve(SteadyClock::now());
+      const bool ok = serves && (match.route->kind == RouteKind::kHealth || !draining_);
+      co_await answer_json(ok ? 200 : 503, health_json(ok), request_id, exchange);
+      co_return;
+    }
+    case RouteKind::kMetrics: {
+      net::Response response;
+      response.headers.add("Content-Type", std::string{kPrometheusContentType});
+      response.body = co_await metrics_page(context_of(exchange.loop()));
+      (void)co_await exchange.respond(std::move(response));
+      co_return;
+    }
+  }
+}
+
+Task<void> Service::infer(const Route& route, const std::string& request_id, net::Request& request,
+                          net::Exchange& exchange) {
+  LoopContext& context = context_of(exchange.loop());
+  const TimePoint arrived = SteadyClock::now();
+  std::optional<InFlightCount> counted;
+  if (route.kind == RouteKind::kInference) {
+    if (in_flight_.load(std::memory_order_relaxed) >= setup_.options.in_flight_max) {
+      count(context, route, 429);
+      // Named: of an aggregate that is a temporary of a co_await, GCC 12 destroys the members twice.
+      Error full{.code = ErrorCode::kOverloaded,
+                 .what = fmt::format("{} requests are in flight, which is the limit", setup_.options.in_flight_max),
+                 .hint = "try again later"};
+      co_await refuse(std::move(full), request_id, exchange);
+      co_return;
+    }
+    counted.emplace(in_flight_, in_flight_gauge_);
+  }
+  const int status = co_await decide_and_dispatch(request_id, request, exchange);
+  count(context, route, status);
+  const Duration took = SteadyClock::now() - arrived;
+  if (counted) request_seconds_.observe(to_seconds(took));
+  if (log::enabled(log::Level::kInfo)) {
+    log::write(log::Level::kInfo, request_id,
+               fmt::format("{} {} in {:.1f} ms", route.path, status, to_milliseconds(took)));
+  }
+}
+
+Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange) {
+  LoopContext& context = context_of(exchange.loop());
+  const TimePoint now = SteadyClock::now();
+  const auto fields = openai::read_routing_fields(request.body);
+  if (!fields) co_return co_await refuse(fields.error(), request_id, exchange);
+  const auto model = router_->resolve_model(*fields, now);
+  if (!model) co_return co_await refuse(model.error(), request_id, exchange);
+  PromptTokenizer::Tokens tokens;
+  if (tokenizer_ != nullptr) {
+    const PromptTokenizer::Call call{.loop = exchange.loop(),
+                                     .path = request.path(),
+                                     .body = request.body,
+                                     .context_tokens = router_->facts_of_model(*model, now).context_tokens,
+                                     .deadline = now + setup_.options.request_timeout};
+    auto answer = co_await tokenizer_->answer(call);
+    if (answer) co_return co_await answer_text(*std::move(answer), request_id, exchange);
+    auto read = co_await tokenizer_->read(call);
+    if (!read) co_return co_await refuse(std::move(read).error(), request_id, exchange);
+    tokens = *std::move(read);
+  }
+  routing::Route decided =
+      router_->route({.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts},
+                     context.scratch, SteadyClock::now());
+  if (decided.decision.outcome != Decision::Outcome::kDispatch) {
+    co_return co_await answer_error(routing::refusal_of(decided.decision.outcome), request_id, exchange);
+  }
+  openai::BodyChanges changes{.prompt_tokens = tokens.field};
+  changes.ask_for_usage = fields->may_ask_for_usage() && dispatch::generates(request.path());
+  if (fields->model != *model) changes.model = *model;
+  const auto body = openai::rewrite_body(request.body, *fields, changes);
+  dispatch::DispatchRequest sent{
+      .method = request.method,
+      .target = request.target,
+      .headers = dispatch::request_headers(
+          request.headers, {.request_id = request_id, .keep_authorization = setup_.options.api_key.empty()}),
+      .body = body ? std::string_view{*body} : std::string_view{request.body},
+      .route = std::move(decided),
+      .hides_usage = changes.ask_for_usage};
+  const Outcome outcome = co_await context.dispatcher.carry_out(sent, exchange);
+  note(outcome);
+  co_return outcome.cancelled ? http_status(ErrorCode::kCancelled) : outcome.status;
+}
+
+Task<int> Service::answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange) {
+  if (!json) co_return co_await answer_error(std::move(json).error(), request_id, exchange);
+  co_await answer_json(200, *std::move(json), request_id, exchange);
+  co_return 200;
+}
+
+void Service::note(const Outcome& outcome) {
+  if (outcome.ttft > Duration::zero()) ttft_seconds_.observe(to_seconds(outcome.ttft));
+  prompt_tokens_.add(outcome.prompt_tokens);
+  cached_tokens_.add(outcome.cached_tokens);
+  completion_tokens_.add(outcome.completion_tokens);
+  kv_bytes_.add(static_cast<double>(outcome.kv_bytes));
+  // Of a failed transfer the worker counts them; of a failed leg it does not know.
+  if (!outcome.prefill_error.empty()) recomputed_tokens_.add(outcome.kv_recomputed_tokens);
+}
+
+Task<int> Service::refuse(Error error, const std::string& request_id, net::Exchange& exchange) {
+  router_->refuse(request_id, error);
+  co_return co_await answer_error(std::move(error), request_id, exchange);
+}
+
+Task<int> Service::answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
+                                std::string_view allow) {
+  openai::ErrorAnswer rendered = openai::render_error(error);
+  net::Response response{.status = rendered.status, .headers = {}, .body = std::move(rendered.json)};
+  response.headers.add("Content-Type", "application/json");
+  response.headers.add("x-request-id", request_id);
+  if (rendered.retry_after_s) response.headers.add("Retry-After", std::to_string(*rendered.retry_after_s));
+  if (!allow.empty()) response.headers.add("Allow", std::string{allow});
+  if (error.code == ErrorCode::kInvalidApiKey) response.headers.add("WWW-Authenticate", "Bearer");
+  const int status = response.status;
+  (void)co_await exchange.respond(std::move(response));
+  co_return status;
+}
+
+Task<void> Service::answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange) {
+  net::Response response{.status = status, .headers = {}, .body = std::move(json)};
+  response.headers.add("Content-Type", "application/json");
+  response.headers.add("x-request-id", request_id);
+  (void)co_await exchange.respond(std::move(response));
+}
+
+}  // namespace llmd::gateway

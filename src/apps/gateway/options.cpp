@@ -1,0 +1,73 @@
+#include "apps/gateway/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "net/address.h"
+#include "pool/endpoint_list.h"
+
+namespace llmd::gateway {
+namespace {
+
+void add_own_flags(CLI::App& app, Options& options) {
+  app.add_option("--endpoints", options.endpoints, "URL,URL,... or a file in llm-d's file-discovery form")->required();
+  app.add_option("--loops", options.loops, "Event loops; 0: one a core, at most 8")->check(CLI::Range(0U, 64U));
+  flags::add_milliseconds(app, "--probe-interval", options.probe_interval, {50, 600'000},
+                          "Milliseconds between two looks at an endpoint");
+}
+
+Result<void> check_endpoints(const std::string& endpoints) {
+  if (pool::names_endpoint_file(endpoints)) return {};
+  const auto parsed = pool::parse_endpoint_urls(endpoints);
+  if (parsed) return {};
+  return fail(parsed.error().code, fmt::format("--endpoints: {}, and there is no such file", parsed.error().what),
+              parsed.error().hint);
+}
+
+}  // namespace
+
+void add_front_flags(CLI::App& app, Options& options) {
+  flags::add_address_flag(app, "--listen", options.listen, "HOST:PORT or unix:PATH; port 0 picks one")
+      ->capture_default_str();
+  app.add_option("--config", options.config_path, "EndpointPickerConfig file");
+  app.add_option("--admin", options.admin, "unix:PATH of the control socket, or none (default: in the runtime folder)");
+  flags::add_body_flag(app, options.body_bytes_max);
+  app.add_option("--max-in-flight", options.in_flight_max, "Inference requests at once; beyond them 429")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->capture_default_str();
+  app.add_option("--max-attempts", options.attempts_max, "Endpoints tried for one request")
+      ->check(CLI::Range(1U, 9U))
+      ->capture_default_str();
+  flags::add_serving_flags(app, options);
+  flags::add_seconds(app, "--header-timeout", options.header_timeout, {1, 3'600}, "Seconds for the head of a request");
+  flags::add_seconds(app, "--body-timeout", options.body_timeout, {1, 3'600},
+                     "Seconds without progress of a request's body");
+  flags::add_seconds(app, "--write-timeout", options.write_timeout, {1, 3'600},
+                     "Seconds in which a client reads nothing of its answer");
+  flags::add_log_flags(app, options.log);
+  app.footer(flags::kServerKeyText);
+}
+
+Result<void> check_front_flags(const Options& options) {
+  if (options.admin.empty() || options.admin == "none") return {};
+  const auto address = net::Address::parse(options.admin);
+  if (address && address->is_unix()) return {};
+  return fail(ErrorCode::kAddressInvalid, fmt::format("--admin is \"{}\"; expected unix:PATH or none", options.admin));
+}
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+  CLI::App app{"OpenAI-compatible front door with the scheduler inside.", "llmd gateway"};
+  Options options;
+  add_own_flags(app, options);
+  add_front_flags(app, options);
+  if (auto ending = flags::parse(app, argc, argv)) return {.options = {}, .ending = *std::move(ending)};
+  for (const Result<void>& checked : {check_endpoints(options.endpoints), check_front_flags(options)}) {
+    if (!checked) return {.options = {}, .ending = flags::refusal(app, checked.error())};
+  }
+  options.api_key = flags::api_key();
+  return {.options = std::move(options), .ending = {}};
+}
+
+}  // namespace llmd::gateway

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "admin/admin_server.h"
+#include "apps/gateway/loop_context.h"
+#include "apps/gateway/options.h"
+#include "apps/gateway/prompt_tokenizer.h"
+#include "apps/gateway/routes.h"
+#include "base/budget.h"
+#include "net/server.h"
+#include "pool/endpoint_prober.h"
+#include "pool/pool.h"
+#include "routing/router.h"
+#include "scheduling/scheduler.h"
+#include "telemetry/metrics.h"
+
+namespace llmd::gateway {
+
+/// What a service is started with, beside its options.
+struct Setup {
+  Options options;
+  scheduling::SchedulingConfig scheduling;
+  std::string config_text;          // as loaded, for the admin socket; empty: the default
+  std::vector<Endpoint> endpoints;  // may be empty: they can come later
+  std::string endpoint_file;        // watched for changes; empty: none
+  net::Address admin;               // empty path: no admin socket
+  /// The model file that every endpoint serves; empty: unknown. Only for endpoints that are workers of ours on unix
+  /// sockets: they are sent its tokens with each prompt.
+  std::string own_model_path;
+  std::string own_chat_template;  // what those workers use instead of the model's own; empty: that one
+};
+
+/// The gateway: server, pool, router and dispatchers, put together. Hosted by `llmd gateway` and by `llmd up`.
+/// One loop is the caller's (`home`: probes, admin, and a share of the connections); the others have threads of their
+/// own.
+class Service {
+ public:
+  /// Binds and starts. Errors: kAddressInUse, kAddressInvalid, kConfigInvalid, kIo. `home` must outlive the service;
+  /// its coroutines end when it is run after drain(), or are destroyed with it.
+  [[nodiscard]] static Result<std::unique_ptr<Service>> start(Loop& home, Setup setup);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  [[nodiscard]] const net::Address& address() const { return server_->address(); }
+  [[nodiscard]] pool::Pool& pool() noexcept { return pool_; }
+  [[nodiscard]] routing::Router& router() noexcept { return *router_; }
+  [[nodiscard]] MetricsRegistry& metrics() noexcept { return metrics_; }
+
+  /// On the home loop: stops accepting, lets answers in flight end until the drain timeout, closes everything.
+  [[nodiscard]] Task<void> drain();
+
+ private:
+  explicit Service(Loop& home, Setup setup);
+  Result<void> open();
+  Result<void> open_admin();
+  void add_gauges();
+
+  // service.cpp
+  Task<void> housekeeping();
+  // handlers.cpp
+  Task<void> handle(net::Request request, net::Exchange& exchange);
+  Task<void> serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
+                   net::Exchange& exchange);
+  Task<void> infer(const Route& route, const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  /// The status that the client saw.
+  Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  void note(const Outcome& outcome);
+  Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
+  /// Answers, and keeps the reason for `llmd explain`.
+  Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
+  Task<int> answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
+                         std::string_view allow = {});
+  Task<void> answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange);
+  Result<void> check_request(const RouteMatch& match, const net::Request& request) const;
+  // pages.cpp
+  [[nodiscard]] std::string models_json();
+  [[nodiscard]] Result<std::string> model_json(std::string_view name);
+  [[nodiscard]] std::string health_json(bool ok);
+  [[nodiscard]] std::string config_json();
+  [[nodiscard]] std::string summary_json();
+  [[nodiscard]] Task<std::string> metrics_page(LoopContext& context);
+
+  [[nodiscard]] LoopContext& context_of(Loop& loop);
+  void count(LoopContext& context, const Route& route, int status);
+
+  Loop& home_;
+  const Setup setup_;
+  MetricsRegistry metrics_;
+  pool::Pool pool_;
+  std::unique_ptr<routing::Router> router_;
+  std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
+  Budget body_budget_;
+  std::vector<std::unique_ptr<Loop>> loops_;  // without home
+  std::vector<std::unique_ptr<LoopContext>> contexts_;
+  std::unique_ptr<pool::EndpointProber> prober_;
+  std::unique_ptr<admin::AdminServer> admin_;
+  std::unique_ptr<net::Server> server_;
+  std::vector<std::jthread> threads_;
+  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<bool> draining_{false};
+  TimePoint started_at_{};
+
+  Gauge& in_flight_gauge_;
+  Histogram& request_seconds_;
+  Histogram& ttft_seconds_;
+  Counter& prompt_tokens_;
+  Counter& cached_tokens_;
+  Counter& completion_tokens_;
+  Counter& kv_bytes_;
+  Counter& recomputed_tokens_;
+};
+
+}  // namespace llmd::gateway

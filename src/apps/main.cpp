@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string_view>
+
+#if __has_include("apps/up/up.h")
+#include "apps/up/up.h"
+#define LLMD_HAS_UP 1
+#endif
+#if __has_include("apps/gateway/gateway.h")
+#include "apps/gateway/gateway.h"
+#define LLMD_HAS_GATEWAY 1
+#endif
+#if __has_include("apps/worker/worker.h")
+#include "apps/worker/worker.h"
+#define LLMD_HAS_WORKER 1
+#endif
+#if __has_include("apps/chat/chat.h")
+#include "apps/chat/chat.h"
+#define LLMD_HAS_CHAT 1
+#endif
+#if __has_include("apps/top/top.h")
+#include "apps/top/top.h"
+#define LLMD_HAS_TOP 1
+#endif
+#if __has_include("apps/explain/explain.h")
+#include "apps/explain/explain.h"
+#define LLMD_HAS_EXPLAIN 1
+#endif
+#if __has_include("apps/doctor/doctor.h")
+#include "apps/doctor/doctor.h"
+#define LLMD_HAS_DOCTOR 1
+#endif
+
+#ifndef LLMD_VERSION
+#define LLMD_VERSION "unknown"
+#endif
+
+namespace {
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(int argc, char** argv);  // argv[0] is the command's name
+};
+
+constexpr Command kCommands[] = {
+#ifdef LLMD_HAS_UP
+    {"up", "serve a model on this machine: gateway, scheduler and workers", llmd::up_main},
+#endif
+#ifdef LLMD_HAS_GATEWAY
+    {"gateway", "OpenAI-compatible front door with the scheduler inside", llmd::gateway_main},
+#endif
+#ifdef LLMD_HAS_WORKER
+    {"worker", "one engine behind an OpenAI API", llmd::worker_main},
+#endif
+#ifdef LLMD_HAS_CHAT
+    {"chat", "talk to a server in the terminal", llmd::chat_main},
+#endif
+#ifdef LLMD_HAS_TOP
+    {"top", "live endpoints, rates and hit rate", llmd::top_main},
+#endif
+#ifdef LLMD_HAS_EXPLAIN
+    {"explain", "why a request went where it went", llmd::explain_main},
+#endif
+#ifdef LLMD_HAS_DOCTOR
+    {"doctor", "check ports, memory, model file and CPU", llmd::doctor_main},
+#endif
+};
+
+void print_help(std::FILE* out) {
+  fmt::print(out, "llmd {}: distributed LLM inference\n\nusage: llmd COMMAND [OPTIONS]\n\ncommands:\n", LLMD_VERSION);
+  for (const Command& command : kCommands) fmt::print(out, "  {:<10} {}\n", command.name, command.summary);
+  fmt::print(out, "\nllmd COMMAND --help shows a command's options; llmd --version the version.\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    print_help(stderr);
+    return 2;
+  }
+  const std::string_view name = argv[1];
+  if (name == "--version" || name == "version") {
+    fmt::print("llmd {}\n", LLMD_VERSION);
+    return 0;
+  }
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_help(stdout);
+    return 0;
+  }
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command.run(argc - 1, argv + 1);
+  }
+  fmt::print(stderr, "llmd: no command \"{}\"; llmd --help lists them\n", name.substr(0, 64));
+  return 2;
+}

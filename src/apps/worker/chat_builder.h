@@ -1,0 +1,48 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "api/openai/chat_answer.h"
+#include "apps/worker/answer_builder.h"
+#include "llamacpp/chat_template.h"
+
+namespace llmd::worker {
+
+/// The answer of a chat completion: output text goes through the template's parser, which finds reasoning and tool
+/// calls.
+class ChatBuilder final : public AnswerBuilder {
+ public:
+  struct Setup {
+    openai::AnswerHead head;
+    std::size_t choices = 1;
+    bool logprobs = false;
+    bool include_usage = false;
+  };
+  ChatBuilder(Setup setup, const llamacpp::RenderedChat& rendered);
+
+  void append_events(std::size_t index, SequenceEvent&& event, std::string& out) override;
+  void append_usage_event(std::string& out, const openai::Usage& usage) override;
+  void collect(std::size_t index, SequenceEvent&& event) override;
+  [[nodiscard]] std::string whole(const openai::Usage& usage, const openai::KvTransferParams* kv_transfer) override;
+
+ private:
+  struct Choice {
+    explicit Choice(const llamacpp::RenderedChat& rendered) : parser{rendered} {}
+    llamacpp::ChatParser parser;
+    bool role_sent = false;
+    std::vector<TokenLogprobs> logprobs;  // streamed: not sent yet; whole: all
+    openai::ChatChoice answer;
+  };
+  void keep_logprobs(Choice& choice, TokenOutput& token) const;
+  void append_delta(std::size_t index, const llamacpp::ChatDelta& delta, std::string& out);
+  static void add_delta(Choice& choice, llamacpp::ChatDelta&& delta);
+  [[nodiscard]] static std::string_view finish_name(const Choice& choice, FinishReason reason);
+
+  Setup setup_;
+  openai::ChatStreamWriter writer_;
+  std::deque<Choice> choices_;  // a parser cannot move
+};
+
+}  // namespace llmd::worker

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "flags/command_line.h"
+#include "flags/shared_flags.h"
+#include "flags/worker_flags.h"
+
+namespace llmd::worker {
+
+enum class Role : std::uint8_t { kUnified, kPrefill, kDecode };
+[[nodiscard]] std::string_view role_name(Role role) noexcept;
+
+/// The worker's options; docs/configuration.md explains each. The first of the served names is the file's stem if none
+/// is given.
+struct Options : flags::WorkerFlags, flags::ServingFlags {
+  std::string model_path;
+  Role role = Role::kUnified;
+  std::string listen = "127.0.0.1:8081";
+  unsigned threads = 0;  // 0: all cores
+  std::size_t body_bytes_max = flags::kBodyBytesMax;
+  flags::LogFlags log;
+  std::string api_key;  // from LLMD_API_KEY; empty: everyone may call
+};
+
+using CommandLine = flags::CommandLine<Options>;
+
+/// Reads the command line; argv[0] is the command's name. Does not look at files.
+[[nodiscard]] CommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace llmd::worker

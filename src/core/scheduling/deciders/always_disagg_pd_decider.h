@@ -1,0 +1,14 @@
+#pragma once
+
+#include "scheduling/plugin_spec.h"
+
+namespace llmd::scheduling {
+
+/// Every request gets a prefill leg, if an endpoint can take it.
+class AlwaysDisaggPdDecider final : public PdDecider {
+ public:
+  static const PluginSpec kSpec;
+  [[nodiscard]] PdDecision decide(const PdFacts& facts) const noexcept override;
+};
+
+}  // namespace llmd::scheduling

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "scheduling/plugin_spec.h"
+
+namespace llmd::scheduling {
+
+/// Keeps endpoints that decode: label llm-d.ai/role absent, or decode, prefill-decode, both or encode-prefill-decode.
+class DecodeFilter final : public Filter {
+ public:
+  static const PluginSpec kSpec;
+  [[nodiscard]] std::size_t filter(const PluginInput& input,
+                                   std::span<EndpointIndex> candidates) const noexcept override;
+  [[nodiscard]] std::string reason(const PluginInput& input, EndpointIndex endpoint) const override;
+};
+
+}  // namespace llmd::scheduling

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "model/decision.h"
+#include "scheduling/filters/health_filter.h"
+#include "scheduling/filters/model_filter.h"
+#include "scheduling/plugin.h"
+
+namespace llmd::scheduling {
+
+/// What one run of a profile works in. Reused; what it holds is valid until the next run.
+struct ProfileScratch {
+  std::vector<EndpointIndex> candidates;
+  std::vector<float> scores;     // a row a scorer, raw: kNoData where there is none
+  std::vector<float> stand_ins;  // a scorer: what stands in for kNoData
+  std::vector<float> totals;
+  std::vector<PickKey> keys;
+  std::vector<EndpointIndex> picked;  // best first
+  bool model_served = false;          // by any endpoint, whatever its health
+};
+
+/// One profile, built: filters in order until none is left, the sum of clamp(score, 0, 1) * weight over its scorers, a
+/// picker. Immutable; the plugins belong to the Scheduler.
+class Profile {
+ public:
+  struct NamedFilter {
+    std::string name;
+    const Filter* filter;
+  };
+  struct WeightedScorer {
+    std::string name;
+    const Scorer* scorer;
+    float weight;
+  };
+  struct NamedPicker {
+    std::string name;
+    const Picker* picker = nullptr;
+  };
+  struct Parts {
+    std::string name;
+    std::vector<NamedFilter> filters;
+    std::vector<WeightedScorer> scorers;
+    NamedPicker picker;
+  };
+  struct Limits {
+    std::uint32_t picked_max;
+    std::uint32_t explained_max;
+  };
+
+  explicit Profile(Parts parts) : parts_{std::move(parts)} {}
+
+  /// Fills scratch.picked: empty if the filters left nothing. `explanation` may be null.
+  void run(const PluginInput& input, Rng& rng, const Limits& limits, ProfileScratch& scratch,
+           ProfileExplanation* explanation) const;
+
+  /// Whether its configured filters keep any of the candidates, whose order is lost.
+  [[nodiscard]] bool keeps_any(const PluginInput& input, std::span<EndpointIndex> candidates) const noexcept;
+
+  [[nodiscard]] const std::string& name() const noexcept { return parts_.name; }
+
+ private:
+  void filter(const PluginInput& input, std::uint32_t explained_max, ProfileScratch& scratch,
+              ProfileExplanation* explanation) const;
+  void score(const PluginInput& input, ProfileScratch& scratch) const;
+  void pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
+  void explain(const PluginInput& input, std::uint32_t explained_max, const ProfileScratch& scratch,
+               ProfileExplanation& explanation) const;
+  [[nodiscard]] CandidateScore explain_candidate(const PluginInput& input, std::size_t position,
+                                                 const ProfileScratch& scratch) const;
+
+  ModelFilter model_filter_;
+  HealthFilter health_filter_;
+  Parts parts_;
+};
+
+}  // namespace llmd::scheduling

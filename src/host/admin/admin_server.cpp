@@ -1,0 +1,61 @@
+#include "admin/admin_server.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "admin/admin_json.h"
+
+namespace llmd::admin {
+namespace {
+
+constexpr std::string_view kExplanations = "/explanations/";
+
+net::Response json_answer(std::string json) {
+  net::Response response{.status = 200, .headers = {}, .body = std::move(json)};
+  response.headers.add("Content-Type", "application/json");
+  return response;
+}
+
+net::Response error_answer(ErrorCode code, std::string what, std::string hint) {
+  return net::default_error_response({.code = code, .what = std::move(what), .hint = std::move(hint)});
+}
+
+net::Response answer(const AdminSources& sources, const net::Request& request) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    return error_answer(ErrorCode::kMethodNotAllowed, fmt::format("{} is not allowed here", request.method), "use GET");
+  }
+  const std::string_view path = request.path();
+  if (path == "/endpoints") return json_answer(endpoints_json(sources.endpoints(), SteadyClock::now()));
+  if (path == "/config") return json_answer(sources.config_json());
+  if (path == "/summary") return json_answer(sources.summary_json());
+  if (path.starts_with(kExplanations)) {
+    const std::string_view id = path.substr(kExplanations.size());
+    if (const auto record = sources.record(id)) return json_answer(record_json(*record));
+    return error_answer(ErrorCode::kNotFound, fmt::format("no request \"{}\" is remembered", id.substr(0, 128)),
+                        "only the last requests are; the id is in the answer's x-request-id header");
+  }
+  return error_answer(ErrorCode::kNotFound, fmt::format("no path \"{}\"", path.substr(0, 128)),
+                      "paths are /explanations/{id}, /endpoints, /config and /summary");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AdminServer>> AdminServer::listen(Loop& loop, const net::Address& address,
+                                                         AdminSources sources) {
+  if (!address.is_unix()) {
+    return fail(ErrorCode::kAddressInvalid,
+                fmt::format("the admin address is {}; expected a unix socket", address.to_string()),
+                "write unix:/path/to/admin.sock");
+  }
+  auto admin = std::unique_ptr<AdminServer>{new AdminServer};
+  admin->sources_ = std::move(sources);
+  net::ServerOptions options{.listen = address, .limits = {.body_bytes_max = 64 * 1024, .connections_max = 64}};
+  auto handler = [sources = &admin->sources_](net::Request request, net::Exchange& exchange) -> Task<void> {
+    (void)co_await exchange.respond(answer(*sources, request));
+  };
+  LLMD_TRY(admin->server_, net::Server::listen({&loop}, std::move(options), handler));
+  return admin;
+}
+
+}  // namespace llmd::admin

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "net/server.h"
+#include "pool/pool.h"
+#include "routing/explanation_ring.h"
+#include "runtime/loop.h"
+
+namespace llmd::admin {
+
+/// Where the answers come from. Called on the admin loop; each must be thread-safe against the other loops.
+struct AdminSources {
+  std::function<std::optional<routing::RequestRecord>(std::string_view request_id)> record;
+  std::function<std::vector<pool::EndpointReport>()> endpoints;
+  std::function<std::string()> config_json;   // the live configuration, as JSON
+  std::function<std::string()> summary_json;  // totals of the process, as JSON
+};
+
+/// The local control socket: HTTP over a unix socket of mode 0600. GET only:
+///   /explanations/{id}  why a request went where it went, and what became of it
+///   /endpoints          all that is known of each endpoint
+///   /config             the live configuration
+///   /summary            totals, for llmd top
+/// Answers are JSON; errors have OpenAI's shape.
+class AdminServer {
+ public:
+  /// Errors as net::Server::listen; kAddressInvalid if `address` is no unix socket.
+  [[nodiscard]] static Result<std::unique_ptr<AdminServer>> listen(Loop& loop, const net::Address& address,
+                                                                   AdminSources sources);
+  void close() { server_->close(); }
+
+ private:
+  AdminServer() = default;
+  AdminSources sources_;
+  std::unique_ptr<net::Server> server_;
+};
+
+}  // namespace llmd::admin

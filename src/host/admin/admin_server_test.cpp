@@ -1,0 +1,112 @@
+#include "admin/admin_server.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "net/client.h"
+#include "runtime/testing/run.h"
+
+namespace llmd::admin {
+namespace {
+
+using Json = nlohmann::json;
+
+routing::RequestRecord record() {
+  routing::RequestRecord made;
+  made.explanation.request_id = "r1";
+  made.explanation.profiles.push_back(
+      {.profile = "default",
+       .filtered = {{"c", "health-filter", "is down"}},
+       .candidates = {{.endpoint = "a", .total = 2.5F, .parts = {{.scorer = "queue-scorer"}}}},
+       .picker = "max-score-picker",
+       .chosen = "a"});
+  made.chosen = "a";
+  made.outcome = Outcome{.request_id = "r1", .endpoint = "a", .status = 200};
+  return made;
+}
+
+struct Bench {
+  Loop loop{"test"};
+  std::string path = "/tmp/llmd-admin-test-" + std::to_string(::getpid()) + ".sock";
+  std::unique_ptr<AdminServer> server;
+
+  Bench() {
+    AdminSources sources{
+        .record = [](std::string_view id) { return id == "r1" ? std::optional{record()} : std::nullopt; },
+        .endpoints =
+            [] {
+              pool::EndpointReport report;
+              Endpoint endpoint;
+              endpoint.name = "a\xff";
+              report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+              report.state.waiting_requests = {.value = 3, .at = SteadyClock::now()};
+              return std::vector{report};
+            },
+        .config_json = [] { return std::string{R"({"c":1})"}; },
+        .summary_json = [] { return std::string{R"({"s":1})"}; },
+    };
+    auto listening = AdminServer::listen(loop, *net::Address::parse("unix:" + path), std::move(sources));
+    EXPECT_TRUE(listening) << listening.error().to_string();
+    server = *std::move(listening);
+  }
+  ~Bench() { ::unlink(path.c_str()); }
+
+  std::pair<int, std::string> get(const std::string& target, const std::string& method = "GET") {
+    std::pair<int, std::string> got;
+    auto call = [&]() -> Task<void> {
+      net::Client client{loop, {}};
+      auto response =
+          co_await client.send(*net::Address::parse("unix:" + path), {.method = method, .target = target}, nullptr);
+      if (!response) co_return;
+      got.first = (*response)->status();
+      auto body = co_await (*response)->read_all(1'000'000);
+      if (body) got.second = *std::move(body);
+    };
+    testkit::run_task(loop, call());
+    return got;
+  }
+};
+
+TEST(AdminServer, TellsWhyARequestWentWhereItWent) {
+  Bench bench;
+  const auto [status, body] = bench.get("/explanations/r1");
+  EXPECT_EQ(status, 200);
+  const Json json = Json::parse(body);
+  EXPECT_EQ(json["chosen"], "a");
+  EXPECT_EQ(json["profiles"][0]["candidates"][0]["total"], 2.5);
+  EXPECT_EQ(json["profiles"][0]["filtered"][0]["reason"], "is down");
+  EXPECT_EQ(json["outcome"]["status"], 200);
+  EXPECT_EQ(bench.get("/explanations/r2").first, 404);
+}
+
+TEST(AdminServer, ListsEndpointsAlsoWithNamesThatAreNoText) {
+  Bench bench;
+  const auto [status, body] = bench.get("/endpoints");
+  EXPECT_EQ(status, 200);
+  const Json json = Json::parse(body);
+  EXPECT_EQ(json["endpoints"][0]["waiting_requests"]["value"], 3);
+  EXPECT_EQ(json["endpoints"][0]["kv_usage"], nullptr);
+}
+
+TEST(AdminServer, OnlyItsOwnerCanUseItAndOnlyToRead) {
+  Bench bench;
+  struct stat info{};
+  ASSERT_EQ(::stat(bench.path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_EQ(bench.get("/config", "POST").first, 405);
+  EXPECT_EQ(bench.get("/config").second, R"({"c":1})");
+  EXPECT_EQ(bench.get("/nothing").first, 404);
+}
+
+TEST(AdminServer, RefusesToListenOnTheNetwork) {
+  Loop loop{"test"};
+  const auto listening = AdminServer::listen(loop, *net::Address::parse("127.0.0.1:0"), {});
+  ASSERT_FALSE(listening);
+  EXPECT_EQ(listening.error().code, ErrorCode::kAddressInvalid);
+}
+
+}  // namespace
+}  // namespace llmd::admin

@@ -1,0 +1,56 @@
+#include "api/openai/body_edits.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace llmd::openai {
+namespace {
+
+TEST(BodyEdits, SetAddAndRemoveFieldsAndKeepTheRestByteForByte) {
+  struct Case {
+    const char* name;
+    std::string body;
+    std::vector<BodyEdit> edits;
+    const char* expected;
+  };
+  Case cases[] = {
+      {"set", R"({"a" : 1, "b":[1, 2]})", {{"a", "2"}}, R"({"b":[1, 2],"a":2})"},
+      {"add", R"({"b":"x y"})", {{"a", "null"}}, R"({"b":"x y","a":null})"},
+      {"remove", R"({"a":{"b":1},"c":true})", {{"a", ""}}, R"({"c":true})"},
+      {"remove what is not there", R"({"c":1.50})", {{"a", ""}}, R"({"c":1.50})"},
+      {"empty", "{}", {{"a", "1"}}, R"({"a":1})"},
+      {"escaped key", R"({"\u0061":1})", {{"a", "2"}}, R"({"a":2})"},
+      {"every duplicate goes", R"({"a":1,"b":2,"a":3})", {{"a", ""}}, R"({"b":2})"},
+      {"inside", R"({"s":{"m":1,"n":2},"t":3})", {{"s.m", "9"}}, R"({"s":{"n":2,"m":9},"t":3})"},
+      {"into a new object", R"({"t":3})", {{"s.m", "9"}, {"s.n", "8"}}, R"({"t":3,"s":{"m":9,"n":8}})"},
+      {"remove inside what is not there", R"({"t":3})", {{"s.m", ""}}, R"({"t":3})"},
+  };
+  for (Case& item : cases) {
+    const auto edited = apply_edits(item.body, item.edits);
+    ASSERT_TRUE(edited) << item.name << ": " << edited.error().to_string();
+    EXPECT_EQ(*edited, item.expected) << item.name;
+    EXPECT_FALSE(nlohmann::json::parse(*edited, nullptr, false).is_discarded()) << item.name;
+  }
+}
+
+TEST(BodyEdits, ReadOneMemberAsItStands) {
+  std::string json = R"({"x":1,"kv_transfer_params":{"remote_block_ids": [[1,2]], "big":12345678901234567890}})";
+  const auto member = raw_member(json, "kv_transfer_params");
+  ASSERT_TRUE(member);
+  EXPECT_EQ(member->value(), R"({"remote_block_ids": [[1,2]], "big":12345678901234567890})");
+  EXPECT_FALSE(raw_member(json, "y").value());
+}
+
+TEST(BodyEdits, RefuseWhatIsNoObject) {
+  std::string list = "[1]";
+  EXPECT_EQ(apply_edits(list, {}).error().code, ErrorCode::kInvalidRequest);
+  std::string open = R"({"a":1)";
+  EXPECT_EQ(raw_member(open, "a").error().code, ErrorCode::kInvalidJson);
+  std::string scalar = R"({"s":1})";
+  const std::vector<BodyEdit> inside{{"s.m", "1"}};
+  EXPECT_EQ(apply_edits(scalar, inside).error().code, ErrorCode::kInvalidRequest);
+}
+
+}  // namespace
+}  // namespace llmd::openai

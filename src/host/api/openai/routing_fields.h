@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+
+namespace llmd::openai {
+
+/// A range of bytes in a body.
+struct ByteRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// A range of bytes of a body and what is to stand there instead.
+struct TextEdit {
+  ByteRange range;
+  std::string_view text;
+};
+
+/// What a router must know of a request body, and what it must change in it. Read in one pass that does not look into
+/// values that do not decide anything; full validation is the worker's. Offsets and views refer to the body that was
+/// read and are valid while it is neither changed nor moved.
+struct RoutingFields {
+  std::optional<std::string> model;  // absent or null: none
+  std::string_view prompt;           // raw JSON of messages, prompt or input; a string without its quotes
+  std::string_view tools;            // raw JSON of tools: chat templates put them before the messages
+  std::vector<TokenId> prompt_ids;   // a prompt given as token ids; then `prompt` is its JSON
+  std::string cache_salt;
+  bool stream = false;
+  bool include_usage = false;           // stream_options.include_usage
+  bool has_stream_options = false;      // of whatever type
+  std::uint32_t output_tokens_max = 0;  // 0: not given
+  std::int32_t priority = 0;            // higher first
+
+  std::optional<ByteRange> model_value;  // the value's JSON, quotes included
+  std::optional<TextEdit>
+      usage_edit;  // with static text; makes stream_options.include_usage true where it is false or missing
+  std::size_t object_begin = 0;     // just behind the opening brace
+  bool has_fields = false;          // any field that stays
+  std::vector<ByteRange> steering;  // fields of design principle 8 with their commas, in order, disjoint
+
+  /// Whether the answer is a stream whose client did not ask for its token counts, and a router may: not if the
+  /// options are none that it understands.
+  [[nodiscard]] bool may_ask_for_usage() const noexcept {
+    return stream && !include_usage && (!has_stream_options || usage_edit.has_value());
+  }
+};
+
+/// Reads a JSON object. May grow the body's capacity (never its size): call before taking views of it.
+/// A deciding field of the wrong type counts as absent, except `model`, without which no endpoint can judge the
+/// request. About 2 GB/s on long prompts. Errors: kInvalidJson, kInvalidRequest (not an object; model is not a string).
+[[nodiscard]] Result<RoutingFields> read_routing_fields(std::string& body);
+
+/// Whether a client may not set the top-level field: the parts of the system steer each other by it.
+[[nodiscard]] bool is_steering_field(std::string_view name) noexcept;
+
+struct BodyChanges {
+  std::optional<std::string_view> model{};  // in place of the model, or added
+  std::string_view prompt_tokens{};         // added as kPromptTokensField; empty: not
+  bool ask_for_usage = false;               // stream_options.include_usage becomes true; see may_ask_for_usage()
+};
+/// The body to send on: without the steering fields, and with the changes. Empty if nothing changes, so that the common
+/// case costs no copy.
+[[nodiscard]] std::optional<std::string> rewrite_body(std::string_view body, const RoutingFields& fields,
+                                                      const BodyChanges& changes);
+
+/// Token counts of an answer.
+struct AnswerUsage {
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t cached_tokens = 0;
+  std::uint32_t completion_tokens = 0;
+};
+
+/// Finds the last `"usage": {...}` of a JSON answer or of one SSE event by looking from the end, without parsing the
+/// rest. No value if there is none. For reports, not for decisions: text of the answer that looks like a usage object
+/// may fool it only if the answer carries none itself.
+[[nodiscard]] std::optional<AnswerUsage> find_usage(std::string_view json);
+
+}  // namespace llmd::openai

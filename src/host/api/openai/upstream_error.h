@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llmd::openai {
+
+/// The body of another server's answer with an error status, in the shape that OpenAI's clients read: what it says of
+/// the cause as far as that is text for people (`message`, `error` or `detail` of a JSON object, or a short plain
+/// text), with type and code by the status. No value if the body has the shape already, and should be passed on as it
+/// is.
+[[nodiscard]] std::optional<std::string> shape_upstream_error(int status, std::string_view body);
+
+/// The request field that an error of that shape names, empty if it names none.
+[[nodiscard]] std::string upstream_error_param(std::string_view body);
+
+}  // namespace llmd::openai

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+namespace llmd::config {
+
+/// What the gateway and `llmd up` run without a configuration file, as the YAML that a user would write: llm-d's
+/// defaults.
+[[nodiscard]] std::string_view default_unified_config() noexcept;
+
+/// What `llmd up` runs with prefill and decode workers: the prefill leg when at least 64 tokens are not cached.
+[[nodiscard]] std::string_view default_disagg_config() noexcept;
+
+}  // namespace llmd::config

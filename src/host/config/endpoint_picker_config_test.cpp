@@ -1,0 +1,207 @@
+#include "config/endpoint_picker_config.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "config/default_config.h"
+#include "scheduling/scheduler.h"
+
+namespace llmd::config {
+namespace {
+
+constexpr std::string_view kHead = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+
+Result<EndpointPickerConfig> parse_body(std::string_view body) {
+  return parse_endpoint_picker_config(fmt::format("{}{}", kHead, body), "c.yaml");
+}
+
+TEST(EndpointPickerConfig, ReadsPluginsParametersAndWeights) {
+  const auto config = parse_body(R"(
+plugins:
+- {type: prefix-cache-scorer, name: prefix, parameters: {matchLengthWeight: 0.5}}
+- type: queue-scorer
+- {type: weighted-random-picker, parameters: {maxNumOfEndpoints: 2}}
+schedulingProfiles:
+- name: main
+  plugins: [{pluginRef: prefix, weight: 3}, {pluginRef: queue-scorer}]
+)");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  ASSERT_EQ(config->scheduling.profiles.size(), 1U);
+  const scheduling::ProfileConfig& profile = config->scheduling.profiles.front();
+  EXPECT_EQ(profile.name, "main");
+  ASSERT_EQ(profile.plugins.size(), 3U) << "with the configured picker";
+  EXPECT_EQ(profile.plugins[0].plugin, "prefix");
+  EXPECT_EQ(profile.plugins[0].weight, 3);
+  EXPECT_EQ(profile.plugins[1].weight, 1);
+  EXPECT_EQ(profile.plugins[2].plugin, "weighted-random-picker");
+  const scheduling::ParameterValue* weight = config->scheduling.plugins[0].parameters.find("matchLengthWeight");
+  ASSERT_NE(weight, nullptr);
+  EXPECT_EQ(std::get<double>(*weight), 0.5);
+}
+
+TEST(EndpointPickerConfig, ReadsLlmdsDisaggregationExample) {
+  const auto config = parse_body(R"(
+plugins:
+- type: prefill-filter
+- type: decode-filter
+- type: prefix-cache-scorer
+- type: active-request-scorer
+- {type: prefix-based-pd-decider, name: pd, parameters: {nonCachedTokens: 512}}
+- {type: disagg-profile-handler, parameters: {deciders: {prefill: pd}}}
+schedulingProfiles:
+- name: prefill
+  plugins:
+  - {pluginRef: prefill-filter}
+  - {pluginRef: prefix-cache-scorer, weight: 2}
+  - {pluginRef: active-request-scorer}
+- name: decode
+  plugins: [{pluginRef: decode-filter}, {pluginRef: prefix-cache-scorer, weight: 3}, {pluginRef: active-request-scorer}]
+)");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  const auto scheduler = scheduling::Scheduler::make(config->scheduling);
+  ASSERT_TRUE(scheduler.has_value());
+  EXPECT_TRUE(scheduler->disaggregates());
+}
+
+TEST(EndpointPickerConfig, FillsInLlmdsDefaultsForAConfigThatNamesNothing) {
+  const auto config = parse_body("");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  EXPECT_EQ(config->scheduling.profiles.front().name, "default");
+  EXPECT_EQ(config->scheduling.profiles.front().plugins.size(), 4U);
+}
+
+TEST(EndpointPickerConfig, AcceptsTheOldApiGroupWithAWarning) {
+  const auto config = parse_endpoint_picker_config(
+      "apiVersion: inference.networking.x-k8s.io/v1alpha1\nkind: EndpointPickerConfig\n", "c.yaml");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  ASSERT_EQ(config->warnings.size(), 1U);
+  EXPECT_EQ(config->warnings.front(),
+            "c.yaml:1:13: apiVersion inference.networking.x-k8s.io/v1alpha1 is deprecated; write llm-d.ai/v1alpha1");
+}
+
+TEST(EndpointPickerConfig, ReadsTheSameAsJson) {
+  const auto config = parse_endpoint_picker_config(
+      R"({"apiVersion": "llm-d.ai/v1alpha1", "kind": "EndpointPickerConfig",
+          "featureGates": ["flowControl=false"], "plugins": [{"type": "queue-scorer"}]})",
+      "c.json");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+}
+
+TEST(EndpointPickerConfig, NamesLineColumnAndTheNearestNameOfEachMistake) {
+  const struct {
+    std::string name;
+    std::string body;
+    std::string what;
+    std::string hint;
+  } cases[] = {
+      {"unknown field", "plugin: []", "c.yaml:3:1: the configuration has no field \"plugin\"", "did you mean plugins?"},
+      {"field twice", "plugins: []\nplugins: []", "c.yaml:4:1: the configuration has the field \"plugins\" twice", ""},
+      {"unknown plugin type", "plugins:\n- type: queue-scoer", "c.yaml:4:9: plugin type \"queue-scoer\" is not known",
+       "did you mean queue-scorer?"},
+      {"no type", "plugins:\n- name: q", "c.yaml:4:3: a plugin has no type", ""},
+      {"unknown plugin field", "plugins:\n- {type: queue-scorer, params: {}}",
+       "c.yaml:4:24: a plugin has no field \"params\"", "known: name, type, parameters"},
+      {"unknown parameter", "plugins:\n- {type: prefix-based-pd-decider, parameters: {nonCachedToken: 1}}",
+       "c.yaml:4:48: prefix-based-pd-decider has no parameter \"nonCachedToken\"", "did you mean nonCachedTokens?"},
+      {"unknown nested parameter", "plugins:\n- {type: disagg-profile-handler, parameters: {deciders: {prefil: pd}}}",
+       "c.yaml:4:58: disagg-profile-handler has no parameter \"deciders.prefil\"", "did you mean deciders.prefill?"},
+      {"parameter of another type", "plugins:\n- {type: max-score-picker, parameters: {maxNumOfEndpoints: \"2\"}}",
+       "c.yaml:4:60: maxNumOfEndpoints is \"2\"; expected a whole number", ""},
+      {"parameter out of range", "plugins:\n- {type: prefix-cache-scorer, parameters: {matchLengthWeight: 2}}",
+       "c.yaml:4:63: prefix-cache-scorer: matchLengthWeight is 2; expected a number from 0 to 1",
+       "parameters and defaults: src/core/scheduling/README.md"},
+      {"parameters as list", "plugins:\n- {type: queue-scorer, parameters: [1]}",
+       "c.yaml:4:36: parameters of queue-scorer is a list; expected an object", ""},
+      {"duplicate plugin", "plugins:\n- type: queue-scorer\n- type: queue-scorer",
+       "c.yaml:5:3: two plugins are named \"queue-scorer\"",
+       "give one of them another name; the name defaults to the type"},
+      {"undefined reference",
+       "plugins:\n- type: queue-scorer\nschedulingProfiles:\n- name: p\n  plugins: [{pluginRef: queue}]",
+       "c.yaml:7:25: pluginRef \"queue\" names no configured plugin", "known: queue-scorer"},
+      {"no reference", "schedulingProfiles:\n- name: p\n  plugins: [{weight: 1}]",
+       "c.yaml:5:13: a profile's plugin has no pluginRef", ""},
+      {"weight",
+       "plugins:\n- type: queue-scorer\nschedulingProfiles:\n- name: p\n  plugins: [{pluginRef: queue-scorer, weight: "
+       "heavy}]",
+       "c.yaml:7:47: weight is \"heavy\"; expected a number", ""},
+      {"profile without name", "schedulingProfiles:\n- plugins: []", "c.yaml:4:3: a scheduling profile has no name",
+       ""},
+      {"duplicate profile", "schedulingProfiles:\n- name: p\n- name: p",
+       "c.yaml:5:9: two scheduling profiles are named \"p\"", ""},
+      {"several profiles", "schedulingProfiles:\n- name: a\n- name: b",
+       "c.yaml: 2 scheduling profiles and no profile handler", "add disagg-profile-handler, or keep one profile"},
+      {"feature gate", "featureGates: [flowcontrol]", "c.yaml:3:16: feature gate \"flowcontrol\" is not known",
+       "did you mean flowControl?"},
+      {"feature gate value", "featureGates: [flowControl=1]",
+       "c.yaml:3:16: feature gate flowControl is \"1\"; expected true or false", ""},
+      {"what is not built", "flowControl: {}", "c.yaml:3:14: flowControl is not supported by this version",
+       "remove it, or see docs for what works today"},
+      {"not YAML", "plugins: [", "c.yaml:3:1: end of sequence flow not found", ""},
+  };
+  for (const auto& c : cases) {
+    const auto config = parse_body(c.body);
+    ASSERT_FALSE(config.has_value()) << c.name;
+    EXPECT_EQ(config.error().code, ErrorCode::kConfigInvalid) << c.name;
+    EXPECT_EQ(config.error().what, c.what) << c.name;
+    EXPECT_EQ(config.error().hint, c.hint) << c.name;
+  }
+}
+
+TEST(EndpointPickerConfig, WantsApiVersionAndKind) {
+  const auto error_of = [](std::string_view text) {
+    return parse_endpoint_picker_config(text, "c.yaml").error().to_string();
+  };
+  EXPECT_EQ(error_of("kind: EndpointPickerConfig"),
+            "config_invalid: c.yaml:1:1: apiVersion is missing (add apiVersion: llm-d.ai/v1alpha1)");
+  EXPECT_EQ(error_of("apiVersion: v1\n"),
+            "config_invalid: c.yaml:1:13: apiVersion is \"v1\"; expected llm-d.ai/v1alpha1 or "
+            "inference.networking.x-k8s.io/v1alpha1");
+  EXPECT_EQ(error_of("apiVersion: llm-d.ai/v1alpha1\nkind: Pod\n"),
+            "config_invalid: c.yaml:2:7: kind is \"Pod\"; expected EndpointPickerConfig");
+  EXPECT_EQ(error_of(""), "config_invalid: c.yaml:1:1: apiVersion is missing (add apiVersion: llm-d.ai/v1alpha1)");
+  EXPECT_EQ(error_of("[]"), "config_invalid: c.yaml:1:1: the configuration is a list; expected an object");
+}
+
+TEST(DefaultConfig, UnifiedIsWhatLlmdRunsWithoutAFile) {
+  const auto config = parse_endpoint_picker_config(default_unified_config(), "default");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  scheduling::SchedulingConfig none;
+  scheduling::apply_defaults(none);
+  ASSERT_EQ(config->scheduling.profiles.size(), none.profiles.size());
+  const auto& ours = config->scheduling.profiles.front().plugins;
+  const auto& theirs = none.profiles.front().plugins;
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_EQ(ours[i].plugin, theirs[i].plugin);
+    EXPECT_EQ(ours[i].weight, theirs[i].weight);
+  }
+}
+
+TEST(DefaultConfig, DisaggregatedPrefillsFrom64UncachedTokens) {
+  const auto config = parse_endpoint_picker_config(default_disagg_config(), "default");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  const auto scheduler = scheduling::Scheduler::make(config->scheduling);
+  ASSERT_TRUE(scheduler.has_value());
+  EXPECT_TRUE(scheduler->disaggregates());
+}
+
+TEST(LoadEndpointPickerConfig, SaysWhatIsWrongWithTheFile) {
+  const std::filesystem::path folder = std::filesystem::path{::testing::TempDir()} / "llmd_config_test";
+  std::filesystem::create_directories(folder);
+  EXPECT_EQ(load_endpoint_picker_config(folder / "none.yaml").error().code, ErrorCode::kFileNotFound);
+  EXPECT_EQ(load_endpoint_picker_config(folder).error().code, ErrorCode::kFileInvalid);
+  const std::filesystem::path large = folder / "large.yaml";
+  std::ofstream{large} << std::string((std::size_t{1} << 20) + 1, ' ');
+  EXPECT_EQ(load_endpoint_picker_config(large).error().code, ErrorCode::kFileInvalid);
+  const std::filesystem::path good = folder / "good.yaml";
+  std::ofstream{good} << default_unified_config();
+  EXPECT_TRUE(load_endpoint_picker_config(good).has_value());
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace llmd::config

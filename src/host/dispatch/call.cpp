@@ -1,0 +1,433 @@
+#include "dispatch/call.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "api/openai/error.h"
+#include "api/openai/upstream_error.h"
+#include "dispatch/forward_headers.h"
+#include "dispatch/legs.h"
+#include "dispatch/transfer_report.h"
+#include "runtime/deadline.h"
+#include "telemetry/log.h"
+
+namespace llmd::dispatch {
+namespace {
+
+constexpr std::size_t kAddressesMax = 8'192;
+constexpr std::size_t kPrefillAnswerBytesMax = 4 * 1024 * 1024;
+constexpr std::size_t kRefusalBytesMax = 64 * 1024;
+
+bool is_event_stream(const net::ClientResponse& response) {
+  return response.headers().get("content-type").value_or("").starts_with("text/event-stream");
+}
+
+/// "Not now" answers: another endpoint may say otherwise.
+bool is_refusal(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+
+/// An answer of the endpoint's as the client gets it; an error in OpenAI's shape, whatever the endpoint is.
+net::Response whole_answer(const net::ClientResponse& response, std::string_view request_id, std::string body) {
+  net::Response answer{
+      .status = response.status(), .headers = answer_headers(response.headers(), request_id), .body = std::move(body)};
+  if (answer.status < 400) return answer;
+  if (auto shaped = openai::shape_upstream_error(answer.status, answer.body)) {
+    answer.body = *std::move(shaped);
+    answer.headers.set("Content-Type", "application/json");
+    answer.headers.remove("Content-Encoding");
+  }
+  return answer;
+}
+
+/// Whether a prefill endpoint says that the request is wrong. Not if it is about a field that the leg itself changed.
+bool is_clients_error(int status, std::string_view body) {
+  if (status != 400 && status != 413 && status != 422) return false;
+  const std::string param = openai::upstream_error_param(body);
+  const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
+  return std::ranges::find(edits, param, &pd::FieldEdit::path) == edits.end();
+}
+
+Counter& failures(MetricsRegistry& metrics, const char* kind) {
+  return metrics.counter("llmd_gateway_upstream_failures_total",
+                         "Requests to endpoints that did not end as they should", {{"kind", kind}});
+}
+
+}  // namespace
+
+DispatchContext::DispatchContext(Loop& on, pool::Pool& of, routing::Router& with, MetricsRegistry& metrics,
+                                 DispatchOptions how)
+    : loop{on},
+      pool{of},
+      router{with},
+      options{how},
+      client{on, how.client},
+      retries{metrics.counter("llmd_gateway_retries_total", "Requests sent to another endpoint after one failed")},
+      connect_failures{failures(metrics, "connect")},
+      cut_streams{failures(metrics, "cut")},
+      timeouts{failures(metrics, "timeout")},
+      cancelled{
+          metrics.counter("llmd_gateway_cancelled_total", "Requests whose client left before the answer was complete")},
+      prefill_legs{metrics.counter("llmd_gateway_prefill_legs_total", "Prompts sent to a prefill endpoint first")},
+      prefill_failures{metrics.counter("llmd_gateway_prefill_failures_total",
+                                       "Prefill legs that failed, so that the decode endpoint computed the prompt")} {}
+
+Result<net::Address> DispatchContext::address_of(const std::string& url) {
+  if (const auto found = addresses.find(url); found != addresses.end()) return found->second;
+  LLMD_TRY(net::Address address, net::Address::parse(url));
+  if (addresses.size() >= kAddressesMax) addresses.clear();
+  return addresses.emplace(url, std::move(address)).first->second;
+}
+
+std::vector<Call::EndpointPtr> Call::candidates() const {
+  std::vector<EndpointPtr> list{request_.route.decision.decode};
+  for (const EndpointPtr& fallback : request_.route.decision.decode_fallbacks) {
+    if (list.size() >= context_.options.attempts_max) break;
+    list.push_back(fallback);
+  }
+  return list;
+}
+
+Task<Outcome> Call::run() {
+  started_ = SteadyClock::now();
+  outcome_.request_id = request_.route.facts.request_id;
+  exchange_.on_disconnect([this] { client_left(); });
+  Deadline deadline{context_.loop.executor(), [this] {
+                      timed_out_ = true;
+                      cancel_.cancel();
+                    }};
+  deadline.set(started_ + context_.options.request_timeout);
+  body_ = request_.body;
+  co_await prefill();
+  if (verdict_ && !left_) co_await answer(*std::move(verdict_));
+  bool first = true;
+  for (const EndpointPtr& endpoint : candidates()) {
+    if (left_ || timed_out_ || sent_) break;
+    if (!std::exchange(first, false)) {
+      ++outcome_.retries;
+      context_.retries.add();
+    }
+    const Attempt end = co_await attempt(endpoint);
+    if (end == Attempt::kOver) break;
+  }
+  deadline.clear();
+  if (!left_ && !sent_) co_await answer_failure();
+  exchange_.on_disconnect(nullptr);
+  outcome_.cancelled = left_;
+  if (left_) context_.cancelled.add();
+  if (timed_out_) context_.timeouts.add();
+  if (!outcome_.prefill_error.empty()) {
+    outcome_.kv_recomputed_tokens = outcome_.prompt_tokens - std::min(outcome_.prompt_tokens, outcome_.cached_tokens);
+  }
+  outcome_.total = SteadyClock::now() - started_;
+  context_.router.finish(outcome_);
+  co_return std::move(outcome_);
+}
+
+Task<void> Call::prefill() {
+  const EndpointPtr endpoint = request_.route.decision.prefill;
+  const std::string_view path = request_.target.substr(0, request_.target.find('?'));
+  if (endpoint == nullptr || !generates(path)) co_return;
+  outcome_.prefill_endpoint = endpoint->name;
+  context_.prefill_legs.add();
+  Result<std::string> answer = co_await ask_prefill(*endpoint);
+  Result<std::string> body = std::unexpected(Error{});
+  if (answer) body = decode_body(request_.body, *std::move(answer));
+  if (body) {
+    split_body_ = *std::move(body);
+    body_ = split_body_;
+    co_return;
+  }
+  if (left_ || verdict_) co_return;
+  const Error& why = answer ? body.error() : answer.error();
+  outcome_.prefill_error = why.to_string();
+  context_.prefill_failures.add();
+  log::write(log::Level::kWarn, outcome_.request_id,
+             fmt::format("{} could not prefill: {}; the decode endpoint computes the prompt", endpoint->name,
+                         outcome_.prefill_error));
+}
+
+Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
+  const auto address = context_.address_of(endpoint.url);
+  if (!address) co_return std::unexpected(address.error());
+  const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
+  if (!body) co_return std::unexpected(body.error());
+  const pool::InFlight in_flight = context_.pool.begin_request(endpoint.name, request_.route.facts.prompt_tokens);
+  auto response = co_await context_.client.send(
+      *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
+      &cancel_);
+  const auto failed = [&](health::FailureKind kind) {
+    if (!left_) context_.pool.on_request_failure(endpoint.name, kind, SteadyClock::now());
+  };
+  if (!response) {
+    const bool refused = response.error().code == ErrorCode::kConnectionRefused;
+    failed(refused ? health::FailureKind::kConnect : health::FailureKind::kCutStream);
+    co_return std::unexpected(std::move(response).error());
+  }
+  auto answer = co_await (*response)->read_all(kPrefillAnswerBytesMax);
+  if (!answer) {
+    failed(health::FailureKind::kCutStream);
+    co_return answer;
+  }
+  const int status = (*response)->status();
+  if (is_clients_error(status, *answer)) {
+    outcome_.endpoint = endpoint.name;
+    verdict_ = whole_answer(**response, outcome_.request_id, *std::move(answer));
+    context_.pool.on_request_success(endpoint.name, SteadyClock::now());
+    co_return fail(ErrorCode::kInvalidRequest, "the request is wrong");
+  }
+  if (status >= 500 && !is_refusal(status)) failed(health::FailureKind::kServerError);
+  if (status < 200 || status > 299) {
+    co_return fail(ErrorCode::kUpstreamFailed, fmt::format("it answered {}", status));
+  }
+  context_.pool.on_request_success(endpoint.name, SteadyClock::now());
+  co_return answer;
+}
+
+Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
+  endpoint_ = endpoint;
+  outcome_.endpoint = endpoint->name;
+  const auto address = context_.address_of(endpoint->url);
+  if (!address) {
+    error_ = address.error();
+    co_return Attempt::kRetry;
+  }
+  pool::InFlight in_flight = context_.pool.begin_request(endpoint->name, request_.route.facts.prompt_tokens);
+  request_.route.decision.decode = endpoint;
+  context_.router.remember(request_.route);
+  auto response = co_await context_.client.send(
+      *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},
+      &cancel_);
+  if (!response) {
+    blame(std::move(response).error());
+    co_return Attempt::kRetry;
+  }
+  co_return co_await relay_answer(**response, in_flight);
+}
+
+Task<Call::Attempt> Call::relay_answer(net::ClientResponse& response, pool::InFlight& in_flight) {
+  const int status = response.status();
+  if (is_refusal(status)) co_return co_await keep_refusal(response);
+  outcome_.status = status;
+  if (const auto moved = parse_transfer_report(response.headers().get(kTransferHeader).value_or(""))) {
+    outcome_.kv_blocks = moved->blocks;
+    outcome_.kv_bytes = moved->bytes;
+    outcome_.kv_recomputed_tokens = moved->recomputed_tokens;
+  }
+  // Not `?:`, of which GCC 12 awaits both sides.
+  if (status < 300 && is_event_stream(response)) co_return co_await relay_stream(response, in_flight);
+  co_return co_await relay_whole(response, in_flight);
+}
+
+Task<Call::Attempt> Call::keep_refusal(net::ClientResponse& response) {
+  const int status = response.status();
+  auto body = co_await response.read_all(kRefusalBytesMax);
+  // "No room, come later" is no fault of the endpoint's; another 5xx is.
+  const bool no_room = status == 429 || (status == 503 && response.headers().get("retry-after"));
+  outcome_.endpoint_failed = !no_room;
+  if (!no_room)
+    context_.pool.on_request_failure(endpoint_->name, health::FailureKind::kServerError, SteadyClock::now());
+  error_ = Error{.code = ErrorCode::kUpstreamFailed, .what = fmt::format("the endpoint answered {}", status)};
+  refusal_.reset();
+  if (body && (status == 429 || status == 503)) {
+    refusal_ = whole_answer(response, outcome_.request_id, *std::move(body));
+  }
+  co_return Attempt::kRetry;
+}
+
+Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFlight& in_flight) {
+  SseRelay relay{request_.hides_usage ? SseRelay::Usage::kHide : SseRelay::Usage::kPassOn};
+  bool cut = false;
+  while (true) {
+    const auto piece = co_await response.read();
+    if (!piece || piece->empty()) {
+      cut = !relay.complete();
+      if (cut && !sent_) {
+        blame(piece ? Error{.code = ErrorCode::kConnectionClosed, .what = "the endpoint's stream ended without [DONE]"}
+                    : piece.error());
+        co_return Attempt::kRetry;
+      }
+      if (cut) blame(piece ? Error{.code = ErrorCode::kConnectionClosed, .what = "no [DONE]"} : piece.error());
+      break;
+    }
+    const std::string_view ready = relay.feed(*piece);
+    if (ready.empty()) continue;
+    if (!sent_) {
+      first_byte(in_flight);
+      // An endpoint on trial has passed: the others need not wait until this stream ends.
+      context_.pool.on_request_success(endpoint_->name, SteadyClock::now());
+      sent_ = true;
+      const auto head =
+          co_await exchange_.start(response.status(), answer_headers(response.headers(), outcome_.request_id));
+      if (!head) client_left();
+    }
+    if (!left_) {
+      const auto written = co_await exchange_.write(ready);
+      if (written) continue;
+      client_left();
+    }
+    note_tokens(relay);
+    co_return Attempt::kOver;
+  }
+  note_tokens(relay);
+  if (cut) {
+    co_await end_cut_stream();
+    co_return Attempt::kOver;
+  }
+  tell_served(relay.failed());
+  const auto finished = co_await exchange_.finish();
+  if (!finished) client_left();
+  co_return Attempt::kOver;
+}
+
+void Call::note_tokens(const SseRelay& relay) {
+  if (relay.usage()) {
+    note_usage(*relay.usage());
+    return;
+  }
+  // Cut short, or an engine that does not tell: one token an event, give or take one, and the prompt if it is known.
+  outcome_.completion_tokens = relay.events();
+  const RequestFacts& facts = request_.route.facts;
+  if (facts.prompt_tokens_exact) outcome_.prompt_tokens = facts.prompt_tokens;
+}
+
+void Call::note_usage(const openai::AnswerUsage& usage) {
+  outcome_.prompt_tokens = usage.prompt_tokens;
+  outcome_.cached_tokens = usage.cached_tokens;
+  outcome_.completion_tokens = usage.completion_tokens;
+}
+
+Task<void> Call::end_cut_stream() {
+  if (left_) co_return;
+  context_.cut_streams.add();
+  Error error{.code = ErrorCode::kUpstreamFailed,
+              .what = "the endpoint that generated this answer failed before it was complete",
+              .hint = "send the request again"};
+  if (timed_out_) {
+    error = {.code = ErrorCode::kUpstreamTimeout, .what = "the answer was not complete within the time for a request"};
+  }
+  const std::string event = fmt::format("data: {}\n\n", openai::error_json(error));
+  const auto written = co_await exchange_.write(event);
+  if (written) {
+    const auto finished = co_await exchange_.finish();
+    if (finished) co_return;
+  }
+  client_left();
+}
+
+Task<Call::Attempt> Call::relay_whole(net::ClientResponse& response, pool::InFlight& in_flight) {
+  std::string body;
+  while (true) {
+    const auto piece = co_await response.read();
+    if (!piece) {
+      blame(piece.error());
+      co_return Attempt::kRetry;
+    }
+    if (piece->empty()) break;
+    body += *piece;
+    if (body.size() > context_.options.held_answer_bytes_max) {
+      first_byte(in_flight);
+      co_return co_await pass_on_large(response, std::move(body));
+    }
+  }
+  first_byte(in_flight);
+  tell_served(response.status() >= 500);
+  if (const auto usage = openai::find_usage(body)) note_usage(*usage);
+  net::Response whole = whole_answer(response, outcome_.request_id, std::move(body));
+  co_await answer(std::move(whole));
+  co_return Attempt::kOver;
+}
+
+Task<Call::Attempt> Call::pass_on_large(net::ClientResponse& response, std::string head_of_body) {
+  sent_ = true;
+  const auto head =
+      co_await exchange_.start(response.status(), answer_headers(response.headers(), outcome_.request_id));
+  std::string_view next = head_of_body;
+  while (head) {
+    const auto written = co_await exchange_.write(next);
+    if (!written) break;
+    const auto piece = co_await response.read();
+    if (!piece) {
+      // Without finish() the server closes the connection, by which the client sees that the answer is cut.
+      blame(piece.error());
+      co_return Attempt::kOver;
+    }
+    if (!piece->empty()) {
+      next = *piece;
+      continue;
+    }
+    tell_served(false);
+    const auto finished = co_await exchange_.finish();
+    if (finished) co_return Attempt::kOver;
+    break;
+  }
+  client_left();
+  co_return Attempt::kOver;
+}
+
+Task<void> Call::answer(net::Response whole) {
+  outcome_.status = whole.status;
+  sent_ = true;
+  const auto responded = co_await exchange_.respond(std::move(whole));
+  if (!responded) client_left();
+}
+
+Task<void> Call::answer_failure() {
+  net::Response failure;
+  if (refusal_ && !timed_out_) {
+    failure = std::move(*refusal_);
+  } else {
+    Error error{.code = ErrorCode::kUpstreamFailed,
+                .what = fmt::format("no endpoint answered; the last one failed: {}",
+                                    error_ ? error_code_name(error_->code) : "internal"),
+                .hint = "try again in a moment"};
+    if (timed_out_) {
+      error = {.code = ErrorCode::kUpstreamTimeout, .what = "no endpoint answered within the time for a request"};
+    }
+    openai::ErrorAnswer rendered = openai::render_error(error);
+    failure.status = rendered.status;
+    failure.headers.add("Content-Type", "application/json");
+    failure.headers.add("Retry-After", std::to_string(rendered.retry_after_s.value_or(1)));
+    failure.headers.add("x-request-id", outcome_.request_id);
+    failure.body = std::move(rendered.json);
+  }
+  co_await answer(std::move(failure));
+}
+
+void Call::blame(Error error) {
+  if (left_) return;
+  using health::FailureKind;
+  outcome_.endpoint_failed = true;
+  refusal_.reset();
+  FailureKind kind = FailureKind::kCutStream;
+  if (error.code == ErrorCode::kConnectionRefused) {
+    kind = FailureKind::kConnect;
+    context_.connect_failures.add();
+  } else if (error.code == ErrorCode::kDeadlineExceeded || timed_out_) {
+    kind = FailureKind::kTimeout;
+  }
+  context_.pool.on_request_failure(endpoint_->name, kind, SteadyClock::now());
+  error_ = std::move(error);
+}
+
+void Call::tell_served(bool server_error) {
+  outcome_.endpoint_failed = server_error;
+  const TimePoint now = SteadyClock::now();
+  if (server_error) {
+    context_.pool.on_request_failure(endpoint_->name, health::FailureKind::kServerError, now);
+  } else {
+    context_.pool.on_request_success(endpoint_->name, now);
+  }
+}
+
+void Call::first_byte(pool::InFlight& in_flight) {
+  in_flight.release_tokens();
+  outcome_.ttft = SteadyClock::now() - started_;
+}
+
+void Call::client_left() {
+  left_ = true;
+  cancel_.cancel();
+}
+
+}  // namespace llmd::dispatch

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "api/openai/routing_fields.h"
+#include "dispatch/dispatcher.h"
+#include "dispatch/sse_relay.h"
+
+namespace llmd::dispatch {
+
+/// What all calls of one loop share.
+struct DispatchContext {
+  DispatchContext(Loop& on, pool::Pool& of, routing::Router& with, MetricsRegistry& metrics, DispatchOptions how);
+
+  /// The parsed form of an endpoint's URL, remembered. Error kAddressInvalid.
+  [[nodiscard]] Result<net::Address> address_of(const std::string& url);
+
+  Loop& loop;
+  pool::Pool& pool;
+  routing::Router& router;
+  const DispatchOptions options;
+  net::Client client;
+  std::unordered_map<std::string, net::Address> addresses;
+  Counter& retries;
+  Counter& connect_failures;
+  Counter& cut_streams;
+  Counter& timeouts;
+  Counter& cancelled;
+  Counter& prefill_legs;
+  Counter& prefill_failures;
+};
+
+/// One request on its way: attempts, relay, outcome. Lives in the coroutine that carries it out.
+class Call {
+ public:
+  Call(DispatchContext& context, DispatchRequest& request, net::Exchange& exchange)
+      : context_{context}, request_{request}, exchange_{exchange} {}
+
+  [[nodiscard]] Task<Outcome> run();
+
+ private:
+  /// What an attempt left behind.
+  enum class Attempt : std::uint8_t {
+    kOver,   // the client has its answer, or has left, or can get no other
+    kRetry,  // nothing was sent to the client, and another endpoint may do better
+  };
+  using EndpointPtr = std::shared_ptr<const Endpoint>;
+
+  [[nodiscard]] std::vector<EndpointPtr> candidates() const;
+  /// The prefill leg, if the decision has one: afterwards `body_` is the decode leg's. Whatever goes wrong there
+  /// degrades to a decode endpoint that computes the prompt itself, but a request that is wrong: see `verdict_`.
+  Task<void> prefill();
+  Task<Result<std::string>> ask_prefill(const Endpoint& endpoint);
+  Task<Attempt> attempt(const EndpointPtr& endpoint);
+  Task<Attempt> relay_answer(net::ClientResponse& response, pool::InFlight& in_flight);
+  Task<Attempt> relay_stream(net::ClientResponse& response, pool::InFlight& in_flight);
+  Task<Attempt> relay_whole(net::ClientResponse& response, pool::InFlight& in_flight);
+  Task<Attempt> pass_on_large(net::ClientResponse& response, std::string head_of_body);
+  Task<Attempt> keep_refusal(net::ClientResponse& response);
+  Task<void> end_cut_stream();
+  Task<void> answer(net::Response whole);
+  Task<void> answer_failure();
+  /// Notes why the endpoint did not answer as it should, unless it was the client that ended the call.
+  void blame(Error error);
+  void tell_served(bool server_error);
+  void first_byte(pool::InFlight& in_flight);
+  void note_tokens(const SseRelay& relay);
+  void note_usage(const openai::AnswerUsage& usage);
+  /// The write to the client failed: it left, or does not read.
+  void client_left();
+
+  DispatchContext& context_;
+  DispatchRequest& request_;
+  net::Exchange& exchange_;
+  net::CancelToken cancel_;
+  Outcome outcome_;
+  std::string split_body_;  // the decode leg's, if it differs from the request's
+  std::string_view body_;   // what attempts send
+  TimePoint started_{};
+  EndpointPtr endpoint_;                  // of the attempt under way
+  std::optional<Error> error_;            // of the last attempt
+  std::optional<net::Response> refusal_;  // the last endpoint's own "not now"
+  std::optional<net::Response> verdict_;  // the prefill endpoint's, that the request is wrong
+  bool left_ = false;
+  bool timed_out_ = false;
+  bool sent_ = false;  // the client has, or is about to have, the head of an answer
+};
+
+}  // namespace llmd::dispatch

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "model/decision.h"
+#include "net/client.h"
+#include "net/http.h"
+#include "net/server.h"
+#include "pool/pool.h"
+#include "routing/router.h"
+#include "runtime/loop.h"
+#include "telemetry/metrics.h"
+
+namespace llmd::dispatch {
+
+struct DispatchOptions {
+  milliseconds request_timeout{600'000};  // from the decision to the answer's last byte
+  std::uint32_t attempts_max = 4;         // endpoints tried for one request while nothing was sent to the client
+  /// An answer that is not a stream is held back up to this size, so that a cut one can be retried; larger ones are
+  /// passed on as they come.
+  std::size_t held_answer_bytes_max = 4 * 1024 * 1024;
+  net::ClientOptions client{};
+};
+
+/// A request that has been decided, ready to be sent.
+struct DispatchRequest {
+  std::string_view method;
+  std::string_view target;
+  net::Headers headers;   // as the endpoint gets them: see request_headers()
+  std::string_view body;  // must live until carry_out() returns
+  routing::Route route;   // Pre: its decision says kDispatch
+  /// Token counts of a stream were asked for by us and not by the client, so it does not get the event with them.
+  bool hides_usage = false;
+};
+
+/// Carries decisions out, on one loop: sends, retries on another endpoint while nothing was sent to the client, passes
+/// the answer on, tells pool and router what came of it. One object a loop, with the loop's pooled connections.
+class Dispatcher {
+ public:
+  /// `pool`, `router` and `metrics` must outlive it.
+  Dispatcher(Loop& loop, pool::Pool& pool, routing::Router& router, MetricsRegistry& metrics, DispatchOptions options);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  /// Answers `exchange` in any case: with what the endpoint said, or with an error of ours. A stream that is cut after
+  /// its first byte ends with an error event and without [DONE]. When the client leaves, the endpoint's connection is
+  /// closed at once. The outcome has been given to pool and router when it returns.
+  [[nodiscard]] Task<Outcome> carry_out(DispatchRequest& request, net::Exchange& exchange);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace llmd::dispatch

@@ -1,0 +1,313 @@
+#include "llamacpp/grammar.h"
+
+#include <fmt/format.h>
+#include <json-schema-to-grammar.h>
+#include <json.h>
+#include <llama-grammar.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "llamacpp/backend.h"
+#include "llamacpp/chat_template.h"
+#include "llamacpp/input_limits.h"
+#include "llamacpp/schema_pattern.h"
+#include "llamacpp/vocab.h"
+
+namespace llmd::llamacpp {
+namespace {
+
+constexpr std::string_view kGrammarHint = "see the GBNF guide of llama.cpp (grammars/README.md)";
+
+std::unexpected<Error> invalid(std::string what) {
+  return fail(ErrorCode::kInvalidGrammar, std::move(what), std::string{kGrammarHint});
+}
+
+const char* skip_space(const char* at) {
+  while (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == '#') {
+    if (*at != '#') {
+      ++at;
+      continue;
+    }
+    while (*at != '\0' && *at != '\n') ++at;
+  }
+  return at;
+}
+
+bool is_end(const llama_grammar_element& element) {
+  return element.type == LLAMA_GRETYPE_END || element.type == LLAMA_GRETYPE_ALT;
+}
+
+/// How many ways lead through the rules to a first character. llama.cpp walks all of them, more than once and without
+/// remembering where it was, so a short grammar can cost it exponential time: this count, which remembers, comes first.
+class LeadingPaths {
+ public:
+  explicit LeadingPaths(const llama_grammar_rules& rules)
+      : rules_{rules}, nullable_(rules.size()), paths_(rules.size()), state_(rules.size()) {
+    bool changed = true;
+    while (changed) {
+      changed = false;
+      for (std::size_t i = 0; i < rules.size(); ++i) {
+        if (!nullable_[i] && can_be_empty(rules[i])) nullable_[i] = changed = true;
+      }
+    }
+  }
+
+  Result<void> check() {
+    for (std::size_t i = 0; i < rules_.size(); ++i) {
+      LLMD_TRY_VOID(count(i, 0));
+      if (paths_[i] > kGrammarPathsMax) {
+        return invalid(
+            fmt::format("the grammar is too ambiguous: more than {} ways to begin one of its rules", kGrammarPathsMax));
+      }
+    }
+    return {};
+  }
+
+ private:
+  bool can_be_empty(const llama_grammar_rule& rule) const {
+    bool empty = true;
+    for (const llama_grammar_element& element : rule) {
+      if (is_end(element)) {
+        if (empty) return true;
+        empty = true;
+      } else if (element.type != LLAMA_GRETYPE_RULE_REF || !nullable_[element.value]) {
+        empty = false;
+      }
+    }
+    return false;
+  }
+
+  Result<void> count(std::size_t rule, std::size_t depth) {
+    if (state_[rule] == kDone) return {};
+    if (state_[rule] == kOpen) return invalid("the grammar is left-recursive, which is not supported");
+    if (depth > 2'000) return invalid("the grammar nests its rules deeper than 2000");
+    state_[rule] = kOpen;
+    double paths = 1;
+    bool leading = true;
+    for (const llama_grammar_element& element : rules_[rule]) {
+      if (is_end(element)) {
+        leading = true;
+        ++paths;
+      } else if (leading && element.type == LLAMA_GRETYPE_RULE_REF) {
+        LLMD_TRY_VOID(count(element.value, depth + 1));
+        paths += paths_[element.value] * 2;  // llama.cpp walks them for the recursion check and for the first stacks
+        leading = nullable_[element.value];
+      } else {
+        leading = false;
+      }
+    }
+    paths_[rule] = paths;
+    state_[rule] = kDone;
+    return {};
+  }
+
+  enum State : std::uint8_t { kNew, kOpen, kDone };
+  const llama_grammar_rules& rules_;
+  std::vector<bool> nullable_;
+  std::vector<double> paths_;
+  std::vector<State> state_;
+};
+
+Result<void> check_references(const llama_grammar_parser& parser) {
+  for (const auto& [name, id] : parser.symbol_ids) {
+    if (id >= parser.rules.size() || parser.rules[id].empty())
+      return invalid(fmt::format("the grammar uses rule \"{}\" but does not define it", name));
+  }
+  if (!parser.symbol_ids.contains("root")) return invalid("the grammar has no rule \"root\"");
+  return {};
+}
+
+/// Parses rule by rule: llama_grammar_parser::parse would print a refused grammar to stderr.
+Result<llama_grammar_parser> parse_gbnf(const llama_vocab* vocab, const std::string& gbnf) {
+  LLMD_TRY_VOID(check_grammar_size(gbnf));
+  llama_grammar_parser parser{vocab};
+  const char* at = skip_space(gbnf.c_str());
+  try {
+    while (*at != '\0') at = parser.parse_rule(at);
+  } catch (const std::exception& failure) {
+    const auto line = 1 + std::count(gbnf.c_str(), at, '\n');
+    const std::string_view why{failure.what()};
+    return invalid(fmt::format("the grammar's rule at line {} does not parse: {}", line, why.substr(0, 120)));
+  }
+  LLMD_TRY_VOID(check_references(parser));
+  LLMD_TRY_VOID(LeadingPaths{parser.rules}.check());
+  return parser;
+}
+
+struct FreeGrammar {
+  void operator()(llama_grammar* grammar) const noexcept { llama_grammar_free_impl(grammar); }
+};
+using RawGrammar = std::unique_ptr<llama_grammar, FreeGrammar>;
+
+Result<RawGrammar> compile(const llama_vocab* vocab, const std::string& gbnf) {
+  LLMD_TRY(const llama_grammar_parser parser, parse_gbnf(vocab, gbnf));
+  try {
+    std::vector<const llama_grammar_element*> rules = parser.c_rules();
+    RawGrammar grammar{llama_grammar_init_impl(vocab, rules.data(), rules.size(), parser.symbol_ids.at("root"))};
+    if (!grammar) return invalid(fmt::format("the grammar does not compile: {}", take_last_error()));
+    return grammar;
+  } catch (const std::exception& failure) {
+    return invalid(fmt::format("the grammar does not compile: {}", failure.what()));
+  }
+}
+
+/// Where constrained output begins in free text, for a lazy grammar.
+class Trigger {
+ public:
+  explicit Trigger(const GrammarSpec& spec) : words_{spec.trigger_words}, tokens_{spec.trigger_tokens} {
+    for (const std::string& pattern : spec.trigger_patterns) add(pattern);
+    for (const std::string& pattern : spec.trigger_patterns_full) {
+      if (!pattern.empty())
+        add(fmt::format("{}{}{}", pattern.front() == '^' ? "" : "^", pattern, pattern.back() == '$' ? "" : "$"));
+    }
+  }
+
+  [[nodiscard]] bool fires_on(TokenId token) const {
+    return std::find(tokens_.begin(), tokens_.end(), token) != tokens_.end();
+  }
+
+  /// Where the constrained part begins in `text`, if it does. `fresh`: bytes at the end that are new.
+  [[nodiscard]] std::optional<std::size_t> find(const std::string& text, std::size_t fresh) const {
+    std::optional<std::size_t> first;
+    for (const std::string& word : words_) {
+      const std::size_t from = text.size() - std::min(text.size(), fresh + word.size());
+      const std::size_t at = text.find(word, from);
+      if (at != std::string::npos) first = std::min(first.value_or(at), at);
+    }
+    if (first || text.size() > kPatternTextMax) return first;
+    for (const llama_grammar_trigger_pattern& pattern : patterns_) {
+      const std::size_t at = pattern.find(text);
+      if (at != std::string::npos) return at;
+    }
+    return {};
+  }
+
+ private:
+  // std::regex recurses once a character and would overflow the stack on a long answer.
+  static constexpr std::size_t kPatternTextMax = 16'384;
+  void add(const std::string& pattern) { patterns_.push_back({pattern, std::regex{pattern}}); }
+
+  std::vector<std::string> words_;
+  std::vector<TokenId> tokens_;
+  std::vector<llama_grammar_trigger_pattern> patterns_;
+};
+
+}  // namespace
+
+struct Grammar::Impl {
+  std::shared_ptr<const Model> model;
+  Vocab vocab;
+  RawGrammar grammar;
+  std::optional<Trigger> trigger;  // while it waits for one
+  std::string free_text;           // since the start, for a waiting trigger
+  mutable std::vector<llama_token_data> scratch;
+
+  Result<void> feed(TokenId token, const std::string& piece) {
+    try {
+      llama_grammar_accept_token(*grammar, token, piece);
+    } catch (const std::exception& failure) {
+      return invalid(fmt::format("the output left the grammar: {}", std::string_view{failure.what()}.substr(0, 120)));
+    }
+    if (llama_grammar_get_stacks(grammar.get()).size() > kGrammarStacksMax) {
+      return invalid(fmt::format("the grammar is too ambiguous: more than {} parses of the output", kGrammarStacksMax));
+    }
+    return {};
+  }
+
+  Result<void> wait_for_trigger(TokenId token) {
+    const std::string piece = vocab.piece(token, /*special=*/true);
+    if (trigger->fires_on(token)) {
+      trigger.reset();
+      return feed(token, piece);
+    }
+    free_text += piece;
+    const std::optional<std::size_t> at = trigger->find(free_text, piece.size());
+    if (!at) return {};
+    const std::string constrained = free_text.substr(*at);
+    trigger.reset();
+    free_text.clear();
+    return feed(token, constrained);
+  }
+};
+
+Grammar::Grammar(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+Grammar::~Grammar() = default;
+
+Result<std::unique_ptr<Grammar>> Grammar::make(std::shared_ptr<const Model> model, const GrammarSpec& spec) {
+  ensure_backend();
+  LLMD_TRY(RawGrammar compiled, compile(llama_model_get_vocab(model->raw()), spec.gbnf));
+  auto impl = std::make_unique<Impl>(Impl{.model = model, .vocab = Vocab{model}, .grammar = std::move(compiled)});
+  try {
+    if (spec.lazy) impl->trigger.emplace(spec);
+  } catch (const std::exception& failure) {
+    return invalid(
+        fmt::format("a trigger pattern of the chat template is not a regular expression: {}", failure.what()));
+  }
+  std::unique_ptr<Grammar> grammar{new Grammar{std::move(impl)}};
+  if (spec.lazy || spec.generation_prompt.empty()) return grammar;
+  for (const TokenId token :
+       grammar->impl_->vocab.encode(spec.generation_prompt, {.add_special = false, .parse_special = true})) {
+    LLMD_TRY_VOID(grammar->accept(token));
+  }
+  return grammar;
+}
+
+bool Grammar::allows(TokenId token) const {
+  if (impl_->trigger) return true;
+  llama_token_data one{.id = token, .logit = 0, .p = 0};
+  llama_token_data_array array{.data = &one, .size = 1, .selected = -1, .sorted = false};
+  llama_grammar_apply_impl(*impl_->grammar, &array);
+  return one.logit == 0;
+}
+
+void Grammar::mask(std::span<Candidate> candidates) const {
+  if (impl_->trigger) return;
+  std::vector<llama_token_data>& scratch = impl_->scratch;
+  scratch.resize(candidates.size());
+  for (std::size_t i = 0; i < candidates.size(); ++i) scratch[i] = {candidates[i].token, 0.0F, 0.0F};
+  llama_token_data_array array{.data = scratch.data(), .size = scratch.size(), .selected = -1, .sorted = false};
+  llama_grammar_apply_impl(*impl_->grammar, &array);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (scratch[i].logit != 0) candidates[i].logit = -std::numeric_limits<float>::infinity();
+  }
+}
+
+Result<void> Grammar::accept(TokenId token) {
+  if (impl_->vocab.is_end_of_generation(token)) return {};
+  if (impl_->trigger) return impl_->wait_for_trigger(token);
+  return impl_->feed(token, impl_->vocab.piece(token, /*special=*/true));
+}
+
+Result<std::string> schema_to_gbnf(const std::string& json_schema) {
+  LLMD_TRY_VOID(check_schema_size(json_schema));
+  LLMD_TRY(const std::string rewritten, with_patterns_for_grammar(json_schema));
+  std::string gbnf;
+  try {
+    common_json schema = common_json::parse(rewritten);
+    // An absent or empty schema means any object, as in OpenAI's json_object mode.
+    if (schema.is_object() && schema.empty()) schema = common_json::parse(R"({"type":"object"})");
+    gbnf = json_schema_to_grammar(schema, /*force_gbnf=*/true);
+  } catch (const std::exception& failure) {
+    return fail(ErrorCode::kInvalidGrammar,
+                fmt::format("the JSON schema is not usable: {}", std::string_view{failure.what()}.substr(0, 200)),
+                "docs/structured-output.md says which part of JSON Schema is supported");
+  }
+  LLMD_TRY_VOID(check_gbnf(gbnf));
+  return gbnf;
+}
+
+Result<void> check_gbnf(const std::string& gbnf) {
+  LLMD_TRY_VOID(parse_gbnf(nullptr, gbnf));
+  return {};
+}
+
+}  // namespace llmd::llamacpp

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace llmd::llamacpp {
+
+/// Bounds on what a client may hand to llama.cpp's recursive parsers. Beyond them a request is refused before any
+/// compute.
+inline constexpr std::size_t kSchemaBytesMax = 128U << 10U;
+inline constexpr std::size_t kGrammarBytesMax = 512U << 10U;
+inline constexpr std::size_t kJsonDepthMax = 64;
+inline constexpr std::size_t kJsonMembersMax = 2'000;        // of one schema, all objects together
+inline constexpr std::size_t kGrammarDepthMax = 64;          // nested parentheses
+inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetitions are written out
+inline constexpr std::size_t kGrammarPathsMax = 200'000;     // ways through the leading rules; see grammar.cpp
+inline constexpr std::size_t kGrammarStacksMax = 2'000;      // parses alive at once while text is made
+
+/// What a JSON text looks like from outside, without parsing it.
+struct JsonShape {
+  std::size_t depth = 0;
+  std::size_t members = 0;
+};
+[[nodiscard]] JsonShape json_shape(std::string_view json) noexcept;
+
+/// Size, depth and members of a schema. Error kInvalidGrammar.
+[[nodiscard]] Result<void> check_schema_size(std::string_view json_schema);
+
+/// Size, nesting and written-out repetitions of a GBNF. Error kInvalidGrammar.
+[[nodiscard]] Result<void> check_grammar_size(std::string_view gbnf);
+
+}  // namespace llmd::llamacpp

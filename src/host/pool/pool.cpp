@@ -1,0 +1,275 @@
+#include "pool/pool.h"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "health/endpoint_monitor.h"
+
+namespace llmd::pool {
+
+InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, std::uint64_t tokens) noexcept
+    : counters_{std::move(counters)}, tokens_{tokens} {
+  if (counters_ == nullptr) return;
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+  counters_->tokens.fetch_add(tokens_, std::memory_order_relaxed);
+}
+
+InFlight::InFlight(InFlight&& other) noexcept
+    : counters_{std::move(other.counters_)}, tokens_{std::exchange(other.tokens_, 0)} {}
+
+InFlight& InFlight::operator=(InFlight&& other) noexcept {
+  std::swap(counters_, other.counters_);
+  std::swap(tokens_, other.tokens_);
+  return *this;
+}
+
+void InFlight::release_tokens() noexcept {
+  if (counters_ != nullptr) counters_->tokens.fetch_sub(std::exchange(tokens_, 0), std::memory_order_relaxed);
+}
+
+void InFlight::end() noexcept {
+  if (counters_ == nullptr) return;
+  release_tokens();
+  counters_->requests.fetch_sub(1, std::memory_order_relaxed);
+  counters_.reset();
+}
+
+std::shared_ptr<const EndpointSnapshot> PoolView::snapshot_of(std::shared_ptr<const PoolView> view) {
+  const EndpointSnapshot* snapshot = &view->snapshot;
+  return {std::move(view), snapshot};
+}
+
+namespace {
+
+struct Record {
+  EndpointReport report;
+  health::EndpointMonitor monitor{{}};
+  bool drained = false;    // by us
+  bool not_ready = false;  // it says so itself
+  std::shared_ptr<InFlightCounters> in_flight = std::make_shared<InFlightCounters>();
+
+  void apply_draining() { monitor.set_draining(drained || not_ready); }
+  void judge(TimePoint now) {
+    const auto verdict = monitor.verdict(now);
+    report.state.health = verdict.health;
+    report.reason = verdict.reason;
+  }
+  void on_readiness(Probe::Readiness readiness, TimePoint now) {
+    using enum Probe::Readiness;
+    switch (readiness) {
+      case kNotAsked: return;
+      case kSilent: monitor.on_contact(health::ContactResult::kTimeout, now); return;
+      case kRefused: monitor.on_contact(health::ContactResult::kRefused, now); return;
+      case kReady:
+      case kNotReady:
+        not_ready = readiness == kNotReady;
+        apply_draining();
+        monitor.on_contact(health::ContactResult::kAnswered, now);
+        return;
+    }
+  }
+};
+
+template <class T>
+void read_into(Reading<T>& reading, const std::optional<T>& value, TimePoint now) {
+  if (value) reading = {.value = value, .at = now};
+}
+
+}  // namespace
+
+struct Pool::Impl {
+  explicit Impl(PoolOptions with) : options{with} {}
+
+  void put(Endpoint endpoint, TimePoint now) {
+    auto& record = records[endpoint.name];
+    const auto& old = record.report.state.endpoint;
+    if (old != nullptr && old->url == endpoint.url) {
+      if (!old->models.empty()) endpoint.models = old->models;
+      record.drained = false;
+      record.apply_draining();
+    } else {
+      record = Record{};
+    }
+    record.report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+    record.judge(now);
+    dirty = true;
+  }
+
+  void rebuild(TimePoint now) {
+    auto next = std::make_shared<PoolView>();
+    next->snapshot.version = ++version;
+    next->snapshot.taken_at = now;
+    next->snapshot.endpoints.reserve(records.size());
+    next->in_flight.reserve(records.size());
+    for (auto& [name, record] : records) {
+      EndpointState& state = record.report.state;
+      record.judge(now);
+      state.inflight_requests = record.in_flight->requests.load(std::memory_order_relaxed);
+      state.inflight_tokens = record.in_flight->tokens.load(std::memory_order_relaxed);
+      next->snapshot.endpoints.push_back(state);
+      next->in_flight.push_back(record.in_flight);
+    }
+    published = std::move(next);
+    dirty = false;
+  }
+
+  Record* find(std::string_view name) {
+    const auto found = records.find(name);
+    return found == records.end() ? nullptr : &found->second;
+  }
+
+  void changed() {
+    std::function<void()> callback;
+    {
+      const std::scoped_lock lock{mutex};
+      callback = on_change;
+    }
+    if (callback) callback();
+  }
+
+  const PoolOptions options;
+  mutable std::mutex mutex;  // guards all below
+  std::map<std::string, Record, std::less<>> records;
+  std::shared_ptr<const PoolView> published = std::make_shared<const PoolView>();
+  std::uint64_t version = 0;
+  bool dirty = true;
+  std::function<void()> on_change;
+};
+
+Pool::Pool(PoolOptions options) : impl_{std::make_unique<Impl>(options)} {}
+Pool::~Pool() = default;
+
+void Pool::set_endpoints(std::vector<Endpoint> endpoints, TimePoint now) {
+  {
+    const std::scoped_lock lock{impl_->mutex};
+    std::map<std::string, Record, std::less<>> kept;
+    for (const Endpoint& endpoint : endpoints) {
+      if (auto node = impl_->records.extract(endpoint.name)) kept.insert(std::move(node));
+    }
+    impl_->records = std::move(kept);
+    for (Endpoint& endpoint : endpoints) impl_->put(std::move(endpoint), now);
+    impl_->dirty = true;
+  }
+  impl_->changed();
+}
+
+void Pool::put(Endpoint endpoint, TimePoint now) {
+  {
+    const std::scoped_lock lock{impl_->mutex};
+    impl_->put(std::move(endpoint), now);
+  }
+  impl_->changed();
+}
+
+void Pool::remove(std::string_view name) {
+  {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto found = impl_->records.find(name);
+    if (found == impl_->records.end()) return;
+    impl_->records.erase(found);
+    impl_->dirty = true;
+  }
+  impl_->changed();
+}
+
+void Pool::restart(std::string_view name) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->monitor = health::EndpointMonitor{{}};
+  record->not_ready = true;
+  record->apply_draining();
+  const std::shared_ptr<const Endpoint> endpoint = record->report.state.endpoint;
+  record->report.state = EndpointState{};
+  record->report.state.endpoint = endpoint;
+  record->report.readings = {};
+  impl_->dirty = true;
+}
+
+void Pool::drain(std::string_view name) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->drained = true;
+  record->apply_draining();
+  impl_->dirty = true;
+}
+
+void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->on_readiness(probe.readiness, now);
+  EndpointReport& report = record->report;
+  ++report.probes;
+  if (!probe.error.empty()) ++report.probe_failures;
+  report.error = std::move(probe.error);
+  if (probe.readings) {
+    report.readings = *probe.readings;
+    read_into(report.state.waiting_requests, probe.readings->waiting_requests, now);
+    read_into(report.state.running_requests, probe.readings->running_requests, now);
+    read_into(report.state.kv_usage, probe.readings->kv_usage, now);
+    read_into(report.state.kv_block_tokens, probe.readings->kv_block_tokens, now);
+    read_into(report.state.kv_blocks, probe.readings->kv_blocks, now);
+  }
+  if (probe.models && *probe.models != report.state.endpoint->models) {
+    Endpoint endpoint = *report.state.endpoint;
+    endpoint.models = std::move(*probe.models);
+    report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+  }
+  impl_->dirty = true;
+}
+
+void Pool::on_request_success(std::string_view name, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->monitor.on_request_success(now);
+  if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
+}
+
+void Pool::on_request_failure(std::string_view name, health::FailureKind kind, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->monitor.on_request_failure(kind, now);
+  impl_->dirty = true;
+}
+
+std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  const Duration age = now - impl_->published->snapshot.taken_at;
+  const bool due = impl_->dirty ? age >= impl_->options.publish_interval : age >= impl_->options.refresh_interval;
+  if (due || impl_->version == 0) impl_->rebuild(now);
+  return impl_->published;
+}
+
+InFlight Pool::begin_request(std::string_view name, std::uint64_t prompt_tokens) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  return record == nullptr ? InFlight{} : InFlight{record->in_flight, prompt_tokens};
+}
+
+std::vector<EndpointReport> Pool::report(TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  impl_->rebuild(now);
+  std::vector<EndpointReport> reports;
+  reports.reserve(impl_->records.size());
+  for (const auto& [name, record] : impl_->records) reports.push_back(record.report);
+  return reports;
+}
+
+std::vector<std::shared_ptr<const Endpoint>> Pool::endpoints() const {
+  const std::scoped_lock lock{impl_->mutex};
+  std::vector<std::shared_ptr<const Endpoint>> list;
+  for (const auto& [name, record] : impl_->records) list.push_back(record.report.state.endpoint);
+  return list;
+}
+
+void Pool::on_change(std::function<void()> callback) {
+  const std::scoped_lock lock{impl_->mutex};
+  impl_->on_change = std::move(callback);
+}
+
+}  // namespace llmd::pool

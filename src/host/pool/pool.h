@@ -1,0 +1,123 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "health/circuit_breaker.h"
+#include "model/endpoint.h"
+#include "pool/engine_metrics.h"
+
+namespace llmd::pool {
+
+/// What is in flight at one endpoint: live, beside the snapshots. Thread-safe.
+struct InFlightCounters {
+  std::atomic<std::uint32_t> requests{0};
+  std::atomic<std::uint64_t> tokens{0};
+};
+
+/// One request at one endpoint, counted from the decision until this object goes. Movable, empty after a move.
+class InFlight {
+ public:
+  InFlight() = default;
+  InFlight(std::shared_ptr<InFlightCounters> counters, std::uint64_t tokens) noexcept;
+  InFlight(InFlight&& other) noexcept;
+  InFlight& operator=(InFlight&& other) noexcept;
+  ~InFlight() { end(); }
+  /// The prompt is computed: its tokens no longer weigh on the endpoint. The request still counts.
+  void release_tokens() noexcept;
+  void end() noexcept;
+
+ private:
+  std::shared_ptr<InFlightCounters> counters_;
+  std::uint64_t tokens_ = 0;
+};
+
+/// The pool as published: the snapshot, and the live counters in its order. Immutable but for the counters' values.
+struct PoolView {
+  EndpointSnapshot snapshot;
+  std::vector<std::shared_ptr<InFlightCounters>> in_flight;
+  /// For parts that know nothing of the pool. Shares ownership of the whole view.
+  [[nodiscard]] static std::shared_ptr<const EndpointSnapshot> snapshot_of(std::shared_ptr<const PoolView> view);
+};
+
+/// What one look at an endpoint found. A member without value was not looked at, or could not be read.
+struct Probe {
+  enum class Readiness : std::uint8_t {
+    kNotAsked,
+    kReady,
+    kNotReady,  // it answers, and says that it cannot serve (loading, draining)
+    kSilent,    // no answer in time: it may be busy, or gone
+    kRefused,   // nobody listens there
+  };
+  Readiness readiness = Readiness::kNotAsked;
+  std::optional<EngineReadings> readings;
+  std::optional<std::vector<ServedModel>> models;
+  std::string error;  // why it is not ready or a part could not be read; for people
+};
+
+/// All that is known of one endpoint, for people (admin, /v1/models, metrics).
+struct EndpointReport {
+  EndpointState state;
+  EngineReadings readings;
+  std::uint64_t probes = 0;
+  std::uint64_t probe_failures = 0;
+  std::string error;          // the last probe's, empty if it was fine
+  std::string_view reason{};  // of the state's health; static text
+};
+
+struct PoolOptions {
+  milliseconds publish_interval{10};  // at most one snapshot in it. Higher: cheaper, and decisions see older metrics
+  milliseconds refresh_interval{
+      100};  // a snapshot that nothing changed is renewed after it, for what time alone changes
+};
+
+/// Who the endpoints are and how they are: the only owner of endpoint state. Events come in from probes and requests;
+/// an immutable view goes out. No I/O and no clock: see EndpointProber for what feeds it. Thread-safe; view() costs a
+/// lock and a reference count, and rebuilds (about 0.1 us an endpoint) at most once a publish_interval.
+class Pool {
+ public:
+  explicit Pool(PoolOptions options);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  /// Makes the endpoints these. One whose name stays keeps its state, unless its URL changed.
+  void set_endpoints(std::vector<Endpoint> endpoints, TimePoint now);
+  /// Adds or replaces one.
+  void put(Endpoint endpoint, TimePoint now);
+  void remove(std::string_view name);
+  /// It is a new process: what was known of the old one no longer counts, but its models. Not ready until a probe says
+  /// so.
+  void restart(std::string_view name);
+  /// No new requests for it, until it is put again.
+  void drain(std::string_view name);
+
+  /// Unknown names are ignored: the endpoint may have left meanwhile.
+  void on_probe(std::string_view name, Probe probe, TimePoint now);
+  /// A request ended well, or failed by the endpoint's fault. Neither: refusals for want of room, errors of the
+  /// client's.
+  void on_request_success(std::string_view name, TimePoint now);
+  void on_request_failure(std::string_view name, health::FailureKind kind, TimePoint now);
+
+  [[nodiscard]] std::shared_ptr<const PoolView> view(TimePoint now);
+  /// Counts a request against the endpoint. Empty for an unknown name.
+  [[nodiscard]] InFlight begin_request(std::string_view name, std::uint64_t prompt_tokens);
+
+  [[nodiscard]] std::vector<EndpointReport> report(TimePoint now);
+  /// The endpoints now, for whoever probes them. Calls back after every change of the set (any thread, no lock held).
+  [[nodiscard]] std::vector<std::shared_ptr<const Endpoint>> endpoints() const;
+  void on_change(std::function<void()> callback);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace llmd::pool

@@ -1,0 +1,215 @@
+#include "pool/pool.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace llmd::pool {
+namespace {
+
+Endpoint endpoint(const std::string& name, const std::string& url = "http://127.0.0.1:1") {
+  Endpoint made;
+  made.name = name;
+  made.url = url;
+  return made;
+}
+
+Probe ready(std::uint32_t waiting = 0) {
+  Probe probe;
+  probe.readiness = Probe::Readiness::kReady;
+  probe.readings = EngineReadings{};
+  probe.readings->waiting_requests = waiting;
+  return probe;
+}
+
+TEST(Pool, PublishesAtMostOnceAnInterval) {
+  ManualClock clock;
+  Pool pool{{.publish_interval = milliseconds{10}}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  const auto first = pool.view(clock.now());
+  pool.on_probe("a", ready(3), clock.now());
+  EXPECT_EQ(pool.view(clock.now()), first);
+  clock.advance(milliseconds{10});
+  const auto second = pool.view(clock.now());
+  EXPECT_GT(second->snapshot.version, first->snapshot.version);
+  EXPECT_EQ(second->snapshot.endpoints[0].waiting_requests.value, 3U);
+  EXPECT_EQ(first->snapshot.endpoints[0].health, EndpointHealth::kUnknown) << "a published view never changes";
+}
+
+TEST(Pool, KeepsAReadingWithItsTimeWhenALaterPageLacksIt) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  const TimePoint then = clock.now();
+  pool.on_probe("a", ready(3), clock.now());
+  clock.advance(seconds{5});
+  Probe empty;
+  empty.readiness = Probe::Readiness::kReady;
+  empty.readings = EngineReadings{};
+  pool.on_probe("a", empty, clock.now());
+  const auto view = pool.view(clock.now());
+  EXPECT_EQ(view->snapshot.endpoints[0].waiting_requests.value, 3U);
+  EXPECT_EQ(view->snapshot.endpoints[0].waiting_requests.at, then);
+}
+
+TEST(Pool, AnEndpointThatStaysKeepsItsStateUnlessItsUrlChanged) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a"), endpoint("b")}, clock.now());
+  pool.on_probe("a", ready(), clock.now());
+  pool.on_probe("b", ready(), clock.now());
+  pool.set_endpoints({endpoint("a"), endpoint("b", "http://127.0.0.1:2"), endpoint("c")}, clock.now());
+  clock.advance(seconds{1});
+  const auto view = pool.view(clock.now());
+  ASSERT_EQ(view->snapshot.endpoints.size(), 3U);
+  EXPECT_EQ(view->snapshot.endpoints[0].health, EndpointHealth::kReady);
+  EXPECT_EQ(view->snapshot.endpoints[1].health, EndpointHealth::kUnknown);
+  EXPECT_EQ(view->snapshot.endpoints[2].health, EndpointHealth::kUnknown);
+}
+
+TEST(Pool, KnowsEveryModelThatAnEndpointLists) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  Probe probe = ready();
+  probe.models = {{.id = "base"}, {.id = "adapter"}};
+  pool.on_probe("a", probe, clock.now());
+  const auto listed = pool.view(clock.now())->snapshot.endpoints[0].endpoint;
+  EXPECT_EQ(listed->models, *probe.models);
+  pool.put(endpoint("a"), clock.now());
+  EXPECT_EQ(pool.report(clock.now())[0].state.endpoint->models, *probe.models) << "it is the same endpoint";
+  pool.on_probe("a", probe, clock.now());
+  const auto same = pool.report(clock.now())[0].state.endpoint;
+  probe.models->pop_back();
+  pool.on_probe("a", probe, clock.now());
+  EXPECT_EQ(same->models.size(), 2U) << "a published endpoint never changes";
+  EXPECT_EQ(pool.report(clock.now())[0].state.endpoint->models, *probe.models);
+}
+
+TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  const auto view = pool.view(clock.now());
+  const auto& live = *view->in_flight[0];
+  InFlight request = pool.begin_request("a", 100);
+  InFlight moved = std::move(request);
+  EXPECT_EQ(live.requests, 1U);
+  EXPECT_EQ(live.tokens, 100U);
+  moved.release_tokens();
+  moved.release_tokens();
+  EXPECT_EQ(live.tokens, 0U);
+  EXPECT_EQ(live.requests, 1U);
+  pool.remove("a");
+  moved = InFlight{};
+  EXPECT_EQ(live.requests, 0U) << "an endpoint that left still counts down";
+  {
+    const InFlight unknown = pool.begin_request("nobody", 1);
+  }
+}
+
+TEST(Pool, HealthFollowsProbesRequestsAndDraining) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  const auto health_now = [&] {
+    clock.advance(milliseconds{100});
+    return pool.view(clock.now())->snapshot.endpoints[0].health;
+  };
+  const auto probe = [&](Probe::Readiness readiness) {
+    Probe made;
+    made.readiness = readiness;
+    pool.on_probe("a", made, clock.now());
+  };
+  EXPECT_EQ(health_now(), EndpointHealth::kUnknown);
+  probe(Probe::Readiness::kReady);
+  EXPECT_EQ(health_now(), EndpointHealth::kReady);
+  probe(Probe::Readiness::kSilent);
+  EXPECT_EQ(health_now(), EndpointHealth::kReady) << "a busy machine misses probes first";
+  probe(Probe::Readiness::kNotReady);
+  EXPECT_EQ(health_now(), EndpointHealth::kDraining);
+  probe(Probe::Readiness::kReady);
+  EXPECT_EQ(health_now(), EndpointHealth::kReady);
+  pool.drain("a");
+  probe(Probe::Readiness::kReady);
+  EXPECT_EQ(health_now(), EndpointHealth::kDraining) << "our own word outweighs the endpoint's";
+  pool.put(endpoint("a"), clock.now());
+  EXPECT_EQ(health_now(), EndpointHealth::kReady);
+  pool.on_request_failure("a", health::FailureKind::kConnect, clock.now());
+  EXPECT_EQ(health_now(), EndpointHealth::kDown);
+  probe(Probe::Readiness::kReady);
+  EXPECT_EQ(health_now(), EndpointHealth::kProbing);
+  pool.on_request_success("a", clock.now());
+  EXPECT_EQ(health_now(), EndpointHealth::kReady);
+  EXPECT_FALSE(pool.report(clock.now())[0].reason.empty());
+}
+
+TEST(Pool, ARestartedEndpointServesAtOnceWhenItIsReadyWhateverTheOldProcessDid) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  Probe first = ready(9);
+  first.models = {{.id = "m"}};
+  pool.on_probe("a", first, clock.now());
+  for (int i = 0; i < 10; ++i) pool.on_request_failure("a", health::FailureKind::kCutStream, clock.now());
+  pool.restart("a");
+  clock.advance(milliseconds{10});
+  const auto between = pool.view(clock.now());
+  EXPECT_EQ(between->snapshot.endpoints[0].health, EndpointHealth::kDraining);
+  EXPECT_FALSE(between->snapshot.endpoints[0].waiting_requests.value);
+  EXPECT_EQ(between->snapshot.endpoints[0].endpoint->models.at(0).id, "m")
+      << "so that a request for it waits, and is no 404";
+  pool.on_probe("a", ready(), clock.now());
+  clock.advance(milliseconds{10});
+  EXPECT_EQ(pool.view(clock.now())->snapshot.endpoints[0].health, EndpointHealth::kReady);
+}
+
+TEST(Pool, EventsOfEndpointsThatLeftAreIgnored) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.on_probe("gone", ready(), clock.now());
+  pool.on_request_failure("gone", health::FailureKind::kTimeout, clock.now());
+  pool.on_request_success("gone", clock.now());
+  pool.drain("gone");
+  pool.remove("gone");
+  EXPECT_TRUE(pool.view(clock.now())->snapshot.endpoints.empty());
+}
+
+TEST(Pool, TellsItsProberOfEachChangeOfTheSet) {
+  ManualClock clock;
+  Pool pool{{}};
+  int changes = 0;
+  pool.on_change([&] { changes += static_cast<int>(1 + 0 * pool.endpoints().size()); });
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  pool.put(endpoint("b"), clock.now());
+  pool.remove("a");
+  EXPECT_EQ(changes, 3);
+}
+
+TEST(Pool, ServesReadersWhileEventsComeIn) {
+  Pool pool{{.publish_interval = milliseconds{0}}};
+  const TimePoint now = SteadyClock::now();
+  pool.set_endpoints({endpoint("a"), endpoint("b")}, now);
+  std::atomic<bool> stop{false};
+  std::thread writer{[&] {
+    for (std::uint32_t i = 0; !stop; ++i) {
+      pool.on_probe(i % 2 == 0 ? "a" : "b", ready(i), SteadyClock::now());
+      if (i % 64 == 0) pool.put(endpoint("c"), SteadyClock::now());
+      if (i % 64 == 32) pool.remove("c");
+    }
+  }};
+  std::uint64_t version = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto view = pool.view(SteadyClock::now());
+    EXPECT_GE(view->snapshot.version, version);
+    EXPECT_EQ(view->snapshot.endpoints.size(), view->in_flight.size());
+    version = view->snapshot.version;
+    const InFlight request = pool.begin_request("a", 1);
+  }
+  stop = true;
+  writer.join();
+  EXPECT_EQ(pool.view(SteadyClock::now() + seconds{1})->in_flight[0]->requests, 0U);
+}
+
+}  // namespace
+}  // namespace llmd::pool

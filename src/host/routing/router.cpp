@@ -1,0 +1,215 @@
+#include "routing/router.h"
+
+#include <array>
+#include <utility>
+
+#include "api/openai/model_list.h"
+#include "model/prefix_key.h"
+
+namespace llmd::routing {
+namespace {
+
+constexpr std::array<double, 10> kDecisionBounds{2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
+
+Counter& decisions(MetricsRegistry& metrics, const char* outcome) {
+  return metrics.counter("llmd_gateway_decisions_total", "Scheduling decisions by what they said",
+                         {{"outcome", outcome}});
+}
+
+PrefixIndex::Options index_options(const scheduling::Scheduler& scheduler) {
+  return {.endpoint_blocks_max = scheduler.prefix_options().endpoint_blocks_max};
+}
+
+/// Facts from tokens: the first prompt's blocks under the names that the workers use, or llm-d's chain over them while
+/// those are not known.
+void take_prompts(const RouteRequest& request, const scheduling::PrefixOptions& options,
+                  const EndpointSnapshot& snapshot, RequestFacts& facts) {
+  std::size_t tokens = 0;
+  for (const openai::PromptTokens& prompt : request.prompts) tokens += prompt.tokens.size();
+  facts.prompt_tokens = static_cast<std::uint32_t>(tokens);
+  facts.prompt_tokens_exact = true;
+  const std::vector<TokenId>& first = request.prompts.front().tokens;
+  const ModelFacts model = model_facts(snapshot, request.model);
+  if (model.block_fingerprint && model.block_tokens > 0) {
+    const BlockScope scope{.model_fingerprint = *model.block_fingerprint, .tenant_salt = request.fields.cache_salt};
+    facts.prefix =
+        make_block_key(scope, first, model.block_tokens, scheduling::effective_blocks_max(options, model.block_tokens));
+    return;
+  }
+  const std::uint32_t block_tokens = scheduling::effective_block_tokens(options, snapshot);
+  facts.prefix = make_prefix_key(first, {.model = request.model,
+                                         .cache_salt = request.fields.cache_salt,
+                                         .block_tokens = block_tokens,
+                                         .blocks_max = scheduling::effective_blocks_max(options, block_tokens)});
+}
+
+}  // namespace
+
+ModelFacts model_facts(const EndpointSnapshot& snapshot, std::string_view model) {
+  ModelFacts facts;
+  bool first = true;
+  for (const EndpointState& state : snapshot.endpoints) {
+    const Endpoint& endpoint = *state.endpoint;
+    const ServedModel* served = endpoint.find_model(model);
+    if (served == nullptr || served->context_tokens == 0) continue;
+    const std::uint32_t block_tokens = state.kv_block_tokens.value.value_or(0);
+    if (std::exchange(first, false)) {
+      facts = {served->context_tokens, served->block_fingerprint, block_tokens};
+      continue;
+    }
+    if (facts.context_tokens != served->context_tokens) facts.context_tokens = 0;
+    const bool alike = facts.block_fingerprint == served->block_fingerprint && facts.block_tokens == block_tokens;
+    if (!alike) facts.block_fingerprint.reset();
+  }
+  return facts;
+}
+
+Error refusal_of(Decision::Outcome outcome) {
+  if (outcome == Decision::Outcome::kModelUnknown) {
+    return {.code = ErrorCode::kModelNotFound,
+            .what = "the model of this name is not served here",
+            .hint = "GET /v1/models lists the names",
+            .param = "model"};
+  }
+  return {.code = ErrorCode::kNoEndpoint,
+          .what = "no endpoint can serve the request now",
+          .hint = "llmd explain REQUEST_ID tells why"};
+}
+
+Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions options, MetricsRegistry& metrics)
+    : pool_{pool},
+      record_budget_{"explanations", options.record_bytes_max},
+      index_budget_{"prefix-index", options.prefix_index_bytes_max},
+      refusal_budget_{"refusals", options.refusal_bytes_max},
+      ring_{options.records_max, record_budget_},
+      refusals_{options.refusals_max, refusal_budget_},
+      index_{std::make_unique<PrefixIndex>(index_options(scheduler), index_budget_)},
+      scheduler_{std::make_shared<const scheduling::Scheduler>(std::move(scheduler))},
+      decision_seconds_{
+          metrics.histogram("llmd_gateway_decision_seconds", "Time that a decision takes", kDecisionBounds)},
+      dispatched_{decisions(metrics, "dispatch")},
+      without_endpoint_{decisions(metrics, "no_endpoint")},
+      model_unknown_{decisions(metrics, "model_unknown")} {
+  Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
+  Gauge& bytes = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "prefix-index"}});
+  Gauge& records = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "explanations"}});
+  Gauge& refusals = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "refusals"}});
+  metrics.on_collect([this, &blocks, &bytes, &records, &refusals] {
+    blocks.set(static_cast<double>(index_->stats().blocks));
+    bytes.set(static_cast<double>(index_budget_.used_bytes()));
+    records.set(static_cast<double>(record_budget_.used_bytes()));
+    refusals.set(static_cast<double>(refusal_budget_.used_bytes()));
+  });
+}
+
+Router::~Router() = default;
+
+void Router::set_scheduler(scheduling::Scheduler scheduler) {
+  auto next = std::make_shared<const scheduling::Scheduler>(std::move(scheduler));
+  const std::scoped_lock lock{mutex_};
+  scheduler_ = std::move(next);
+}
+
+std::shared_ptr<const scheduling::Scheduler> Router::scheduler() const {
+  const std::scoped_lock lock{mutex_};
+  return scheduler_;
+}
+
+Result<std::string> Router::resolve_model(const openai::RoutingFields& fields, TimePoint now) {
+  if (fields.model && !fields.model->empty() && *fields.model != openai::kDefaultModelAlias) return *fields.model;
+  const auto view = pool_.view(now);
+  for (const EndpointState& state : view->snapshot.endpoints) {
+    if (!state.endpoint->models.empty()) return state.endpoint->models.front().id;
+  }
+  return fail(ErrorCode::kNoEndpoint, "no endpoint has told which model it serves", "wait until one is ready");
+}
+
+RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
+                                const EndpointSnapshot& snapshot, std::string& scratch) const {
+  const openai::RoutingFields& fields = request.fields;
+  RequestFacts facts;
+  facts.request_id = request.request_id;
+  facts.model = request.model;
+  facts.output_tokens_max = fields.output_tokens_max;
+  facts.priority = fields.priority;
+  facts.streaming = fields.stream;
+  if (!request.prompts.empty()) {
+    take_prompts(request, scheduler.prefix_options(), snapshot, facts);
+    return facts;
+  }
+  facts.prompt_tokens_exact = !fields.prompt_ids.empty();
+  std::string_view prompt = fields.prompt;
+  if (!fields.tools.empty()) {
+    scratch.assign(fields.tools).append(fields.prompt);
+    prompt = scratch;
+  }
+  const std::vector<TokenId> estimated = facts.prompt_tokens_exact ? std::vector<TokenId>{} : estimate_tokens(prompt);
+  const std::vector<TokenId>& tokens = facts.prompt_tokens_exact ? fields.prompt_ids : estimated;
+  facts.prompt_tokens = static_cast<std::uint32_t>(tokens.size());
+  const std::uint32_t block_tokens = scheduling::effective_block_tokens(scheduler.prefix_options(), snapshot);
+  facts.prefix = make_prefix_key(
+      tokens, {.model = request.model,
+               .cache_salt = fields.cache_salt,
+               .block_tokens = block_tokens,
+               .blocks_max = scheduling::effective_blocks_max(scheduler.prefix_options(), block_tokens)});
+  return facts;
+}
+
+Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoint now) {
+  const auto view = pool_.view(now);
+  const auto scheduler = this->scheduler();
+  Route made{.facts = make_facts(request, *scheduler, view->snapshot, scratch.prompt), .decision = {}};
+  scratch.live.clear();
+  for (const auto& counters : view->in_flight) {
+    scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),
+                            .tokens = counters->tokens.load(std::memory_order_relaxed)});
+  }
+  RequestRecord record;
+  made.decision = scheduler->decide(
+      {.request = made.facts, .snapshot = view->snapshot, .index = *index_, .now = now, .live = scratch.live},
+      scratch.rng, scratch.decision, &record.explanation);
+  switch (made.decision.outcome) {
+    case Decision::Outcome::kDispatch: dispatched_.add(); break;
+    case Decision::Outcome::kNoEndpoint: without_endpoint_.add(); break;
+    case Decision::Outcome::kModelUnknown: model_unknown_.add(); break;
+  }
+  if (made.decision.decode != nullptr) record.chosen = made.decision.decode->name;
+  if (made.decision.prefill != nullptr) record.prefill = made.decision.prefill->name;
+  if (made.decision.outcome != Decision::Outcome::kDispatch) record.refusal = refusal_of(made.decision.outcome);
+  keep(std::move(record));
+  decision_seconds_.observe(to_seconds(SteadyClock::now() - now));
+  return made;
+}
+
+void Router::keep(RequestRecord record) {
+  ExplanationRing& other = record.refusal ? ring_ : refusals_;
+  other.drop(record.explanation.request_id);
+  (record.refusal ? refusals_ : ring_).put(std::move(record));
+}
+
+void Router::refuse(std::string_view request_id, const Error& error) {
+  RequestRecord record;
+  record.explanation.request_id = request_id;
+  record.refusal = error;
+  keep(std::move(record));
+}
+
+std::optional<RequestRecord> Router::find(std::string_view request_id) const {
+  auto record = ring_.find(request_id);
+  return record ? std::move(record) : refusals_.find(request_id);
+}
+
+void Router::remember(const Route& route) { scheduling::remember(route.decision, route.facts.prefix, *index_); }
+
+void Router::sweep(TimePoint now) {
+  const auto view = pool_.view(now);
+  std::set<std::string> present;
+  for (const EndpointState& state : view->snapshot.endpoints) present.insert(state.endpoint->name);
+  const std::scoped_lock lock{mutex_};
+  for (const std::string& name : known_endpoints_) {
+    if (!present.contains(name)) index_->remove(name);
+  }
+  known_endpoints_ = std::move(present);
+}
+
+}  // namespace llmd::routing

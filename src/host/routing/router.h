@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/openai/prompt_tokens.h"
+#include "api/openai/routing_fields.h"
+#include "base/budget.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "model/decision.h"
+#include "model/request_facts.h"
+#include "pool/pool.h"
+#include "prefix/prefix_index.h"
+#include "routing/explanation_ring.h"
+#include "scheduling/scheduler.h"
+#include "telemetry/metrics.h"
+
+namespace llmd::routing {
+
+struct RouterOptions {
+  std::size_t records_max = 1'024;                        // decisions that can be asked about afterwards
+  std::size_t record_bytes_max = 16 * 1024 * 1024;        // of all of them
+  std::size_t refusals_max = 256;                         // apart, so that a flood of them leaves the others
+  std::size_t refusal_bytes_max = 2 * 1024 * 1024;        // of all of them
+  std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
+};
+
+/// What a decision is asked for.
+struct RouteRequest {
+  std::string_view request_id;
+  std::string_view model;  // as resolved by resolve_model()
+  const openai::RoutingFields& fields;
+  /// The prompts as the model's own tokenizer cut them; empty: what the fields say, or an estimate.
+  std::span<const openai::PromptTokens> prompts{};
+};
+
+/// What the endpoints of a model tell alike, so that a request can be judged before it is sent. Nothing while none is
+/// known, or if they differ.
+struct ModelFacts {
+  std::uint32_t context_tokens = 0;
+  std::optional<Digest256> block_fingerprint{};
+  std::uint32_t block_tokens = 0;
+};
+[[nodiscard]] ModelFacts model_facts(const EndpointSnapshot& snapshot, std::string_view model);
+
+/// What was decided, and the facts that it rests on.
+struct Route {
+  RequestFacts facts;
+  Decision decision;
+};
+
+/// What the client is answered if the decision is not to dispatch.
+[[nodiscard]] Error refusal_of(Decision::Outcome outcome);
+
+/// The working memory of decisions: one object a loop.
+struct RouteScratch {
+  explicit RouteScratch(std::uint64_t seed) : rng{seed} {}
+  Rng rng;
+  scheduling::DecisionScratch decision;
+  std::vector<scheduling::LiveLoad> live;
+  std::string prompt;  // tools and messages put together
+};
+
+/// Turns a request's deciding fields into a Decision: facts, prefix identity, scheduler, and a record of why. Owns the
+/// prefix index and the ring of records. Thread-safe: every loop calls with a scratch of its own.
+/// Cost: about 1 us per KiB of prompt, beside the scheduler's.
+class Router {
+ public:
+  /// `pool` and `metrics` must outlive the router.
+  Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions options, MetricsRegistry& metrics);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  /// A new configuration, from the next decision on. Options of the prefix index that need a new index wait for a
+  /// restart.
+  void set_scheduler(scheduling::Scheduler scheduler);
+
+  /// The model that the request means: the one it names, or the pool's first if it names none or "default". Error
+  /// kNoEndpoint while no endpoint has told its model.
+  [[nodiscard]] Result<std::string> resolve_model(const openai::RoutingFields& fields, TimePoint now);
+  [[nodiscard]] ModelFacts facts_of_model(std::string_view model, TimePoint now) {
+    return model_facts(pool_.view(now)->snapshot, model);
+  }
+
+  /// Never fails: see Decision::outcome. The record is kept from now on.
+  [[nodiscard]] Route route(const RouteRequest& request, RouteScratch& scratch, TimePoint now);
+  /// The request was sent as decided: its endpoints now hold its prefix.
+  void remember(const Route& route);
+  /// The request is refused before a decision: `llmd explain` can tell why.
+  void refuse(std::string_view request_id, const Error& error);
+  /// The request is over.
+  void finish(const Outcome& outcome) { ring_.finish(outcome); }
+
+  /// Whether a request could be served now, see Scheduler::can_serve().
+  [[nodiscard]] bool can_serve(TimePoint now) const { return scheduler()->can_serve(pool_.view(now)->snapshot); }
+
+  [[nodiscard]] std::optional<RequestRecord> find(std::string_view request_id) const;
+  /// The endpoint lost what it held: it left, or is a new process.
+  void forget(std::string_view endpoint) { index_->remove(endpoint); }
+  /// Forgets endpoints that have left the pool. Every few seconds.
+  void sweep(TimePoint now);
+
+  [[nodiscard]] std::shared_ptr<const scheduling::Scheduler> scheduler() const;
+  [[nodiscard]] PrefixIndex::Stats prefix_stats() const { return index_->stats(); }
+
+ private:
+  [[nodiscard]] RequestFacts make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
+                                        const EndpointSnapshot& snapshot, std::string& scratch) const;
+  void keep(RequestRecord record);
+
+  pool::Pool& pool_;
+  Budget record_budget_;
+  Budget index_budget_;
+  Budget refusal_budget_;
+  ExplanationRing ring_;
+  ExplanationRing refusals_;  // an id is in one of the two
+  std::unique_ptr<PrefixIndex> index_;
+  mutable std::mutex mutex_;  // guards the two below
+  std::shared_ptr<const scheduling::Scheduler> scheduler_;
+  std::set<std::string> known_endpoints_;
+  Histogram& decision_seconds_;
+  Counter& dispatched_;
+  Counter& without_endpoint_;
+  Counter& model_unknown_;
+};
+
+}  // namespace llmd::routing

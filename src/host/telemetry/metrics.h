@@ -1,0 +1,104 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llmd {
+
+using LabelSet = std::vector<std::pair<std::string, std::string>>;  // in the order in which they are printed
+
+/// Monotonic. Thread-safe, lock-free.
+class Counter {
+ public:
+  void add(double by = 1) noexcept { value_.fetch_add(by, std::memory_order_relaxed); }
+  [[nodiscard]] double value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<double> value_{0};
+};
+
+/// Goes up and down. Thread-safe, lock-free.
+class Gauge {
+ public:
+  void set(double value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  void add(double by) noexcept { value_.fetch_add(by, std::memory_order_relaxed); }
+  [[nodiscard]] double value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<double> value_{0};
+};
+
+/// Cumulative buckets as in Prometheus. Thread-safe, lock-free; observe() is O(log buckets).
+class Histogram {
+ public:
+  explicit Histogram(std::span<const double> upper_bounds);
+  void observe(double value) noexcept;
+  struct View {
+    std::vector<double> upper_bounds;
+    std::vector<std::uint64_t> cumulative;  // one longer: the last is +Inf
+    double sum = 0;
+    std::uint64_t count = 0;
+  };
+  [[nodiscard]] View view() const;
+
+ private:
+  std::vector<double> upper_bounds_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> counts_;
+  std::atomic<double> sum_{0};
+};
+
+enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
+
+/// All metrics of a process, by family. Registration takes a lock and may be done at any time; the returned references
+/// stay valid for the registry's life. A family's HELP and TYPE stand on the page from its first registration on. At
+/// most `kSeriesMax` series a family; beyond it the series with all label values "other" is returned.
+class MetricsRegistry {
+ public:
+  static constexpr std::size_t kSeriesMax = 2'000;
+
+  Counter& counter(std::string_view name, std::string_view help, LabelSet labels = {});
+  Gauge& gauge(std::string_view name, std::string_view help, LabelSet labels = {});
+  Histogram& histogram(std::string_view name, std::string_view help, std::span<const double> upper_bounds,
+                       LabelSet labels = {});
+
+  /// Runs before each collection, to refresh gauges from a live source. Runs under the registry's lock.
+  void on_collect(std::function<void()> refresh);
+
+  struct Series {
+    LabelSet labels;
+    const Counter* counter = nullptr;
+    const Gauge* gauge = nullptr;
+    const Histogram* histogram = nullptr;
+  };
+  struct Family {
+    std::string name;
+    std::string help;
+    MetricType type = MetricType::kCounter;
+    std::vector<Series> series;
+  };
+  /// A consistent list of families in registration order; values are read through the pointers.
+  [[nodiscard]] std::vector<Family> collect();
+
+ private:
+  struct FamilyState;
+  FamilyState& family(std::string_view name, std::string_view help, MetricType type);
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<FamilyState>> families_;
+  std::vector<std::function<void()>> refreshers_;
+
+ public:
+  MetricsRegistry();
+  ~MetricsRegistry();
+};
+
+}  // namespace llmd

@@ -1,0 +1,111 @@
+"""Every command with values that cannot be right: exit code 2 and one line on stderr that names the flag."""
+
+import re
+import subprocess
+
+import pytest
+
+ADDRESSES = ["nope", "host:99999", "https://host:1", ""]
+SIZES = ["-1", "1.5GiB", "12XB", "lots", "99999999999TiB"]
+COUNTS = ["-1", "x", "1e99", "99999999999"]
+LOGS = {"--log-level": ["loud"], "--log-format": ["xml"]}
+SERVING = {"--request-timeout": [*COUNTS, "0"], "--drain-timeout": COUNTS, "--max-body": [*SIZES, "1", "17MiB"], **LOGS}
+MEMORY = {
+    "--kv-memory": SIZES,
+    "--store-memory": SIZES,
+    "--context": COUNTS,
+    "--max-running": [*COUNTS, "0", "257"],
+    "--numerics": ["slow"],
+}
+WORKER = {
+    **MEMORY,
+    "--served-model-name": ["", "x" * 257],
+    "--max-waiting": [*COUNTS, "0"],
+    "--step-tokens": [*COUNTS, "15", "4097"],
+    "--tpot-target": ["-1", "nan", "inf", "x"],
+    "--gpu-layers": ["-1", "x"],
+    "--pooling": ["max"],
+    "--kv-listen": [*ADDRESSES[:3], "0.0.0.0:1"],
+    "--kv-peers": ["10.0.0.0/99", "unix:relative"],
+    "--kv-lease": [*COUNTS, "0"],
+    "--kv-pull-timeout": [*COUNTS, "0"],
+    "--threads": COUNTS,
+}
+FRONT = {
+    "--listen": ADDRESSES,
+    "--admin": ["nope", "127.0.0.1:1"],
+    "--max-in-flight": [*COUNTS, "0"],
+    "--max-attempts": [*COUNTS, "0", "10"],
+    "--header-timeout": [*COUNTS, "0"],
+    "--body-timeout": [*COUNTS, "0"],
+    "--write-timeout": [*COUNTS, "0"],
+    **SERVING,
+}
+# What a command needs beside the bad flag, and its flags with values that are none.
+COMMANDS = {
+    "up": (
+        [],
+        {"--topology": ["foo:1", "unified:0", "prefill:1", "", "unified:65"], "--tokenize": ["x"], **WORKER, **FRONT},
+    ),
+    "worker": (["--model", "m.gguf"], {"--role": ["both"], "--listen": ADDRESSES, **WORKER, **SERVING}),
+    "gateway": (
+        ["--endpoints", "http://127.0.0.1:1"],
+        {"--loops": [*COUNTS, "65"], "--probe-interval": [*COUNTS, "49"], **FRONT},
+    ),
+    "doctor": ([], {"--listen": ADDRESSES, "--topology": ["foo:1", ""], **MEMORY}),
+    "chat": ([], {"--url": ADDRESSES, "--temperature": ["-1", "2.1", "nan", "x"], "--max-tokens": [*COUNTS, "0"]}),
+    "top": ([], {"--admin": ADDRESSES, "--interval": [*COUNTS, "1"]}),
+    "explain": (["id"], {"--admin": ADDRESSES}),
+}
+ALONE = [
+    ("worker", [], "--model"),
+    ("gateway", [], "--endpoints"),
+    ("gateway", ["--endpoints", "nope"], "--endpoints"),
+    ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("explain", [], "REQUEST_ID"),
+    ("explain", ["a/b"], "a/b"),
+    ("up", ["--kv-listen", "127.0.0.1:5600", "--topology", "prefill:2,decode:1"], "--kv-listen"),
+]
+
+
+def refused(binary, arguments: list[str], named: str) -> None:
+    ran = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+    told = f"{arguments}: exit code {ran.returncode}\n{ran.stderr}{ran.stdout}"
+    assert ran.returncode == 2, told
+    assert ran.stdout == "", told
+    lines = ran.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"llmd {arguments[0]}: "), told
+    assert named in lines[0] and f"(see llmd {arguments[0]} --help)" in lines[0], told
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bad_value_of_any_flag_is_refused_in_one_line(binary, command):
+    needed, flags = COMMANDS[command]
+    for flag, values in flags.items():
+        for value in values:
+            refused(binary, [command, *needed, f"{flag}={value}"], flag)
+    refused(binary, [command, *needed, "--no-such-flag"], "--no-such-flag")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
+    ran = subprocess.run([binary, command, "--help"], capture_output=True, text=True, timeout=10)
+    assert ran.returncode == 0 and ran.stderr == ""
+    told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
+    any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system"}
+    assert told - any_text - {"--json", "--once", "--allow-long-context"} == set(COMMANDS[command][1])
+
+
+@pytest.mark.parametrize("command,arguments,named", ALONE)
+def test_flags_that_do_not_go_together_are_refused_in_one_line(binary, command, arguments, named):
+    refused(binary, [command, *arguments], named)
+
+
+def test_what_only_the_machine_can_refuse_is_exit_code_1(binary, tmp_path):
+    for arguments in (
+        ["up", "--model", "/no/such.gguf"],
+        ["gateway", "--endpoints", "http://127.0.0.1:1", "--config", "/no/such.yaml"],
+        ["top", "--admin", f"unix:{tmp_path}/none.sock"],
+    ):
+        ran = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=10)
+        assert ran.returncode == 1 and "no" in ran.stderr, f"{arguments}: {ran.returncode} {ran.stderr}"
