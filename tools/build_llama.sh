@@ -2,8 +2,9 @@
 # Builds llama.cpp once from the pinned source package and prints the install folder (include, lib or bin) in the cache.
 # The folder's name is a key over everything that changes the result, so builds, presets and clones share it.
 #
-#   tools/build_llama.sh [--variant native|portable|cuda|tools] [--jobs N]
+#   tools/build_llama.sh [--variant native|avx2|portable|cuda|tools] [--jobs N]
 #     native    static libraries tuned to this machine (the default)
+#     avx2      the same for a CPU with AVX2 and no more: what such a CPU computes is tested on one with AVX-512
 #     portable  shared libraries, every CPU variant of ggml, chosen at run time
 #     cuda      shared libraries with the CUDA backend
 #     tools     llama-server, llama-bench, llama-batched-bench, llama-quantize with upstream's defaults, to compare with
@@ -19,7 +20,7 @@ while (($#)); do
     --variant) variant=$2; shift 2 ;;
     --jobs) jobs=$2; shift 2 ;;
     *)
-      echo "error: unknown argument $1; usage: build_llama.sh [--variant native|portable|cuda|tools] [--jobs N]" >&2
+      echo "error: unknown argument $1; usage: build_llama.sh [--variant native|avx2|portable|cuda|tools] [--jobs N]" >&2
       exit 2
       ;;
   esac
@@ -38,6 +39,7 @@ shared=(-DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON '-DCMAKE_INST
 targets=(llama llama-common)
 case $variant in
   native) flags+=("${library[@]}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON) ;;
+  avx2) flags+=("${library[@]}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=OFF) ;;
   portable) flags+=("${library[@]}" "${shared[@]}" -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON) ;;
   cuda) flags+=("${library[@]}" "${shared[@]}" -DGGML_NATIVE=ON -DGGML_CUDA=ON) ;;
   tools)
@@ -45,7 +47,7 @@ case $variant in
       -DLLAMA_USE_PREBUILT_UI=OFF)
     targets=(llama-server llama-bench llama-batched-bench llama-quantize)
     ;;
-  *) fail "unknown variant $variant; expected native, portable, cuda or tools" ;;
+  *) fail "unknown variant $variant; expected native, avx2, portable, cuda or tools" ;;
 esac
 
 # The compiler's macros under -march=native name the instruction set, for any compiler and architecture.

@@ -1,14 +1,17 @@
 // Why: ggml's vec_dot decodes a row of quantised weights anew for every column, and its faster products (llamafile,
 // repacked weights) take another kernel, with other rounding, when a batch has few columns. Here one kernel serves any
-// number of columns: 16 rows are decoded once into a tile in the L1 cache, and each lane of a register adds up one
-// row's products in a fixed order. A sequence's logits are then the same bits whatever shares its batch, and large
-// batches gain most.
+// number of columns: as many rows as a vector has lanes (16 with AVX-512, 8 with AVX2) are decoded once into a tile in
+// the L1 cache, and each lane adds up one row's products in a fixed order. A sequence's logits are then the same bits
+// whatever shares its batch, and large batches gain most.
 //
-// Quantised rows (Q4_0, Q4_1, Q8_0): tile[block][k / 4][row][k % 4] holds unsigned weights; VPDPBUSD multiplies them
-// with four signed activations that are broadcast to all rows. Weights with a bias b, value = d * (u - b), start at
-// -b * sum(activations). F16 rows (the K and V caches): 4 rows by 4 columns of dot products, 16 values at a time, one
-// accumulator each.
+// Quantised rows (Q4_0, Q4_1, Q8_0): tile[block][k / 4][plane][row][k % 4] holds unsigned weights; VPDPBUSD or
+// VPMADDUBSW multiplies them with four signed activations that are broadcast to all rows. Where weights of 8 bits would
+// overflow, their low nibbles are one plane and their high ones another. Weights with a bias b, value = d * (u - b),
+// start at -b * sum(activations). F16 rows (the K and V caches): 4 rows by 3 or 4 columns of dot products, a vector of
+// values at a time, one accumulator each.
 #include "column_tiles.h"
+
+#include "lanes.h"
 
 #define GGML_COMMON_DECL_CPP
 #include "ggml-common.h"
@@ -16,25 +19,25 @@
 #include "ggml-cpu.h"
 #include "ggml-impl.h"
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VNNI__)
-
-#include <immintrin.h>
+#ifdef LLMD_LANES
 
 #include <algorithm>
 #include <cstring>
 
 namespace {
 
-constexpr int64_t kTileRows = 16;
+using lanes::Floats;
+using lanes::Ints;
+
+constexpr int64_t kTileRows = lanes::kLanes;
 constexpr int64_t kBlock = 32;           // values that share a scale
 constexpr int64_t kSegmentBlocks = 32;   // a tile of 16 rows x 1,024 values: 16 KiB, and 4 KiB of scales
 constexpr int64_t kColumnScales = 8192;  // scales of the columns of a piece, 32 KiB
 constexpr int64_t kColumnsMax = 64;      // columns of a piece
-constexpr int64_t kGroup = 8;            // columns that share a pass over a tile
 constexpr int64_t kDotRows = 4;
-constexpr int64_t kDotColumns = 4;
+constexpr int64_t kDotColumns = lanes::kLanes == 16 ? 4 : 3;  // AVX2 has 16 registers: 12 sums, 3 columns, a row
 constexpr int64_t kPiecesPerThread = 4;
-constexpr int64_t kValuesMax = kColumnScales / kGroup * kBlock;
+constexpr int64_t kValuesMax = kColumnScales / 8 * kBlock;
 
 float to_float(ggml_half half) { return _cvtsh_ss(half); }
 
@@ -50,34 +53,13 @@ ggml_half second_of(const block_q8_1& block) { return block.data.data.s; }
 template <typename Row>
 struct Decode;
 
-// 16 bytes of each of 16 rows become four registers: register j holds bytes 4j..4j+3 of every row, in order.
-inline void transpose_rows(const uint8_t* const* bytes, __m512i out[4]) {
-  __m512i lanes[4];
-  for (int i = 0; i < 4; ++i) {
-    const auto load = [&](int lane) { return _mm_loadu_si128((const __m128i*)bytes[4 * lane + i]); };
-    lanes[i] = _mm512_castsi128_si512(load(0));
-    lanes[i] = _mm512_inserti32x4(lanes[i], load(1), 1);
-    lanes[i] = _mm512_inserti32x4(lanes[i], load(2), 2);
-    lanes[i] = _mm512_inserti32x4(lanes[i], load(3), 3);
-  }
-  const __m512i low01 = _mm512_unpacklo_epi32(lanes[0], lanes[1]);
-  const __m512i high01 = _mm512_unpackhi_epi32(lanes[0], lanes[1]);
-  const __m512i low23 = _mm512_unpacklo_epi32(lanes[2], lanes[3]);
-  const __m512i high23 = _mm512_unpackhi_epi32(lanes[2], lanes[3]);
-  out[0] = _mm512_unpacklo_epi64(low01, low23);
-  out[1] = _mm512_unpackhi_epi64(low01, low23);
-  out[2] = _mm512_unpacklo_epi64(high01, high23);
-  out[3] = _mm512_unpackhi_epi64(high01, high23);
-}
-
 // The low nibbles are values 0..15 of a block, the high ones 16..31.
-inline void decode_nibbles(const uint8_t* const* bytes, __m512i* tile) {
-  __m512i packed[4];
-  transpose_rows(bytes, packed);
-  const __m512i mask = _mm512_set1_epi8(0x0f);
+inline void decode_nibbles(const uint8_t* const* bytes, Ints* tile) {
+  Ints packed[4];
+  lanes::transpose(bytes, packed);
   for (int j = 0; j < 4; ++j) {
-    _mm512_store_si512(tile + j, _mm512_and_si512(packed[j], mask));
-    _mm512_store_si512(tile + 4 + j, _mm512_and_si512(_mm512_srli_epi16(packed[j], 4), mask));
+    tile[j] = lanes::low_nibbles(packed[j]);
+    tile[4 + j] = lanes::high_nibbles(packed[j]);
   }
 }
 
@@ -86,7 +68,8 @@ struct Decode<block_q4_0> {
   using Column = block_q8_0;
   static constexpr int kBias = 8;
   static constexpr bool kHasMin = false;
-  static void block(const uint8_t* const* bytes, __m512i* tile) { decode_nibbles(bytes, tile); }
+  static constexpr int kPlanes = 1;
+  static void block(const uint8_t* const* bytes, Ints* tile) { decode_nibbles(bytes, tile); }
 };
 
 template <>
@@ -94,7 +77,8 @@ struct Decode<block_q4_1> {
   using Column = block_q8_1;
   static constexpr int kBias = 0;
   static constexpr bool kHasMin = true;
-  static void block(const uint8_t* const* bytes, __m512i* tile) { decode_nibbles(bytes, tile); }
+  static constexpr int kPlanes = 1;
+  static void block(const uint8_t* const* bytes, Ints* tile) { decode_nibbles(bytes, tile); }
 };
 
 template <>
@@ -102,30 +86,46 @@ struct Decode<block_q8_0> {
   using Column = block_q8_0;
   static constexpr int kBias = 128;
   static constexpr bool kHasMin = false;
-  static void block(const uint8_t* const* bytes, __m512i* tile) {
+  static constexpr int kPlanes = lanes::kNibblesOnly ? 2 : 1;
+  static void block(const uint8_t* const* bytes, Ints* tile) {
     const uint8_t* second[kTileRows];
     for (int row = 0; row < kTileRows; ++row) {
       second[row] = bytes[row] + 16;
     }
-    transpose_rows(bytes, tile);
-    transpose_rows(second, tile + 4);
-    const __m512i sign = _mm512_set1_epi8((char)0x80);
+    Ints whole[8];
+    lanes::transpose(bytes, whole);
+    lanes::transpose(second, whole + 4);
     for (int j = 0; j < 8; ++j) {
-      tile[j] = _mm512_xor_si512(tile[j], sign);
+      const Ints biased = lanes::flip_signs(whole[j]);
+      if constexpr (kPlanes == 1) {
+        tile[j] = biased;
+      } else {
+        tile[2 * j] = lanes::low_nibbles(biased);
+        tile[2 * j + 1] = lanes::high_nibbles(biased);
+      }
     }
   }
 };
 
+// Registers of a block's weights.
+template <typename Row>
+constexpr int kVectors = 8 * Decode<Row>::kPlanes;
+
+// Columns that share a pass over a tile: their sums stay in registers.
+template <typename Row>
+constexpr int64_t kGroup = 8 / Decode<Row>::kPlanes;
+
+template <typename Row>
 struct Tile {
-  __m512i weights[kSegmentBlocks * 8];
-  __m512 scale[kSegmentBlocks];
-  __m512 min[kSegmentBlocks];
+  Ints weights[kSegmentBlocks * kVectors<Row>];
+  Floats scale[kSegmentBlocks];
+  Floats min[kSegmentBlocks];
 };
 
 // Rows beyond the matrix repeat its last one; their results are not stored.
 template <typename Row>
 void decode_segment(const char* matrix, size_t row_stride, int64_t row_begin, int64_t rows, int64_t block_begin,
-                    int64_t blocks, Tile& tile) {
+                    int64_t blocks, Tile<Row>& tile) {
   const Row* row[kTileRows];
   alignas(64) ggml_half scale[kSegmentBlocks][kTileRows];
   alignas(64) ggml_half min[kSegmentBlocks][kTileRows];
@@ -143,15 +143,16 @@ void decode_segment(const char* matrix, size_t row_stride, int64_t row_begin, in
     for (int64_t r = 0; r < kTileRows; ++r) {
       bytes[r] = (const uint8_t*)row[r][b].qs;
     }
-    Decode<Row>::block(bytes, tile.weights + b * 8);
-    tile.scale[b] = _mm512_cvtph_ps(_mm256_load_si256((const __m256i*)scale[b]));
+    Decode<Row>::block(bytes, tile.weights + b * kVectors<Row>);
+    tile.scale[b] = lanes::load_halves(scale[b]);
     if constexpr (Decode<Row>::kHasMin) {
-      tile.min[b] = _mm512_cvtph_ps(_mm256_load_si256((const __m256i*)min[b]));
+      tile.min[b] = lanes::load_halves(min[b]);
     }
   }
 }
 
-// What a piece needs of its columns beside their bytes: d, and either -bias * sum of a block or s.
+// What a piece needs of its columns beside their bytes: d, and either -bias * sum of a block or s. Those of 8 columns
+// lie side by side.
 struct ColumnScales {
   alignas(64) float scale[kColumnScales];
   union {
@@ -160,63 +161,71 @@ struct ColumnScales {
   };
 };
 
+int64_t scale_index(int64_t column, int64_t block, int64_t blocks) {
+  return (column / 8 * blocks + block) * 8 + column % 8;
+}
+
 template <typename Row>
 void prepare_columns(const char* const* columns, int64_t n_columns, int64_t blocks, ColumnScales& scales) {
   using Column = typename Decode<Row>::Column;
   for (int64_t c = 0; c < n_columns; ++c) {
     const Column* column = (const Column*)columns[c];
     for (int64_t b = 0; b < blocks; ++b) {
-      scales.scale[c * blocks + b] = to_float(scale_of(column[b]));
+      const int64_t at = scale_index(c, b, blocks);
+      scales.scale[at] = to_float(scale_of(column[b]));
       if constexpr (Decode<Row>::kHasMin) {
-        scales.sum[c * blocks + b] = to_float(second_of(column[b]));
+        scales.sum[at] = to_float(second_of(column[b]));
       } else {
         const __m256i values = _mm256_loadu_si256((const __m256i*)column[b].qs);
-        const __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), values);
+        const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), values), _mm256_set1_epi16(1));
         const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
         const __m128i pair = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
         const int32_t sum = _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32(pair, 0xb1)));
-        scales.start[c * blocks + b] = -Decode<Row>::kBias * sum;
+        scales.start[at] = -Decode<Row>::kBias * sum;
       }
     }
   }
 }
 
 template <typename Row, int kColumns>
-void multiply_segment(const Tile& tile, const char* const* columns, const ColumnScales& scales, int64_t column_begin,
-                      int64_t blocks_all, int64_t block_begin, int64_t blocks, __m512* sums) {
+void multiply_segment(const Tile<Row>& tile, const char* const* columns, const ColumnScales& scales,
+                      int64_t column_begin, int64_t blocks_all, int64_t block_begin, int64_t blocks, Floats* sums) {
   using Column = typename Decode<Row>::Column;
-  __m512 total[kColumns];
+  constexpr int kPlanes = Decode<Row>::kPlanes;
+  Floats total[kColumns];
   const Column* column[kColumns];
-  const float* scale[kColumns];
-  const float* sum[kColumns];
-  const int32_t* start[kColumns];
+  const int64_t first = scale_index(column_begin, block_begin, blocks_all);
+  const float* scale = scales.scale + first;
+  const float* sum = scales.sum + first;
+  const auto start_of = [&](int64_t b, int c) { return Decode<Row>::kHasMin ? 0 : scales.start[first + 8 * b + c]; };
   for (int c = 0; c < kColumns; ++c) {
-    const int64_t at = (column_begin + c) * blocks_all + block_begin;
     total[c] = sums[c];
     column[c] = (const Column*)columns[c] + block_begin;
-    scale[c] = scales.scale + at;
-    sum[c] = scales.sum + at;
-    start[c] = scales.start + at;
   }
   for (int64_t b = 0; b < blocks; ++b) {
-    __m512i dot[kColumns];
+    lanes::Dot dot[kColumns][kPlanes];
     for (int c = 0; c < kColumns; ++c) {
-      dot[c] = Decode<Row>::kHasMin ? _mm512_setzero_si512() : _mm512_set1_epi32(start[c][b]);
+      for (lanes::Dot& plane : dot[c]) {
+        plane.begin(start_of(b, c));
+      }
     }
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-      const __m512i weights = tile.weights[b * 8 + j];
+      const Ints* weights = tile.weights + b * kVectors<Row> + j * kPlanes;
       for (int c = 0; c < kColumns; ++c) {
         int32_t four;
         memcpy(&four, column[c][b].qs + 4 * j, sizeof(four));
-        dot[c] = _mm512_dpbusd_epi32(dot[c], weights, _mm512_set1_epi32(four));
+        for (int plane = 0; plane < kPlanes; ++plane) {
+          dot[c][plane].add(weights[plane], four);
+        }
       }
     }
     for (int c = 0; c < kColumns; ++c) {
-      const __m512 both = _mm512_mul_ps(tile.scale[b], _mm512_set1_ps(scale[c][b]));
-      total[c] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[c]), total[c]);
+      const Floats both = lanes::multiply(tile.scale[b], lanes::broadcast(scale[8 * b + c]));
+      const Floats products = lanes::total(dot[c], start_of(b, c));
+      total[c] = lanes::multiply_add(both, products, total[c]);
       if constexpr (Decode<Row>::kHasMin) {
-        total[c] = _mm512_fmadd_ps(tile.min[b], _mm512_set1_ps(sum[c][b]), total[c]);
+        total[c] = lanes::multiply_add(tile.min[b], lanes::broadcast(sum[8 * b + c]), total[c]);
       }
     }
   }
@@ -226,8 +235,8 @@ void multiply_segment(const Tile& tile, const char* const* columns, const Column
 }
 
 template <typename Row>
-void multiply_group(int64_t n_columns, const Tile& tile, const char* const* columns, const ColumnScales& scales,
-                    int64_t column_begin, int64_t blocks_all, int64_t block_begin, int64_t blocks, __m512* sums) {
+void multiply_group(int64_t n_columns, const Tile<Row>& tile, const char* const* columns, const ColumnScales& scales,
+                    int64_t column_begin, int64_t blocks_all, int64_t block_begin, int64_t blocks, Floats* sums) {
 #define LLMD_CASE(n) \
   case n: multiply_segment<Row, n>(tile, columns, scales, column_begin, blocks_all, block_begin, blocks, sums); break;
   switch (n_columns) {
@@ -235,10 +244,14 @@ void multiply_group(int64_t n_columns, const Tile& tile, const char* const* colu
     LLMD_CASE(2)
     LLMD_CASE(3)
     LLMD_CASE(4)
-    LLMD_CASE(5)
-    LLMD_CASE(6)
-    LLMD_CASE(7)
-    LLMD_CASE(8)
+  }
+  if constexpr (kGroup<Row> == 8) {
+    switch (n_columns) {
+      LLMD_CASE(5)
+      LLMD_CASE(6)
+      LLMD_CASE(7)
+      LLMD_CASE(8)
+    }
   }
 #undef LLMD_CASE
 }
@@ -262,7 +275,7 @@ Plan make_plan(const ggml_tensor* dst, int n_threads) {
   plan.matrices = src0->ne[2] * src0->ne[3];
   plan.columns = src1->ne[1] * src1->ne[2] * src1->ne[3] / plan.matrices;
   const bool is_f16 = src0->type == GGML_TYPE_F16;
-  const int64_t columns = is_f16 ? kColumnsMax : kColumnScales / (src0->ne[0] / kBlock) / kGroup * kGroup;
+  const int64_t columns = is_f16 ? kColumnsMax : kColumnScales / (src0->ne[0] / kBlock) / 8 * 8;
   plan.column_chunk = std::clamp<int64_t>(columns, 1, std::min(plan.columns, kColumnsMax));
   plan.column_chunks = (plan.columns + plan.column_chunk - 1) / plan.column_chunk;
   const int64_t tiles = (src0->ne[1] + kTileRows - 1) / kTileRows;
@@ -307,81 +320,67 @@ void compute_quantised(const ggml_tensor* dst, const Piece& piece, const Columns
   const int64_t blocks = dst->src[0]->ne[0] / kBlock;
   const int64_t n_columns = piece.column_end - piece.column_begin;
   ColumnScales scales;
-  Tile tile;
+  Tile<Row> tile;
   prepare_columns<Row>(columns.bytes, n_columns, blocks, scales);
   for (int64_t row = piece.row_begin; row < piece.row_end; row += kTileRows) {
-    __m512 sums[kColumnsMax];
-    std::fill(sums, sums + n_columns, _mm512_setzero_ps());
+    Floats sums[kColumnsMax];
+    std::fill(sums, sums + n_columns, lanes::zero());
     for (int64_t block = 0; block < blocks; block += kSegmentBlocks) {
       const int64_t n_blocks = std::min(kSegmentBlocks, blocks - block);
       decode_segment<Row>(piece.matrix, dst->src[0]->nb[1], row, piece.rows, block, n_blocks, tile);
-      for (int64_t c = 0; c < n_columns; c += kGroup) {
-        multiply_group<Row>(std::min(kGroup, n_columns - c), tile, columns.bytes + c, scales, c, blocks, block,
+      for (int64_t c = 0; c < n_columns; c += kGroup<Row>) {
+        multiply_group<Row>(std::min(kGroup<Row>, n_columns - c), tile, columns.bytes + c, scales, c, blocks, block,
                             n_blocks, sums + c);
       }
     }
     const int64_t rows = std::min(kTileRows, piece.row_end - row);
-    const __mmask16 mask = (__mmask16)((1u << rows) - 1);
     for (int64_t c = 0; c < n_columns; ++c) {
-      _mm512_mask_storeu_ps(columns.out[c] + row, mask, sums[c]);
+      lanes::store_first(columns.out[c] + row, rows, sums[c]);
     }
   }
-}
-
-// The sums of four registers, side by side.
-inline __m128 sum_of_each(__m512 a, __m512 b, __m512 c, __m512 d) {
-  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-  const __m512 all = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))),
-                                   _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))));
-  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
-  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-}
-
-inline __m512 load_row(const ggml_half* row) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)row)); }
-inline __m512 load_row(const ggml_half* row, __mmask16 mask) {
-  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row));
 }
 
 template <int kColumns>
 void dot_f16(int64_t n, const ggml_half* const* rows, int64_t n_rows, const char* const* columns, float* const* out,
              int64_t row_begin) {
-  __m512 sums[kColumns][kDotRows];
+  Floats sums[kColumns][kDotRows];
   for (auto& column : sums) {
-    std::fill(column, column + kDotRows, _mm512_setzero_ps());
+    std::fill(column, column + kDotRows, lanes::zero());
   }
-  const auto add = [&](const __m512(&row)[kDotRows], const __m512(&column)[kColumns]) {
+  const auto add = [&](const auto& row_at, const auto& column_at) {
+    Floats column[kColumns];
     for (int c = 0; c < kColumns; ++c) {
-      for (int r = 0; r < kDotRows; ++r) {
-        sums[c][r] = _mm512_fmadd_ps(row[r], column[c], sums[c][r]);
+      column[c] = lanes::load(column_at(c));
+    }
+    for (int r = 0; r < kDotRows; ++r) {
+      const Floats row = lanes::load_halves(row_at(r));
+      for (int c = 0; c < kColumns; ++c) {
+        sums[c][r] = lanes::multiply_add(row, column[c], sums[c][r]);
       }
     }
   };
-  __m512 row[kDotRows];
-  __m512 column[kColumns];
   int64_t k = 0;
-  for (; k + 16 <= n; k += 16) {
-    for (int r = 0; r < kDotRows; ++r) {
-      row[r] = load_row(rows[r] + k);
-    }
-    for (int c = 0; c < kColumns; ++c) {
-      column[c] = _mm512_loadu_ps((const float*)columns[c] + k);
-    }
-    add(row, column);
+  for (; k + lanes::kLanes <= n; k += lanes::kLanes) {
+    add([&](int r) { return rows[r] + k; }, [&](int c) { return (const float*)columns[c] + k; });
   }
   if (k < n) {
-    const __mmask16 mask = (__mmask16)((1u << (n - k)) - 1);
+    ggml_half row[kDotRows][lanes::kLanes] = {};
+    float column[kColumns][lanes::kLanes] = {};
     for (int r = 0; r < kDotRows; ++r) {
-      row[r] = load_row(rows[r] + k, mask);
+      memcpy(row[r], rows[r] + k, (size_t)(n - k) * sizeof(ggml_half));
     }
     for (int c = 0; c < kColumns; ++c) {
-      column[c] = _mm512_maskz_loadu_ps(mask, (const float*)columns[c] + k);
+      memcpy(column[c], (const float*)columns[c] + k, (size_t)(n - k) * sizeof(float));
     }
-    add(row, column);
+    add([&](int r) { return row[r]; }, [&](int c) { return column[c]; });
   }
-  const __mmask8 stored = (__mmask8)((1u << n_rows) - 1);
   for (int c = 0; c < kColumns; ++c) {
-    _mm_mask_storeu_ps(out[c] + row_begin, stored, sum_of_each(sums[c][0], sums[c][1], sums[c][2], sums[c][3]));
+    const __m128 four = lanes::sum_of_each(sums[c][0], sums[c][1], sums[c][2], sums[c][3]);
+    if (n_rows == kDotRows) {
+      _mm_storeu_ps(out[c] + row_begin, four);
+    } else {
+      memcpy(out[c] + row_begin, &four, (size_t)n_rows * sizeof(float));
+    }
   }
 }
 
