@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/mebibytes.h"
 #include "engine/memory_plan.h"
 #include "llamacpp/gguf_file.h"
 #include "llamacpp/model_facts.h"
@@ -19,8 +20,6 @@
 
 namespace llmd::doctor {
 namespace {
-
-double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1U << 20U); }
 
 std::string read_text(const char* path) {
   std::ifstream stream{path};
@@ -46,7 +45,7 @@ Finding check_model(const std::string& wanted) {
   const auto facts = llamacpp::check_gguf(file->path);
   if (!facts) return {Verdict::kBad, "model", facts.error().to_string()};
   return {Verdict::kGood, "model",
-          fmt::format("{} is whole: {} ({:.0f} MiB, {} tensors)", file->name, file->path, mebibytes(facts->file_bytes),
+          fmt::format("{} is whole: {} ({}, {} tensors)", file->name, file->path, in_mebibytes(facts->file_bytes),
                       facts->tensors)};
 }
 
@@ -55,9 +54,8 @@ Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& 
   const auto file = llamacpp::find_model(wanted_model, llamacpp::model_folder());
   const auto facts = file ? llamacpp::read_model_facts(file->path) : std::unexpected(file.error());
   if (!facts) {
-    return {
-        Verdict::kWarning, "memory",
-        fmt::format("{:.0f} MiB available; how much is needed shows once the model is found", mebibytes(available))};
+    return {Verdict::kWarning, "memory",
+            fmt::format("{} available; how much is needed shows once the model is found", in_mebibytes(available))};
   }
   const auto plan =
       engine::plan_memory(*facts,
@@ -69,7 +67,7 @@ Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& 
                           {.available = available, .engines = workers, .weights_shared = flags.numerics == "exact"});
   if (!plan) return {Verdict::kBad, "memory", plan.error().to_string()};
   const std::string text = fmt::format(
-      "{:.0f} MiB available; {}: {}", mebibytes(available),
+      "{} available; {}: {}", in_mebibytes(available),
       workers == 1 ? "a worker takes" : fmt::format("each of {} workers takes", workers), engine::describe(plan->need));
   if (!plan->shrunk) return {Verdict::kGood, "memory", text};
   return {Verdict::kWarning, "memory", text + "; with more free memory KV or block store would be larger"};

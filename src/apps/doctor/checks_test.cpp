@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/mebibytes.h"
 #include "llamacpp/test_model.h"
 #include "net/server.h"
 #include "runtime/loop.h"
@@ -34,7 +35,6 @@ TEST(Doctor, AMissingModelSaysWhatWasLookedFor) {
 }
 
 TEST(Doctor, CountsWeightsKvComputeAndStoreOfEveryWorker) {
-  constexpr std::uint64_t kMiB = 1ULL << 20U;
   const std::string model = llamacpp::test_model_path();
   const Finding good = check_memory(model, {}, 1, 64'000 * kMiB);
   EXPECT_EQ(good.verdict, Verdict::kGood) << good.text;

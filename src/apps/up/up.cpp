@@ -18,6 +18,7 @@
 #include "apps/up/options.h"
 #include "apps/up/supervisor.h"
 #include "apps/up/welcome.h"
+#include "base/mebibytes.h"
 #include "config/default_config.h"
 #include "flags/topology.h"
 #include "llamacpp/model_file.h"
@@ -86,8 +87,6 @@ std::string this_program() {
   return !error && std::filesystem::exists(path, error) ? path.string() : "/proc/self/exe";
 }
 
-double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1U << 20U); }
-
 unsigned cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 /// Each worker alone would look at what is free now, and take it for itself.
@@ -95,8 +94,8 @@ Result<std::vector<std::string>> Process::worker_memory() const {
   if (topology_.workers() == 1) return memory_arguments(options_.worker);
   LLMD_TRY(const engine::MemoryPlan plan, share_memory(model_.path, options_.worker, topology_.workers()));
   if (plan.shrunk) {
-    log::warn("{} workers share this machine's memory, which leaves each KV {:.0f} MiB and prefix cache {:.0f} MiB",
-              topology_.workers(), mebibytes(plan.need.kv), mebibytes(plan.need.store));
+    log::warn("{} workers share this machine's memory, which leaves each KV {} and prefix cache {}",
+              topology_.workers(), in_mebibytes(plan.need.kv), in_mebibytes(plan.need.store));
   }
   return memory_arguments(plan);
 }

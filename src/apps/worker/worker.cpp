@@ -11,6 +11,7 @@
 #include "apps/worker/loaded_model.h"
 #include "apps/worker/options.h"
 #include "apps/worker/service.h"
+#include "base/mebibytes.h"
 #include "net/server.h"
 #include "runtime/descriptor_limit.h"
 #include "runtime/loop.h"
@@ -97,9 +98,9 @@ void Process::on_loaded(Result<LoadedModel> loaded) {
     return;
   }
   const EngineInfo& info = loaded->engine->info();
-  log::info("ready: model {}, context {} tokens, {} sequences at once, KV {:.0f} MiB, prefix cache {:.0f} MiB",
-            options_.served_names.front(), info.context_tokens, info.sequences_max,
-            static_cast<double>(info.kv_bytes) / (1U << 20U), static_cast<double>(info.store_bytes_max) / (1U << 20U));
+  log::info("ready: model {}, context {} tokens, {} sequences at once, KV {}, prefix cache {}",
+            options_.served_names.front(), info.context_tokens, info.sequences_max, in_mebibytes(info.kv_bytes),
+            in_mebibytes(info.store_bytes_max));
   auto kv = KvExchange::make(loop_, kv_setup_, *loaded->engine, registry_);
   if (!kv) {
     log::error("cannot keep blocks for decode workers: {}", kv.error().to_string());

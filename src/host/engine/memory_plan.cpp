@@ -4,17 +4,15 @@
 
 #include <algorithm>
 
+#include "base/mebibytes.h"
 #include "engine/llama/slot_plan.h"
 
 namespace llmd::engine {
 namespace {
 
-constexpr std::uint64_t kMiB = 1U << 20U;
 constexpr std::uint64_t kStoreBytesMin = 16 * kMiB;  // a smaller one would only churn
 
 std::uint64_t minus(std::uint64_t bytes, std::uint64_t taken) { return bytes - std::min(bytes, taken); }
-
-std::string mib(std::uint64_t bytes) { return fmt::format("{} MiB", (bytes + kMiB - 1) / kMiB); }
 
 std::uint32_t round_up(std::uint32_t value, std::uint32_t grain) { return (value + grain - 1) / grain * grain; }
 
@@ -112,16 +110,17 @@ class Planner {
     const MemoryNeed& need = plan_.need;
     if (engines_ == 1) {
       return fail(ErrorCode::kOutOfMemory,
-                  fmt::format("the model needs {} ({}), but only {} are available", mib(need.weights + need.own()),
-                              describe(need), mib(share_.available)),
+                  fmt::format("the model needs {} ({}), but only {} are available",
+                              in_mebibytes(need.weights + need.own()), describe(need), in_mebibytes(share_.available)),
                   hint());
     }
     const std::uint64_t copies = share_.weights_shared ? 1 : engines_;
-    return fail(ErrorCode::kOutOfMemory,
-                fmt::format("{} workers need {} ({}; {}), but only {} are available", engines_,
-                            mib(need.weights * copies + need.own() * engines_), describe(need),
-                            share_.weights_shared ? "each, but the weights once" : "each", mib(share_.available)),
-                hint());
+    return fail(
+        ErrorCode::kOutOfMemory,
+        fmt::format("{} workers need {} ({}; {}), but only {} are available", engines_,
+                    in_mebibytes(need.weights * copies + need.own() * engines_), describe(need),
+                    share_.weights_shared ? "each, but the weights once" : "each", in_mebibytes(share_.available)),
+        hint());
   }
 
   const llamacpp::ModelFacts& model_;
@@ -140,8 +139,8 @@ Result<MemoryPlan> plan_memory(const llamacpp::ModelFacts& model, const MemoryRe
 }
 
 std::string describe(const MemoryNeed& need) {
-  return fmt::format("weights {}, KV {}, compute {}, block store {}", mib(need.weights), mib(need.kv),
-                     mib(need.compute), mib(need.store));
+  return fmt::format("weights {}, KV {}, compute {}, block store {}", in_mebibytes(need.weights), in_mebibytes(need.kv),
+                     in_mebibytes(need.compute), in_mebibytes(need.store));
 }
 
 }  // namespace llmd::engine

@@ -12,7 +12,6 @@
 namespace llmd::engine {
 namespace {
 
-using testkit::kMiB;
 using testkit::small_model;
 
 std::uint64_t total(const MemoryPlan& plan, const MemoryShare& share) {

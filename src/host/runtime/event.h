@@ -15,7 +15,8 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
-  /// Wakes all that wait, and lets later waits pass until reset().
+  /// Wakes all that wait, and lets later waits pass until reset(). Not after Loop::discard(): those that waited are
+  /// gone.
   void set();
   void reset() noexcept { set_ = false; }
   [[nodiscard]] bool is_set() const noexcept { return set_; }

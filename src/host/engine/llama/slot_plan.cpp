@@ -5,15 +5,14 @@
 #include <algorithm>
 #include <array>
 
+#include "base/mebibytes.h"
+
 namespace llmd::engine {
 namespace {
 
 constexpr std::uint32_t kShortMax = 1'024;
 constexpr std::uint32_t kMediumTokens = 1'280;
 constexpr std::uint32_t kMediumSlotsWanted = 32;
-constexpr std::uint64_t kMiB = 1U << 20U;
-
-std::string mib(std::uint64_t bytes) { return fmt::format("{} MiB", (bytes + kMiB - 1) / kMiB); }
 
 /// Takes slots from a budget of bytes and of sequences.
 class Divider {
@@ -64,8 +63,8 @@ Result<std::vector<batching::SlotClass>> plan_slots(const llamacpp::ModelFacts& 
     const std::uint64_t fits =
         model.kv_bytes_per_token == 0 ? 0 : bytes / model.kv_bytes_per_token / kSlotGrain * kSlotGrain;
     return fail(ErrorCode::kOutOfMemory,
-                fmt::format("one sequence of {} tokens needs {} of KV memory; --kv-memory is {}", context, mib(longest),
-                            mib(bytes)),
+                fmt::format("one sequence of {} tokens needs {} of KV memory; --kv-memory is {}", context,
+                            in_mebibytes(longest), in_mebibytes(bytes)),
                 fits > 0 ? fmt::format("raise --kv-memory, or lower --context to {}", fits) : "raise --kv-memory");
   }
   const std::uint32_t sequences = std::clamp(options.sequences_max, 1U, kSlotsMax);

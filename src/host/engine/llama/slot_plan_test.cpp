@@ -10,7 +10,6 @@
 namespace llmd::engine {
 namespace {
 
-using testkit::kMiB;
 using testkit::small_model;
 
 TEST(PlanSlots, Gives64ShortSlotsAndOneOfTheWholeContextInOneGibibyte) {

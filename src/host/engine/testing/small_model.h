@@ -2,11 +2,10 @@
 
 #include <cstdint>
 
+#include "base/mebibytes.h"
 #include "llamacpp/model_facts.h"
 
 namespace llmd::engine::testkit {
-
-inline constexpr std::uint64_t kMiB = 1U << 20U;
 
 /// The shape of SmolLM2-135M: 23,040 bytes of KV a token, 180 MiB for its whole context.
 inline llamacpp::ModelFacts small_model() {
