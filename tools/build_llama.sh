@@ -55,11 +55,18 @@ machine=generic
 if [[ $variant != portable ]]; then
   machine=$("$cxx" -march=native -dM -E -x c++ /dev/null 2> /dev/null | LC_ALL=C sort | sha256sum | cut -c1-16)
 fi
+# What we compare with stays as upstream made it, but for what would crash.
+changes=("$here"/../third_party/patches/llama-*-crash.patch)
+kernels=()
+if [[ $variant != tools ]]; then
+  changes=("$here"/../third_party/patches/llama-*.patch)
+  kernels=("$here"/../third_party/kernels/*)
+fi
 version=$("$here/fetch_artifact.py" llama-cpp-python --field version)
 source_sha=$("$here/fetch_artifact.py" llama-cpp-python --field sha256)
 key=$(printf '%s\n' "$version" "$source_sha" "$variant" "${flags[*]}" "$machine" "$(uname -m)" \
   "$("$cc" --version | head -1)" "$("$cxx" --version | head -1)" "$(sha256sum < "${BASH_SOURCE[0]}")" \
-  "$(cat "$here"/../third_party/patches/llama-*.patch "$here"/../third_party/kernels/* | sha256sum)" | sha256sum | cut -c1-16)
+  "$(cat "${changes[@]}" "${kernels[@]}" | sha256sum)" | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/llmd
 target=$cache/llama-$version-$key
 if [[ -f $target/complete ]]; then echo "$target"; exit 0; fi
@@ -83,13 +90,10 @@ echo "building llama.cpp from $(basename "$sdist") ($variant); about 7 CPU-minut
 tar -xzf "$sdist" -C "$work" --strip-components=2 --wildcards '*/vendor/llama.cpp/*'
 source=$work/llama.cpp
 [[ -f $source/CMakeLists.txt ]] || fail "$(basename "$sdist") holds no vendor/llama.cpp"
-# What we compare with stays as upstream made it.
-if [[ $variant != tools ]]; then
-  for change in "$here"/../third_party/patches/llama-*.patch; do
-    patch --silent --directory="$source" --strip=1 < "$change" || fail "$(basename "$change") does not apply to llama.cpp $version"
-  done
-  cp "$here"/../third_party/kernels/* "$source/ggml/src/ggml-cpu/"
-fi
+if ((${#kernels[@]})); then cp "${kernels[@]}" "$source/ggml/src/ggml-cpu/"; fi
+for change in "${changes[@]}"; do
+  patch --silent --directory="$source" --strip=1 < "$change" || fail "$(basename "$change") does not apply to llama.cpp $version"
+done
 
 launcher=()
 if command -v ccache > /dev/null; then

@@ -31,6 +31,7 @@ constexpr bool kNibblesOnly = false;
 inline Floats zero() { return _mm512_setzero_ps(); }
 inline Floats broadcast(float value) { return _mm512_set1_ps(value); }
 inline Floats load(const float* from) { return _mm512_loadu_ps(from); }
+inline void store(float* to, Floats value) { _mm512_storeu_ps(to, value); }
 inline Floats load_halves(const uint16_t* from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)from)); }
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
@@ -72,6 +73,19 @@ inline Floats unpack_high_pair(Floats a, Floats b) {
   return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
 }
 inline Floats plus(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+// Of 16 vectors of which each four were transposed: lane 4q + j of vector 4p + i goes to lane 4p + j of vector 4q + i.
+inline void transpose_quarters(Floats (&v)[kLanes]) {
+  for (int i = 0; i < 4; ++i) {
+    const Floats even01 = _mm512_shuffle_f32x4(v[i], v[4 + i], 0x88);
+    const Floats odd01 = _mm512_shuffle_f32x4(v[i], v[4 + i], 0xdd);
+    const Floats even23 = _mm512_shuffle_f32x4(v[8 + i], v[12 + i], 0x88);
+    const Floats odd23 = _mm512_shuffle_f32x4(v[8 + i], v[12 + i], 0xdd);
+    v[i] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+    v[4 + i] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+    v[8 + i] = _mm512_shuffle_f32x4(even01, even23, 0xdd);
+    v[12 + i] = _mm512_shuffle_f32x4(odd01, odd23, 0xdd);
+  }
+}
 inline __m128 sum_of_quarters(Floats a) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
@@ -88,6 +102,7 @@ constexpr bool kNibblesOnly = true;
 inline Floats zero() { return _mm256_setzero_ps(); }
 inline Floats broadcast(float value) { return _mm256_set1_ps(value); }
 inline Floats load(const float* from) { return _mm256_loadu_ps(from); }
+inline void store(float* to, Floats value) { _mm256_storeu_ps(to, value); }
 inline Floats load_halves(const uint16_t* from) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)from)); }
 inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
@@ -141,6 +156,13 @@ inline Floats unpack_high_pair(Floats a, Floats b) {
   return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
 }
 inline Floats plus(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+inline void transpose_quarters(Floats (&v)[kLanes]) {
+  for (int i = 0; i < 4; ++i) {
+    const Floats low = _mm256_permute2f128_ps(v[i], v[4 + i], 0x20);
+    v[4 + i] = _mm256_permute2f128_ps(v[i], v[4 + i], 0x31);
+    v[i] = low;
+  }
+}
 inline __m128 sum_of_quarters(Floats a) { return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)); }
 
 #endif
@@ -157,7 +179,23 @@ inline void transpose(const uint8_t* const* rows, Ints out[4]) {
   out[3] = unpack_high_64(unpack_high_32(a, b), unpack_high_32(c, d));
 }
 
-// The sums of four vectors, side by side.
+// Lane j of vector i becomes lane i of vector j.
+inline void transpose(Floats (&v)[kLanes]) {
+  for (int i = 0; i < kLanes; i += 4) {
+    const Floats low01 = unpack_low(v[i], v[i + 1]);
+    const Floats high01 = unpack_high(v[i], v[i + 1]);
+    const Floats low23 = unpack_low(v[i + 2], v[i + 3]);
+    const Floats high23 = unpack_high(v[i + 2], v[i + 3]);
+    v[i] = unpack_low_pair(low01, low23);
+    v[i + 1] = unpack_high_pair(low01, low23);
+    v[i + 2] = unpack_low_pair(high01, high23);
+    v[i + 3] = unpack_high_pair(high01, high23);
+  }
+  transpose_quarters(v);
+}
+
+// The sums of four vectors, side by side. Of 16 lanes: with q(i) = (a[i] + a[i + 2]) + (a[i + 1] + a[i + 3]), the sum
+// of a is (q(0) + q(8)) + (q(4) + q(12)); of 8 lanes: q(0) + q(4).
 inline __m128 sum_of_each(Floats a, Floats b, Floats c, Floats d) {
   const Floats ab = plus(unpack_low(a, b), unpack_high(a, b));
   const Floats cd = plus(unpack_low(c, d), unpack_high(c, d));

@@ -152,6 +152,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ColumnTiles,
                                          Case{GGML_TYPE_Q4_1, 32, 1, 1, 1}, Case{GGML_TYPE_Q4_1, 2'080, 50, 1, 1},
                                          Case{GGML_TYPE_Q8_0, 576, 17, 1, 1}, Case{GGML_TYPE_Q8_0, 4'096, 16, 2, 6},
                                          Case{GGML_TYPE_F16, 64, 300, 3, 9}, Case{GGML_TYPE_F16, 333, 66, 2, 2},
+                                         Case{GGML_TYPE_F16, 96, 40, 1, 1}, Case{GGML_TYPE_F16, 128, 70, 2, 4},
+                                         Case{GGML_TYPE_F16, 512, 62, 2, 6}, Case{GGML_TYPE_F16, 2'080, 9, 1, 1},
                                          Case{GGML_TYPE_Q4_K, 512, 70, 1, 1}, Case{GGML_TYPE_Q6_K, 768, 21, 1, 1},
                                          Case{GGML_TYPE_Q5_0, 96, 20, 1, 1}, Case{GGML_TYPE_BF16, 80, 20, 1, 1}),
                          [](const auto& tested) {
