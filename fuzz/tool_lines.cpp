@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!json.is_object() || json.size() != 2 || !text.starts_with("{\"name\":\"")) return 0;
   const Message call = read("<tool_call>" + std::string{text} + "</tool_call>", data[0] % 16 + 1);
   if (json["name"].get<std::string>().empty()) return 0;
-  if (call.calls.size() != 1 || call.calls[0].first != json["name"]) std::abort();
+  if (call.calls.size() != 1 || call.calls[0].first != json["name"].get<std::string>()) std::abort();
   if (nlohmann::json::parse(call.calls[0].second, nullptr, false) != json["arguments"]) std::abort();
   return 0;
 }

@@ -39,7 +39,8 @@ shared=(-DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON '-DCMAKE_INST
 targets=(llama llama-common)
 case $variant in
   native) flags+=("${library[@]}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON) ;;
-  avx2) flags+=("${library[@]}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=OFF) ;;
+  avx2) flags+=("${library[@]}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
+    -DGGML_BMI2=ON) ;;
   portable) flags+=("${library[@]}" "${shared[@]}" -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON) ;;
   cuda) flags+=("${library[@]}" "${shared[@]}" -DGGML_NATIVE=ON -DGGML_CUDA=ON) ;;
   tools)

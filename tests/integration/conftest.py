@@ -18,9 +18,18 @@ from waiting import wait_for
 SOURCE_DIR = Path(__file__).resolve().parents[2]
 
 
+LEFT_OUT = pytest.StashKey[bool]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[LEFT_OUT] = True
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A file whose tests were all left out by -m is skipped (77 for ctest); one without any test fails."""
-    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption("markexpr"):
+    by_mark = session.config.getoption("markexpr") and session.config.stash.get(LEFT_OUT, False)
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and by_mark:
         session.exitstatus = 77
 
 

@@ -1,7 +1,7 @@
 // Products with F16 rows (the K and V caches) and F32 columns. Every element is the sum of one accumulator a lane,
-// which adds up the values k, k + lanes, ... in order; the accumulators are then added in one fixed tree. Two ways lead
-// to these same bits: a lane a value (few columns), and, for short rows with many columns, a lane a row, which needs no
-// shuffles to add up.
+// which adds up the values k, k + lanes, ... in order; the accumulators are then added in one fixed tree. Three ways
+// lead to these same bits: a lane a value (few columns), the same with the rows made F32 first (many columns), and, for
+// short rows with many columns, a lane a row, which needs no shuffles to add up.
 #pragma once
 
 #include "piece.h"
@@ -53,7 +53,7 @@ class HalfRows {
   template <int kSteps, int kColumns>
   void turned(const char* const* columns, Floats (&sums)[kColumns]) const;
 
-  // compute_turned: [value][row]. compute_dots: four rows as F32, one after the other.
+  // compute_turned: [value][row]. compute_widened: four rows as F32, one after the other.
   alignas(64) float tile_[std::max(kTurnedValues * kLanes, kDotRows* kWidenedValues)];
 };
 

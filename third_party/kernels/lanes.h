@@ -18,7 +18,6 @@
 namespace lanes {
 
 constexpr int kLanes = LLMD_LANES;
-constexpr int kLanesOf128 = kLanes / 4;
 
 #if LLMD_LANES == 16
 

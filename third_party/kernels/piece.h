@@ -10,8 +10,8 @@
 namespace column_tiles {
 
 constexpr int64_t kTileRows = lanes::kLanes;
-// Columns of a piece. A step of a piece of a prompt (64 tokens) and of the sequences that decode is one piece: a second
-// one with the few columns that are left would decode all rows again.
+// Columns of a piece, if their scales fit. A step of 64 tokens of a prompt and of the sequences that decode is then one
+// piece: a second one, with the few columns that are left, would decode all rows again.
 constexpr int64_t kColumnsMax = 128;
 
 // Rows of one matrix of src0 and columns of those of src1 it serves.

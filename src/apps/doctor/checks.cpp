@@ -54,8 +54,9 @@ Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& 
   const auto file = llamacpp::find_model(wanted_model, llamacpp::model_folder());
   const auto facts = file ? llamacpp::read_model_facts(file->path) : std::unexpected(file.error());
   if (!facts) {
-    return {Verdict::kWarning, "memory",
-            fmt::format("{} available; how much is needed shows once the model is found", in_mebibytes(available))};
+    return {
+        Verdict::kWarning, "memory",
+        fmt::format("{} available; how much is needed shows once the model is found", in_whole_mebibytes(available))};
   }
   const auto plan =
       engine::plan_memory(*facts,
@@ -67,7 +68,7 @@ Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& 
                           {.available = available, .engines = workers, .weights_shared = flags.numerics == "exact"});
   if (!plan) return {Verdict::kBad, "memory", plan.error().to_string()};
   const std::string text = fmt::format(
-      "{} available; {}: {}", in_mebibytes(available),
+      "{} available; {}: {}", in_whole_mebibytes(available),
       workers == 1 ? "a worker takes" : fmt::format("each of {} workers takes", workers), engine::describe(plan->need));
   if (!plan->shrunk) return {Verdict::kGood, "memory", text};
   return {Verdict::kWarning, "memory", text + "; with more free memory KV or block store would be larger"};

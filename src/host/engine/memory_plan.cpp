@@ -109,18 +109,19 @@ class Planner {
   [[nodiscard]] std::unexpected<Error> refuse() const {
     const MemoryNeed& need = plan_.need;
     if (engines_ == 1) {
-      return fail(ErrorCode::kOutOfMemory,
-                  fmt::format("the model needs {} ({}), but only {} are available",
-                              in_mebibytes(need.weights + need.own()), describe(need), in_mebibytes(share_.available)),
-                  hint());
+      return fail(
+          ErrorCode::kOutOfMemory,
+          fmt::format("the model needs {} ({}), but only {} are available", in_mebibytes(need.weights + need.own()),
+                      describe(need), in_whole_mebibytes(share_.available)),
+          hint());
     }
     const std::uint64_t copies = share_.weights_shared ? 1 : engines_;
-    return fail(
-        ErrorCode::kOutOfMemory,
-        fmt::format("{} workers need {} ({}; {}), but only {} are available", engines_,
-                    in_mebibytes(need.weights * copies + need.own() * engines_), describe(need),
-                    share_.weights_shared ? "each, but the weights once" : "each", in_mebibytes(share_.available)),
-        hint());
+    return fail(ErrorCode::kOutOfMemory,
+                fmt::format("{} workers need {} ({}; {}), but only {} are available", engines_,
+                            in_mebibytes(need.weights * copies + need.own() * engines_), describe(need),
+                            share_.weights_shared ? "each, but the weights once" : "each",
+                            in_whole_mebibytes(share_.available)),
+                hint());
   }
 
   const llamacpp::ModelFacts& model_;

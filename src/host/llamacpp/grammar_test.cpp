@@ -39,6 +39,11 @@ TEST(CheckGbnf, RefusesWhatDoesNotCompileOrWouldExplode) {
       {"exponential paths", doubling},
       {"too long", fmt::format("root ::= \"{}\"", repeat("a", 1 << 20))},
       {"empty", ""},
+      {"at least 6, at most 4", "root ::= [a-z]{6,4}"},
+      {"the same over lines", "root ::= ([a-z]{6 ,\n4})"},
+      {"braces with a comment", "root ::= ([a-z]{6 # }\n,4})"},
+      {"a comment that ends early", "root ::= \"a\" #\r | [a-z]{6,4}"},
+      {"braces without an end", "root ::= \"a\"{1,2"},
       {"token reference out of range", "root ::= <[99999999999999999999]>"},
   };
   for (const auto& test : kCases) {
@@ -58,6 +63,8 @@ TEST(SchemaToGbnf, RefusesHostileSchemas) {
       {"deep", fmt::format("{}{{}}{}", repeat("{\"items\":", 10'000), repeat("}", 10'000))},
       {"unknown type", R"({"type":"colour"})"},
       {"broken reference", R"({"$ref":"#/definitions/none"})"},
+      {"at least 6 items, at most 4", R"({"type":"array","items":{"type":"null"},"minItems":6,"maxItems":4})"},
+      {"at least 6 characters, at most 4", R"({"type":"string","minLength":6,"maxLength":4})"},
       {"too long", fmt::format("{{\"description\":\"{}\"}}", repeat("a", 1 << 18))},
   };
   for (const auto& test : kCases) {

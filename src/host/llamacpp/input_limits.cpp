@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <limits>
+#include <optional>
+#include <system_error>
 
 namespace llmd::llamacpp {
 namespace {
@@ -24,6 +27,11 @@ class GbnfScan {
   Result<void> run() {
     while (at_ < text_.size()) {
       step();
+      if (!well_formed_) {
+        return fail(ErrorCode::kInvalidGrammar,
+                    fmt::format("the braces before byte {} of the grammar are no repetition", at_),
+                    "write {n}, {n,} or {n,m} with n <= m");
+      }
       if (depth_ > kGrammarDepthMax)
         return too_large("nesting of parentheses in the grammar", depth_, kGrammarDepthMax);
       if (elements_ > kGrammarElementsMax)
@@ -57,29 +65,48 @@ class GbnfScan {
   }
 
   void comment() {
-    while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+    while (at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r') ++at_;
   }
 
+  /// Anything but {n}, {n,} and {n,m} with n <= m is refused here: llama.cpp writes {6,4} out some 2^64 times.
   void repetition() {
-    const std::size_t close = std::min(text_.find('}', at_), text_.size());
-    const std::string_view body = text_.substr(at_ + 1, close - std::min(close, at_ + 1));
-    elements_ += symbol_elements_ * (count_in(body) + count_in(body.substr(std::min(body.find(',') + 1, body.size()))));
-    at_ = close + 1;
+    ++at_;
+    const auto least = count();
+    auto most = least;
+    bool comma = false;
+    if (least && at_ < text_.size() && text_[at_] == ',') {
+      comma = true;
+      ++at_;
+      most = count();
+    }
+    well_formed_ = least && (!most || *most >= *least) && at_ < text_.size() && text_[at_] == '}';
+    if (!well_formed_) return;
+    ++at_;
+    elements_ += symbol_elements_ * (*least + (comma && most ? *most : 0));
   }
 
-  /// llama.cpp refuses a minimum above 2,000 and takes a larger maximum as unbounded.
-  static std::size_t count_in(std::string_view digits) {
-    while (!digits.empty() && digits.front() == ' ') digits.remove_prefix(1);
+  /// Digits with white space around them, if there are any. llama.cpp refuses a minimum above 2,000 and takes a larger
+  /// maximum as unbounded.
+  std::optional<std::size_t> count() {
+    skip_space();
     std::uint64_t value = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const char* from = text_.data() + at_;
+    const auto [past, error] = std::from_chars(from, text_.data() + text_.size(), value);
+    if (past == from) return std::nullopt;
+    if (error != std::errc{}) value = std::numeric_limits<std::uint64_t>::max();
+    at_ += static_cast<std::size_t>(past - from);
+    skip_space();
     return static_cast<std::size_t>(std::min<std::uint64_t>(value, 2'001));
   }
+
+  void skip_space() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
 
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t depth_ = 0;
   std::size_t elements_ = 0;
   std::size_t symbol_elements_ = 1;
+  bool well_formed_ = true;
 };
 
 }  // namespace

@@ -7,8 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "llamacpp/input_limits.h"
 
 namespace llmd::llamacpp {
 namespace {
@@ -22,6 +26,7 @@ using Ranges = std::vector<Range>;
 
 /// What stands in a JSON string as an escape only.
 const Ranges kEscapedInJson{{0, 0x1F}, {'"', '"'}, {'\\', '\\'}, {0x7F, 0x7F}};
+constexpr unsigned kRepetitionsMax = 1'000'000;  // many more than a grammar's size allows
 constexpr std::string_view kQuantifiers = "*+?{";
 constexpr std::string_view kControlEscapes = "nrtfv0";
 
@@ -108,7 +113,7 @@ class Writer {
       case '+':
       case '?':
       case '{': return write_quantifier();
-      case ')':
+      case ')': depth_ -= depth_ > 0 ? 1 : 0; [[fallthrough]];
       case '|':
         out_ += c;
         ++at_;
@@ -137,6 +142,7 @@ class Writer {
 
   Result<void> open_group() {
     if (peek(1) == '?' && peek(2) != ':') return refuse("has look-around or a named group");
+    if (++depth_ > kJsonDepthMax) return refuse("nests groups too deep");
     out_ += '(';
     at_ += peek(1) == '?' ? 3 : 1;
     return {};
@@ -145,14 +151,37 @@ class Writer {
   Result<void> write_quantifier() {
     std::size_t close = at_;
     if (peek() == '{') {
-      close = pattern_.find_first_not_of("0123456789,", at_ + 1);
-      if (close >= end_ || pattern_[close] != '}') return refuse("has a brace that is no repetition");
+      LLMD_TRY(close, end_of_braces());
     }
     out_ += pattern_.substr(at_, close + 1 - at_);
     at_ = close + 1;
     if (peek() == '?') ++at_;  // lazy or greedy, the same strings match
     if (peek() != '\0' && kQuantifiers.find(peek()) != std::string_view::npos) return refuse("repeats a repetition");
     return {};
+  }
+
+  /// Where {n}, {n,} or {n,m} ends. For any other braces llama.cpp would take every string.
+  Result<std::size_t> end_of_braces() {
+    const auto number = [this](std::size_t& at) -> std::optional<unsigned> {
+      unsigned value = 0;
+      const char* from = pattern_.data() + at;
+      const auto [past, error] = std::from_chars(from, pattern_.data() + end_, value);
+      if (error != std::errc{} || value > kRepetitionsMax) return std::nullopt;
+      at += static_cast<std::size_t>(past - from);
+      return value;
+    };
+    std::size_t at = at_ + 1;
+    const auto least = number(at);
+    bool good = least.has_value();
+    if (good && at < end_ && pattern_[at] == ',') {
+      ++at;
+      if (at < end_ && pattern_[at] != '}') {
+        const auto most = number(at);
+        good = most && *most >= *least;
+      }
+    }
+    if (!good || at >= end_ || pattern_[at] != '}') return refuse("has a brace that is no repetition");
+    return at;
   }
 
   /// One character, or what an escape stands for.
@@ -217,6 +246,7 @@ class Writer {
   std::string_view pattern_;
   std::size_t at_ = 0;
   std::size_t end_ = 0;
+  std::size_t depth_ = 0;  // of groups
   std::string out_;
 };
 
