@@ -37,7 +37,7 @@ const char* skip_space(const char* at) {
       ++at;
       continue;
     }
-    while (*at != '\0' && *at != '\n') ++at;
+    while (*at != '\0' && *at != '\n' && *at != '\r') ++at;
   }
   return at;
 }

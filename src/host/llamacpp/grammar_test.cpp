@@ -43,6 +43,8 @@ TEST(CheckGbnf, RefusesWhatDoesNotCompileOrWouldExplode) {
       {"the same over lines", "root ::= ([a-z]{6 ,\n4})"},
       {"braces with a comment", "root ::= ([a-z]{6 # }\n,4})"},
       {"a comment that ends early", "root ::= \"a\" #\r | [a-z]{6,4}"},
+      {"a repetition of a repetition", "root ::= \"a\"+ ?"},
+      {"a repetition many times", fmt::format("root ::= \"{}\"{}", repeat("a", 1'000), repeat("+", 1'000))},
       {"braces without an end", "root ::= \"a\"{1,2"},
       {"token reference out of range", "root ::= <[99999999999999999999]>"},
   };
@@ -52,9 +54,12 @@ TEST(CheckGbnf, RefusesWhatDoesNotCompileOrWouldExplode) {
     EXPECT_EQ(checked.error().code, ErrorCode::kInvalidGrammar) << test.name;
   }
   EXPECT_TRUE(check_gbnf("root ::= \"yes\" | \"no\""));
+  EXPECT_TRUE(check_gbnf("# two ends\rroot ::= (\"a\"+ \"b\"{2, 3})* # \r\n"));
 }
 
 TEST(SchemaToGbnf, RefusesHostileSchemas) {
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += fmt::format("\"p{}\":{{}},", i);
   const struct {
     const char* name;
     std::string schema;
@@ -63,6 +68,16 @@ TEST(SchemaToGbnf, RefusesHostileSchemas) {
       {"deep", fmt::format("{}{{}}{}", repeat("{\"items\":", 10'000), repeat("}", 10'000))},
       {"unknown type", R"({"type":"colour"})"},
       {"broken reference", R"({"$ref":"#/definitions/none"})"},
+      {"a reference to itself", R"({"allOf":[{"$ref":"#/allOf/0"}]})"},
+      {"references in a circle", R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"$ref":"#/$defs/a"}}})"},
+      {"a choice that is itself",
+       R"({"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/a"}]}}})"},
+      {"a long name", fmt::format("{{\"type\":\"object\",\"properties\":{{\"{}\":{{}}}}}}", repeat("_", 30'000))},
+      {"a long reference", fmt::format("{{\"$ref\":\"#/{}\"}}", repeat("a", 60'000))},
+      {"many types", fmt::format("{{\"type\":[{}\"null\"]}}", repeat("\"object\",", 7))},
+      {"types that multiply",
+       fmt::format("{}{{}}{}", repeat(R"({"type":["object","null"],"properties":{"a":)", 20), repeat("}}", 20))},
+      {"many optional properties", fmt::format("{{\"type\":\"object\",\"properties\":{{{}\"last\":{{}}}}}}", many)},
       {"at least 6 items, at most 4", R"({"type":"array","items":{"type":"null"},"minItems":6,"maxItems":4})"},
       {"at least 6 characters, at most 4", R"({"type":"string","minLength":6,"maxLength":4})"},
       {"too long", fmt::format("{{\"description\":\"{}\"}}", repeat("a", 1 << 18))},
@@ -72,6 +87,12 @@ TEST(SchemaToGbnf, RefusesHostileSchemas) {
     ASSERT_FALSE(gbnf) << test.name;
     EXPECT_EQ(gbnf.error().code, ErrorCode::kInvalidGrammar) << test.name;
   }
+}
+
+TEST(SchemaToGbnf, TakesSchemasThatReferToThemselvesThroughAMember) {
+  const auto tree = schema_to_gbnf(R"({"$ref":"#/$defs/t","$defs":{"t":{"type":"object","properties":{
+      "left":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/t"}]}},"required":["left"]}}})");
+  EXPECT_TRUE(tree) << tree.error().to_string();
 }
 
 /// Feeds a text token by token; false as soon as one is not allowed.

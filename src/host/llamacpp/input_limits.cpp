@@ -9,6 +9,8 @@
 #include <optional>
 #include <system_error>
 
+#include "llamacpp/schema_walk.h"
+
 namespace llmd::llamacpp {
 namespace {
 
@@ -29,8 +31,8 @@ class GbnfScan {
       step();
       if (!well_formed_) {
         return fail(ErrorCode::kInvalidGrammar,
-                    fmt::format("the braces before byte {} of the grammar are no repetition", at_),
-                    "write {n}, {n,} or {n,m} with n <= m");
+                    fmt::format("before byte {} of the grammar stands no repetition that is taken", at_),
+                    "write *, +, ?, {n}, {n,} or {n,m} with n <= m, one after each symbol");
       }
       if (depth_ > kGrammarDepthMax)
         return too_large("nesting of parentheses in the grammar", depth_, kGrammarDepthMax);
@@ -46,12 +48,17 @@ class GbnfScan {
     if (c == '"' || c == '[') return quoted(c == '"' ? '"' : ']');
     if (c == '#') return comment();
     if (c == '{') return repetition();
+    if (c == '*' || c == '+' || c == '?') {
+      ++at_;
+      return repeated();
+    }
     ++at_;
     if (c == '(') ++depth_;
     if (c == ')' && depth_ > 0) --depth_;
     // A group, a name and a dot are one element each; whitespace keeps the symbol before a repetition.
     if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
       symbol_elements_ = 1;
+      repeated_ = false;
       ++elements_;
     }
   }
@@ -61,7 +68,15 @@ class GbnfScan {
     while (at_ < text_.size() && text_[at_] != end) at_ += text_[at_] == '\\' ? 2 : 1;
     symbol_elements_ = std::max<std::size_t>(1, std::min(at_, text_.size()) - from);
     elements_ += symbol_elements_;
+    repeated_ = false;
     ++at_;
+  }
+
+  /// llama.cpp copies what is repeated, so that repetitions of a repetition multiply.
+  void repeated() {
+    well_formed_ = !repeated_;
+    repeated_ = true;
+    elements_ += symbol_elements_;
   }
 
   void comment() {
@@ -82,6 +97,7 @@ class GbnfScan {
     well_formed_ = least && (!most || *most >= *least) && at_ < text_.size() && text_[at_] == '}';
     if (!well_formed_) return;
     ++at_;
+    repeated();
     elements_ += symbol_elements_ * (*least + (comma && most ? *most : 0));
   }
 
@@ -106,6 +122,7 @@ class GbnfScan {
   std::size_t depth_ = 0;
   std::size_t elements_ = 0;
   std::size_t symbol_elements_ = 1;
+  bool repeated_ = false;  // the symbol before
   bool well_formed_ = true;
 };
 
@@ -137,7 +154,7 @@ Result<void> check_schema_size(std::string_view json_schema) {
   if (shape.depth > kJsonDepthMax) return too_large("nesting of the JSON schema", shape.depth, kJsonDepthMax);
   if (shape.members > kJsonMembersMax)
     return too_large("number of members in the JSON schema", shape.members, kJsonMembersMax);
-  return {};
+  return check_schema_walk(json_schema);
 }
 
 Result<void> check_grammar_size(std::string_view gbnf) {

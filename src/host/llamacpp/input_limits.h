@@ -13,6 +13,10 @@ inline constexpr std::size_t kSchemaBytesMax = 128U << 10U;
 inline constexpr std::size_t kGrammarBytesMax = 512U << 10U;
 inline constexpr std::size_t kJsonDepthMax = 64;
 inline constexpr std::size_t kJsonMembersMax = 2'000;        // of one schema, all objects together
+inline constexpr std::size_t kSchemaNameMax = 1'024;         // bytes of a member's name or a $ref
+inline constexpr std::size_t kTypesMax = 7;                  // of one schema: there are no more
+inline constexpr std::size_t kSchemaNodesMax = 50'000;       // after lists of types are written out
+inline constexpr std::size_t kOptionalPropertiesMax = 64;    // of one object
 inline constexpr std::size_t kGrammarDepthMax = 64;          // nested parentheses
 inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetitions are written out
 inline constexpr std::size_t kGrammarPathsMax = 200'000;     // ways through the leading rules; see grammar.cpp
@@ -25,7 +29,7 @@ struct JsonShape {
 };
 [[nodiscard]] JsonShape json_shape(std::string_view json) noexcept;
 
-/// Size, depth and members of a schema. Error kInvalidGrammar.
+/// Size, depth and members of a schema, and what schema_walk.h refuses. Error kInvalidGrammar.
 [[nodiscard]] Result<void> check_schema_size(std::string_view json_schema);
 
 /// Size, nesting and written-out repetitions of a GBNF. Error kInvalidGrammar.

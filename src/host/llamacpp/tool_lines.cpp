@@ -60,11 +60,24 @@ Json rewrite_message(const Json& message) {
   return {{"role", "assistant"}, {"content", std::move(text)}};
 }
 
-Json call_schema(const Json& tool) {
+/// References from the top of a tool's parameters, where they lie in the schema of all calls.
+void rebase_references(Json& node, const std::string& top) {
+  for (auto& [name, value] : node.items()) {
+    if (value.is_structured()) {
+      rebase_references(value, top);
+    } else if (node.is_object() && name == "$ref" && value.is_string()) {
+      const auto& reference = value.get_ref<const std::string&>();
+      if (reference.starts_with('#')) value = top + reference.substr(1);
+    }
+  }
+}
+
+Json call_schema(const Json& tool, std::size_t index) {
   const Json& function = tool.at("function");
   Json arguments = Json::object();
   if (const auto given = function.find("parameters"); given != function.end() && given->is_object()) arguments = *given;
   if (!arguments.contains("type")) arguments["type"] = "object";
+  rebase_references(arguments, fmt::format("#/anyOf/{}/properties/arguments", index));
   return {{"type", "object"},
           {"properties", {{"name", {{"const", function.at("name")}}}, {"arguments", std::move(arguments)}}},
           {"required", {"name", "arguments"}},
@@ -102,7 +115,7 @@ Result<std::string> tool_line_grammar(const std::string& tools_json, ToolGrammar
   std::string schema;
   try {
     Json choices = Json::array();
-    for (const Json& tool : Json::parse(tools_json)) choices.push_back(call_schema(tool));
+    for (const Json& tool : Json::parse(tools_json)) choices.push_back(call_schema(tool, choices.size()));
     schema = Json{{"anyOf", std::move(choices)}}.dump();
   } catch (const std::exception& failure) {
     return bad_tools(failure);

@@ -140,5 +140,17 @@ TEST(ToolLineParser, TakesAnyText) {
   }
 }
 
+TEST(ToolLineGrammar, FindsWhatParametersReferTo) {
+  const auto gbnf = tool_line_grammar(R"([
+      {"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"x":{"$ref":"#/$defs/A"}},
+       "required":["x"],"$defs":{"A":{"enum":["left"]}}}}},
+      {"type":"function","function":{"name":"g","parameters":{"type":"object","properties":{"x":{"$ref":"#/$defs/A"}},
+       "required":["x"],"$defs":{"A":{"enum":["right"]}}}}}])",
+                                      {});
+  ASSERT_TRUE(gbnf) << gbnf.error().to_string();
+  EXPECT_NE(gbnf->find("left"), std::string::npos);
+  EXPECT_NE(gbnf->find("right"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace llmd::llamacpp

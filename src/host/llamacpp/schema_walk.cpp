@@ -1,0 +1,123 @@
+#include "llamacpp/schema_walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+
+#include "llamacpp/input_limits.h"
+
+namespace llmd::llamacpp {
+namespace {
+
+using Json = nlohmann::json;
+
+std::unexpected<Error> refuse(std::string what) {
+  return fail(ErrorCode::kInvalidGrammar, std::move(what), "docs/structured-output.md says what a schema may hold");
+}
+
+class Walk {
+ public:
+  explicit Walk(const Json& root) : root_{root} {}
+
+  Result<void> run() {
+    LLMD_TRY(const std::size_t nodes, visit(root_));
+    if (nodes > kSchemaNodesMax) {
+      return refuse(
+          fmt::format("the schema, written out for each of its types, has more than {} parts", kSchemaNodesMax));
+    }
+    return {};
+  }
+
+ private:
+  /// Parts of `node` once every list of types has been written out.
+  Result<std::size_t> visit(const Json& node) {
+    std::size_t parts = 1;
+    for (const auto& [name, value] : node.items()) {
+      if (node.is_object()) LLMD_TRY_VOID(check_member(name, value));
+      if (value.is_structured()) {
+        LLMD_TRY(const std::size_t inside, visit(value));
+        parts = std::min(parts + inside, kSchemaNodesMax + 1);
+      }
+    }
+    if (!node.is_object()) return parts;
+    LLMD_TRY_VOID(follow(node));
+    LLMD_TRY_VOID(check_optional(node));
+    const auto types = node.find("type");
+    if (types == node.end() || !types->is_array()) return parts;
+    if (types->size() > kTypesMax) return refuse(fmt::format("a schema lists more than {} types", kTypesMax));
+    return std::min(parts * std::max<std::size_t>(1, types->size()), kSchemaNodesMax + 1);
+  }
+
+  static Result<void> check_member(const std::string& name, const Json& value) {
+    const bool long_reference =
+        name == "$ref" && value.is_string() && value.get_ref<const std::string&>().size() > kSchemaNameMax;
+    if (name.size() <= kSchemaNameMax && !long_reference) return {};
+    return refuse(fmt::format("a name in the schema is longer than {} bytes", kSchemaNameMax));
+  }
+
+  static Result<void> check_optional(const Json& node) {
+    const auto properties = node.find("properties");
+    if (properties == node.end() || !properties->is_object()) return {};
+    const auto required = node.find("required");
+    const std::size_t needed = required != node.end() && required->is_array() ? required->size() : 0;
+    if (properties->size() <= needed + kOptionalPropertiesMax) return {};
+    return refuse(fmt::format("an object of the schema has more than {} optional properties", kOptionalPropertiesMax));
+  }
+
+  /// Along $ref, allOf, anyOf and oneOf: a schema that stands for itself has no meaning, and the converter never ends.
+  Result<void> follow(const Json& schema) {
+    const auto [entry, is_new] = on_path_.try_emplace(&schema, true);
+    if (!is_new) {
+      return entry->second ? Result<void>{refuse("a schema refers to itself without a property or an item between")}
+                           : Result<void>{};
+    }
+    if (const auto reference = schema.find("$ref"); reference != schema.end() && reference->is_string()) {
+      if (const Json* target = resolve(reference->get_ref<const std::string&>())) LLMD_TRY_VOID(follow(*target));
+    }
+    for (const char* name : {"allOf", "anyOf", "oneOf"}) {
+      const auto parts = schema.find(name);
+      if (parts == schema.end() || !parts->is_array()) continue;
+      for (const Json& part : *parts) {
+        if (part.is_object()) LLMD_TRY_VOID(follow(part));
+      }
+    }
+    on_path_[&schema] = false;
+    return {};
+  }
+
+  [[nodiscard]] const Json* resolve(const std::string& reference) const {
+    if (!reference.starts_with('#')) return nullptr;
+    try {
+      const Json::json_pointer pointer{reference.substr(1)};
+      if (!root_.contains(pointer)) return nullptr;
+      const Json& target = root_.at(pointer);
+      return target.is_object() ? &target : nullptr;
+    } catch (const Json::exception&) {
+      return nullptr;  // no pointer: the converter says so
+    }
+  }
+
+  const Json& root_;
+  std::unordered_map<const Json*, bool> on_path_;  // false: followed to its end
+};
+
+}  // namespace
+
+Result<void> check_schema_walk(std::string_view json) {
+  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_structured()) return {};
+  if (!parsed.is_array()) return Walk{parsed}.run();
+  for (const Json& tool : parsed) {
+    const auto function = tool.is_object() ? tool.find("function") : tool.end();
+    if (!tool.is_object() || function == tool.end() || !function->is_object()) continue;
+    const auto parameters = function->find("parameters");
+    if (parameters != function->end() && parameters->is_structured()) LLMD_TRY_VOID(Walk{*parameters}.run());
+  }
+  return {};
+}
+
+}  // namespace llmd::llamacpp
