@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -210,11 +211,26 @@ struct Grammar::Impl {
   std::optional<Trigger> trigger;  // while it waits for one
   std::string free_text;           // since the start, for a waiting trigger
   mutable std::vector<llama_token_data> scratch;
+  bool too_much_work = false;  // some look took more than kGrammarWorkMax
+
+  /// Sets the logit of what may not come next. Beyond the work that is allowed nothing more is told; accept() fails.
+  void apply(llama_token_data_array& candidates) {
+    try {
+      llama_grammar_set_work_max(kGrammarWorkMax);
+      llama_grammar_apply_impl(*grammar, &candidates);
+    } catch (const std::exception&) {
+      too_much_work = true;
+    }
+    llama_grammar_set_work_max(INT64_MAX);
+  }
 
   Result<void> feed(TokenId token, const std::string& piece) {
     try {
+      llama_grammar_set_work_max(kGrammarWorkMax);
       llama_grammar_accept_token(*grammar, token, piece);
+      llama_grammar_set_work_max(INT64_MAX);
     } catch (const std::exception& failure) {
+      llama_grammar_set_work_max(INT64_MAX);
       return invalid(fmt::format("the output left the grammar: {}", std::string_view{failure.what()}.substr(0, 120)));
     }
     if (llama_grammar_get_stacks(grammar.get()).size() > kGrammarStacksMax) {
@@ -265,7 +281,7 @@ bool Grammar::allows(TokenId token) const {
   if (impl_->trigger) return true;
   llama_token_data one{.id = token, .logit = 0, .p = 0};
   llama_token_data_array array{.data = &one, .size = 1, .selected = -1, .sorted = false};
-  llama_grammar_apply_impl(*impl_->grammar, &array);
+  impl_->apply(array);
   return one.logit == 0;
 }
 
@@ -275,13 +291,16 @@ void Grammar::mask(std::span<Candidate> candidates) const {
   scratch.resize(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) scratch[i] = {candidates[i].token, 0.0F, 0.0F};
   llama_token_data_array array{.data = scratch.data(), .size = scratch.size(), .selected = -1, .sorted = false};
-  llama_grammar_apply_impl(*impl_->grammar, &array);
+  impl_->apply(array);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (scratch[i].logit != 0) candidates[i].logit = -std::numeric_limits<float>::infinity();
   }
 }
 
 Result<void> Grammar::accept(TokenId token) {
+  if (impl_->too_much_work) {
+    return invalid("the grammar is too ambiguous: there are too many ways to read what may come next");
+  }
   if (impl_->vocab.is_end_of_generation(token)) return {};
   if (impl_->trigger) return impl_->wait_for_trigger(token);
   return impl_->feed(token, impl_->vocab.piece(token, /*special=*/true));

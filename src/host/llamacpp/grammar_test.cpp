@@ -138,6 +138,18 @@ TEST(Grammar, EndsAnAmbiguousParseInsteadOfGrowingWithoutBound) {
   EXPECT_EQ(last.error().code, ErrorCode::kInvalidGrammar);
 }
 
+TEST(Grammar, EndsALookThatGoesDownTooManyWays) {
+  const Vocab vocab{test_model()};
+  auto grammar = Grammar::make(test_model(), {.gbnf = "root ::= ([a-z]?){60} \"9\""});
+  ASSERT_TRUE(grammar) << grammar.error().to_string();
+  std::vector<Candidate> candidates;
+  for (TokenId token = 0; token < vocab.size(); ++token) candidates.push_back({token, 1.0F});
+  (*grammar)->mask(candidates);
+  const auto accepted = (*grammar)->accept(vocab.encode("a", {.add_special = false}).front());
+  ASSERT_FALSE(accepted);
+  EXPECT_EQ(accepted.error().code, ErrorCode::kInvalidGrammar);
+}
+
 TEST(Grammar, MasksAllButTheAllowedTokens) {
   const Vocab vocab{test_model()};
   auto grammar = Grammar::make(test_model(), {.gbnf = "root ::= \"yes\""});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "base/error.h"
@@ -21,6 +22,8 @@ inline constexpr std::size_t kGrammarDepthMax = 64;          // nested parenthes
 inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetitions are written out
 inline constexpr std::size_t kGrammarPathsMax = 200'000;     // ways through the leading rules; see grammar.cpp
 inline constexpr std::size_t kGrammarStacksMax = 2'000;      // parses alive at once while text is made
+
+inline constexpr std::int64_t kGrammarWorkMax = 150'000'000;  // steps of one look at what may come next: seconds
 
 /// What a JSON text looks like from outside, without parsing it.
 struct JsonShape {
