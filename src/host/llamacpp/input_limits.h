@@ -23,7 +23,7 @@ inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetition
 inline constexpr std::size_t kGrammarPathsMax = 200'000;     // ways through the leading rules; see grammar.cpp
 inline constexpr std::size_t kGrammarStacksMax = 2'000;      // parses alive at once while text is made
 
-inline constexpr std::int64_t kGrammarWorkMax = 150'000'000;  // steps of one look at what may come next: seconds
+inline constexpr std::int64_t kGrammarWorkMax = 250'000'000;  // steps of one look at what may come next: seconds
 
 /// What a JSON text looks like from outside, without parsing it.
 struct JsonShape {
