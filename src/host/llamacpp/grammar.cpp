@@ -144,6 +144,14 @@ Result<llama_grammar_parser> parse_gbnf(const llama_vocab* vocab, const std::str
   return parser;
 }
 
+/// Bounds what this thread does in a grammar for as long as it lives.
+struct WorkLimit {
+  WorkLimit() { llama_grammar_set_work_max(kGrammarWorkMax); }
+  ~WorkLimit() { llama_grammar_set_work_max(INT64_MAX); }
+  WorkLimit(const WorkLimit&) = delete;
+  WorkLimit& operator=(const WorkLimit&) = delete;
+};
+
 struct FreeGrammar {
   void operator()(llama_grammar* grammar) const noexcept { llama_grammar_free_impl(grammar); }
 };
@@ -215,22 +223,20 @@ struct Grammar::Impl {
 
   /// Sets the logit of what may not come next. Beyond the work that is allowed nothing more is told; accept() fails.
   void apply(llama_token_data_array& candidates) {
+    if (too_much_work) return;
     try {
-      llama_grammar_set_work_max(kGrammarWorkMax);
+      const WorkLimit limit;
       llama_grammar_apply_impl(*grammar, &candidates);
     } catch (const std::exception&) {
       too_much_work = true;
     }
-    llama_grammar_set_work_max(INT64_MAX);
   }
 
   Result<void> feed(TokenId token, const std::string& piece) {
     try {
-      llama_grammar_set_work_max(kGrammarWorkMax);
+      const WorkLimit limit;
       llama_grammar_accept_token(*grammar, token, piece);
-      llama_grammar_set_work_max(INT64_MAX);
     } catch (const std::exception& failure) {
-      llama_grammar_set_work_max(INT64_MAX);
       return invalid(fmt::format("the output left the grammar: {}", std::string_view{failure.what()}.substr(0, 120)));
     }
     if (llama_grammar_get_stacks(grammar.get()).size() > kGrammarStacksMax) {

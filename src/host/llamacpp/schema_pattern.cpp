@@ -142,7 +142,7 @@ class Writer {
 
   Result<void> open_group() {
     if (peek(1) == '?' && peek(2) != ':') return refuse("has look-around or a named group");
-    if (++depth_ > kJsonDepthMax) return refuse("nests groups too deep");
+    if (++depth_ > kGrammarDepthMax) return refuse("nests groups too deep");
     out_ += '(';
     at_ += peek(1) == '?' ? 3 : 1;
     return {};
