@@ -46,67 +46,74 @@ def print_idle(name, ready_s, pid, rows):
     print(f"{name:22} ready after {ready_s:.2f} s; resident MiB: {memory}", flush=True)
 
 
-def measure(args, name, command, port, rows, log_dir):
-    log = open(log_dir / f"{name}.log", "wb")
-    for label, workload, prompt, output, requests in WORKLOADS:
-        if args.only and not label.startswith(tuple(args.only)):
-            continue
-        for clients in args.clients:
-            # A fresh server for each cell: no cell profits from the cache that another one filled.
-            with server(command, port, log) as (process, ready_s):
-                if not any(row.get("server") == name and "idle" in row for row in rows):
-                    print_idle(name, ready_s, process.pid, rows)
-                before = tree_cpu_seconds(process.pid)
-                done = subprocess.run(
-                    [
-                        args.loadgen,
-                        "--url",
-                        f"127.0.0.1:{port}",
-                        "--workload",
-                        workload,
-                        "--clients",
-                        str(clients),
-                        "--requests",
-                        str(requests[clients] * args.scale),
-                        "--prompt-tokens",
-                        str(prompt),
-                        "--output-tokens",
-                        str(output),
-                        "--seconds-max",
-                        str(args.seconds),
-                        "--model",
-                        args.model_name,
-                    ],
-                    capture_output=True,
-                    text=True,
-                    timeout=args.seconds * 3 + 60,
-                )
-                if done.returncode != 0:
-                    raise SystemExit(f"loadgen failed: {done.stderr}")
-                cell = json.loads(done.stdout)
-                cell |= {
-                    "server": name,
-                    "label": label,
-                    "ready_s": ready_s,
-                    "cpu_s": tree_cpu_seconds(process.pid) - before,
-                }
-                rows.append(cell)
-                print_cell(cell)
+def measure_cell(args, name, command, port, row, clients, rows, log):
+    label, workload, prompt, output, requests = row
+    with server(command, port, log) as (process, ready_s):
+        if not any(row.get("server") == name and "idle" in row for row in rows):
+            print_idle(name, ready_s, process.pid, rows)
+        before = tree_cpu_seconds(process.pid)
+        done = subprocess.run(
+            [
+                args.loadgen,
+                "--url",
+                f"127.0.0.1:{port}",
+                "--workload",
+                workload,
+                "--clients",
+                str(clients),
+                "--requests",
+                str(requests[clients] * args.scale),
+                "--prompt-tokens",
+                str(prompt),
+                "--output-tokens",
+                str(output),
+                "--seconds-max",
+                str(args.seconds),
+                "--model",
+                args.model_name,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=args.seconds * 3 + 60,
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"loadgen failed: {done.stderr}")
+        cell = json.loads(done.stdout)
+        cell |= {
+            "server": name,
+            "label": label,
+            "ready_s": ready_s,
+            "cpu_s": tree_cpu_seconds(process.pid) - before,
+        }
+        rows.append(cell)
+        print_cell(cell)
 
 
-def measure_limits(args, rows):
+def measure_limit_of(args, row, clients, rows):
     """Workloads of one length only: llama-batched-bench knows no others."""
-    for label, workload, prompt, output, _ in WORKLOADS:
-        if workload != "unique" or (args.only and not label.startswith(tuple(args.only))):
+    label, workload, prompt, output, _ = row
+    if not args.batched_bench or workload != "unique":
+        return
+    limit = measure_limit(args.batched_bench, args.model, args.threads, clients, prompt, output)
+    rows.append(limit | {"server": "llama-batched-bench", "label": label, "clients": clients})
+    print(
+        f"{'llama-batched-bench':22} {label:14} {clients:3} clients  "
+        f"{limit['output_tokens_per_second']:8.1f} tok/s out",
+        flush=True,
+    )
+
+
+def measure(args, contenders, port, rows, log_dir):
+    """Cell by cell, one contender after the other, so that a machine that slows down for minutes slows all of them. A
+    fresh server for each: no cell profits from the cache that another one filled."""
+    logs = {name: open(log_dir / f"{name}.log", "wb") for name, _ in contenders}
+    for row in WORKLOADS:
+        if args.only and not row[0].startswith(tuple(args.only)):
             continue
         for clients in args.clients:
-            row = measure_limit(args.batched_bench, args.model, args.threads, clients, prompt, output)
-            rows.append(row | {"server": "llama-batched-bench", "label": label, "clients": clients})
-            print(
-                f"{'llama-batched-bench':22} {label:14} {clients:3} clients  "
-                f"{row['output_tokens_per_second']:8.1f} tok/s out",
-                flush=True,
-            )
+            for name, command in contenders:
+                measure_cell(args, name, command, port, row, clients, rows, logs[name])
+            measure_limit_of(args, row, clients, rows)
 
 
 def main():
@@ -143,10 +150,7 @@ def main():
         contenders.append(("llama-server", base))
         if args.best:
             contenders.append(("llama-server-np32", base + ["-np", "32", "-c", str(32 * 2048), "--cache-reuse", "0"]))
-    for name, command in contenders:
-        measure(args, name, command, port, rows, log_dir)
-    if args.batched_bench:
-        measure_limits(args, rows)
+    measure(args, contenders, port, rows, log_dir)
     common.finish(args, rows, log_dir)
 
 

@@ -103,6 +103,9 @@ template <typename Row>
 constexpr int64_t kGroup = 8 / Decode<Row>::kPlanes;
 
 template <typename Row>
+constexpr int64_t kPrefetchFrom = sizeof(Row) > kBlock ? 8 : 3;  // columns; rows of 8 bits take longer to come
+
+template <typename Row>
 struct Tile {
   Ints weights[kSegmentBlocks * kVectors<Row>];
   Floats scale[kSegmentBlocks];
@@ -112,7 +115,7 @@ struct Tile {
 // Rows beyond the matrix repeat its last one; their results are not stored.
 template <typename Row>
 void decode_segment(const char* matrix, size_t row_stride, int64_t row_begin, int64_t rows, int64_t block_begin,
-                    int64_t blocks, Tile<Row>& __restrict tile) {
+                    int64_t blocks, Tile<Row>& tile) {
   const Row* row[kTileRows];
   alignas(64) ggml_half scale[kSegmentBlocks][kTileRows];
   alignas(64) ggml_half min[kSegmentBlocks][kTileRows];
@@ -135,6 +138,16 @@ void decode_segment(const char* matrix, size_t row_stride, int64_t row_begin, in
     if constexpr (Decode<Row>::kHasMin) {
       tile.min[b] = lanes::load_halves(min[b]);
     }
+  }
+}
+
+// Asks for as much of the rows behind a tile as one of its segments holds: they lie side by side, and together the
+// segments ask for all of the next tile.
+template <typename Row>
+void prefetch_behind(const char* matrix, size_t row_stride, int64_t row_begin, int64_t block_begin, int64_t blocks) {
+  const char* from = matrix + (row_begin + kTileRows) * row_stride + block_begin * kTileRows * sizeof(Row);
+  for (size_t at = 0; at < blocks * kTileRows * sizeof(Row); at += 64) {
+    _mm_prefetch(from + at, _MM_HINT_T1);
   }
 }
 
@@ -264,11 +277,14 @@ void QuantisedRows<Row>::compute(const ggml_tensor* dst, const Piece& piece, con
   const size_t stride = dst->src[0]->nb[1];
   const int64_t all_rows = piece.rows;
   const int64_t n_columns = piece.column_end - piece.column_begin;
+  // With fewer columns the hardware is soon enough where rows are read from end to end, and asking gets in its way.
+  const bool ahead = n_columns >= kPrefetchFrom<Row> || blocks > kSegmentBlocks;
   for (int64_t row = piece.row_begin; row < piece.row_end; row += kTileRows) {
     Floats sums[kColumnsMax];
     std::fill(sums, sums + n_columns, lanes::zero());
     for (int64_t block = 0; block < blocks; block += kSegmentBlocks) {
       const int64_t n_blocks = std::min(kSegmentBlocks, blocks - block);
+      if (ahead && row + kTileRows < piece.row_end) prefetch_behind<Row>(matrix, stride, row, block, n_blocks);
       decode_segment<Row>(matrix, stride, row, all_rows, block, n_blocks, tile);
       for (int64_t c = 0; c < n_columns; c += kGroup<Row>) {
         multiply_group<Row>(std::min(kGroup<Row>, n_columns - c), tile, columns.bytes + c, scales_, c, blocks, block,

@@ -10,7 +10,7 @@ struct StepBudgetOptions {
   /// Mean time of a step while sequences decode: their time between tokens. 0: `stretch` times a step without prompts,
   /// at least `floor_ms`, so that a slow model still computes prompts in pieces worth their cost.
   double target_ms = 0;
-  double stretch = 2;
+  double stretch = 1.75;
   double floor_ms = 16;
   double share_min = 0.25;  // of a decoding step's time, for prompts, even if the target leaves none
   double saved_max = 4;     // targets; what steps without prompts leave for later is bounded by it

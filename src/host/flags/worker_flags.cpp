@@ -23,7 +23,7 @@ std::vector<CLI::Option*> add_engine_flags(CLI::App& app, WorkerFlags& flags) {
           ->capture_default_str(),
       in_range(
           app.add_option("--tpot-target", flags.tpot_target_ms,
-                         "Milliseconds between tokens that prompts of others may cause; 0: twice what decoding takes"),
+                         "Milliseconds between tokens that prompts of others may cause; 0: 1.75 times what decoding takes"),
           0, 60'000),
       app.add_option("--gpu-layers", flags.gpu_layers, "Layers on the GPU, in builds with LLMD_CUDA")
           ->check(CLI::Range(0, 10'000)),

@@ -17,7 +17,7 @@
 #include "llamacpp/backend.h"
 #include "llamacpp/input_limits.h"
 #include "llamacpp/parser_setup.h"
-#include "llamacpp/schema_pattern.h"
+#include "llamacpp/schema_lowering.h"
 #include "llamacpp/tool_lines.h"
 #include "llamacpp/vocab.h"
 #include "telemetry/log.h"
@@ -236,8 +236,8 @@ Result<RenderedChat> ChatTemplate::render(const ChatRequest& request) const {
       return rendered;
     }
     if (!impl_->knows_tools) return impl_->render_tool_lines(request, tools);
-    // `common` makes prompt and grammar of one text, so the prompt shows the patterns as the grammar keeps them.
-    LLMD_TRY(const std::string kept, with_patterns_for_grammar(tools));
+    // `common` makes prompt and grammar of one text, so the prompt shows the schemas as the grammar keeps them.
+    LLMD_TRY(const std::string kept, lower_tools(tools));
     RenderedChat rendered = impl_->render_common(impl_->inputs(request, request.messages_json, kept));
     // Some templates render tools without a format that a grammar could force.
     const bool forced = request.tool_choice != ChatRequest::ToolChoice::kAuto;

@@ -20,7 +20,7 @@
 #include "llamacpp/backend.h"
 #include "llamacpp/chat_template.h"
 #include "llamacpp/input_limits.h"
-#include "llamacpp/schema_pattern.h"
+#include "llamacpp/schema_lowering.h"
 #include "llamacpp/vocab.h"
 
 namespace llmd::llamacpp {
@@ -47,12 +47,12 @@ bool is_end(const llama_grammar_element& element) {
   return element.type == LLAMA_GRETYPE_END || element.type == LLAMA_GRETYPE_ALT;
 }
 
-/// How many ways lead through the rules to a first character. llama.cpp walks all of them, more than once and without
-/// remembering where it was, so a short grammar can cost it exponential time: this count, which remembers, comes first.
-class LeadingPaths {
+/// Rules that begin with themselves, through rules that may be empty too, which llama.cpp's own check does not see: it
+/// would go round in them for ever.
+class LeftRecursion {
  public:
-  explicit LeadingPaths(const llama_grammar_rules& rules)
-      : rules_{rules}, nullable_(rules.size()), paths_(rules.size()), state_(rules.size()) {
+  explicit LeftRecursion(const llama_grammar_rules& rules)
+      : rules_{rules}, nullable_(rules.size()), state_(rules.size()) {
     bool changed = true;
     while (changed) {
       changed = false;
@@ -63,13 +63,7 @@ class LeadingPaths {
   }
 
   Result<void> check() {
-    for (std::size_t i = 0; i < rules_.size(); ++i) {
-      LLMD_TRY_VOID(count(i, 0));
-      if (paths_[i] > kGrammarPathsMax) {
-        return invalid(
-            fmt::format("the grammar is too ambiguous: more than {} ways to begin one of its rules", kGrammarPathsMax));
-      }
-    }
+    for (std::size_t i = 0; i < rules_.size(); ++i) LLMD_TRY_VOID(visit(i, 0));
     return {};
   }
 
@@ -87,26 +81,22 @@ class LeadingPaths {
     return false;
   }
 
-  Result<void> count(std::size_t rule, std::size_t depth) {
+  Result<void> visit(std::size_t rule, std::size_t depth) {
     if (state_[rule] == kDone) return {};
     if (state_[rule] == kOpen) return invalid("the grammar is left-recursive, which is not supported");
     if (depth > 2'000) return invalid("the grammar nests its rules deeper than 2000");
     state_[rule] = kOpen;
-    double paths = 1;
     bool leading = true;
     for (const llama_grammar_element& element : rules_[rule]) {
       if (is_end(element)) {
         leading = true;
-        ++paths;
       } else if (leading && element.type == LLAMA_GRETYPE_RULE_REF) {
-        LLMD_TRY_VOID(count(element.value, depth + 1));
-        paths += paths_[element.value] * 2;  // llama.cpp walks them for the recursion check and for the first stacks
+        LLMD_TRY_VOID(visit(element.value, depth + 1));
         leading = nullable_[element.value];
       } else {
         leading = false;
       }
     }
-    paths_[rule] = paths;
     state_[rule] = kDone;
     return {};
   }
@@ -114,9 +104,19 @@ class LeadingPaths {
   enum State : std::uint8_t { kNew, kOpen, kDone };
   const llama_grammar_rules& rules_;
   std::vector<bool> nullable_;
-  std::vector<double> paths_;
   std::vector<State> state_;
 };
+
+/// No class with a range that ends before it begins: nothing is in it, and the output would stop there.
+Result<void> check_ranges(const llama_grammar_rules& rules) {
+  for (const llama_grammar_rule& rule : rules) {
+    for (std::size_t i = 1; i < rule.size(); ++i) {
+      if (rule[i].type == LLAMA_GRETYPE_CHAR_RNG_UPPER && rule[i].value < rule[i - 1].value)
+        return invalid("a class of the grammar has a range that ends before it begins");
+    }
+  }
+  return {};
+}
 
 Result<void> check_references(const llama_grammar_parser& parser) {
   for (const auto& [name, id] : parser.symbol_ids) {
@@ -140,13 +140,14 @@ Result<llama_grammar_parser> parse_gbnf(const llama_vocab* vocab, const std::str
     return invalid(fmt::format("the grammar's rule at line {} does not parse: {}", line, why.substr(0, 120)));
   }
   LLMD_TRY_VOID(check_references(parser));
-  LLMD_TRY_VOID(LeadingPaths{parser.rules}.check());
+  LLMD_TRY_VOID(check_ranges(parser.rules));
+  LLMD_TRY_VOID(LeftRecursion{parser.rules}.check());
   return parser;
 }
 
 /// Bounds what this thread does in a grammar for as long as it lives.
 struct WorkLimit {
-  WorkLimit() { llama_grammar_set_work_max(kGrammarWorkMax); }
+  explicit WorkLimit(std::int64_t steps) { llama_grammar_set_work_max(steps); }
   ~WorkLimit() { llama_grammar_set_work_max(INT64_MAX); }
   WorkLimit(const WorkLimit&) = delete;
   WorkLimit& operator=(const WorkLimit&) = delete;
@@ -160,6 +161,7 @@ using RawGrammar = std::unique_ptr<llama_grammar, FreeGrammar>;
 Result<RawGrammar> compile(const llama_vocab* vocab, const std::string& gbnf) {
   LLMD_TRY(const llama_grammar_parser parser, parse_gbnf(vocab, gbnf));
   try {
+    const WorkLimit limit{kGrammarStartWorkMax};
     std::vector<const llama_grammar_element*> rules = parser.c_rules();
     RawGrammar grammar{llama_grammar_init_impl(vocab, rules.data(), rules.size(), parser.symbol_ids.at("root"))};
     if (!grammar) return invalid(fmt::format("the grammar does not compile: {}", take_last_error()));
@@ -225,7 +227,7 @@ struct Grammar::Impl {
   void apply(llama_token_data_array& candidates) {
     if (too_much_work) return;
     try {
-      const WorkLimit limit;
+      const WorkLimit limit{kGrammarWorkMax};
       llama_grammar_apply_impl(*grammar, &candidates);
     } catch (const std::exception&) {
       too_much_work = true;
@@ -234,7 +236,7 @@ struct Grammar::Impl {
 
   Result<void> feed(TokenId token, const std::string& piece) {
     try {
-      const WorkLimit limit;
+      const WorkLimit limit{kGrammarWorkMax};
       llama_grammar_accept_token(*grammar, token, piece);
     } catch (const std::exception& failure) {
       return invalid(fmt::format("the output left the grammar: {}", std::string_view{failure.what()}.substr(0, 120)));
@@ -313,11 +315,10 @@ Result<void> Grammar::accept(TokenId token) {
 }
 
 Result<std::string> schema_to_gbnf(const std::string& json_schema) {
-  LLMD_TRY_VOID(check_schema_size(json_schema));
-  LLMD_TRY(const std::string rewritten, with_patterns_for_grammar(json_schema));
+  LLMD_TRY(const std::string lowered, lower_schema(json_schema));
   std::string gbnf;
   try {
-    common_json schema = common_json::parse(rewritten);
+    common_json schema = common_json::parse(lowered);
     // An absent or empty schema means any object, as in OpenAI's json_object mode.
     if (schema.is_object() && schema.empty()) schema = common_json::parse(R"({"type":"object"})");
     gbnf = json_schema_to_grammar(schema, /*force_gbnf=*/true);
@@ -331,7 +332,7 @@ Result<std::string> schema_to_gbnf(const std::string& json_schema) {
 }
 
 Result<void> check_gbnf(const std::string& gbnf) {
-  LLMD_TRY_VOID(parse_gbnf(nullptr, gbnf));
+  LLMD_TRY_VOID(compile(/*vocab=*/nullptr, gbnf));
   return {};
 }
 

@@ -17,12 +17,15 @@ inline constexpr std::size_t kJsonMembersMax = 2'000;        // of one schema, a
 inline constexpr std::size_t kSchemaNameMax = 1'024;         // bytes of a member's name or a $ref
 inline constexpr std::size_t kTypesMax = 7;                  // of one schema: there are no more
 inline constexpr std::size_t kSchemaNodesMax = 50'000;       // after lists of types are written out
-inline constexpr std::size_t kOptionalPropertiesMax = 64;    // of one object
+inline constexpr std::size_t kSchemaWorkMax = 2'000'000;     // parts written while one is lowered
+inline constexpr std::size_t kSchemaLoweringDepthMax = 192;  // with what it refers to written out
+inline constexpr std::size_t kSchemaAlternativesMax = 64;    // of one allOf, or of what stands beside a choice
+inline constexpr std::size_t kOptionalPropertiesMax = 200;   // of one object
 inline constexpr std::size_t kGrammarDepthMax = 64;          // nested parentheses
 inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetitions are written out
-inline constexpr std::size_t kGrammarPathsMax = 200'000;     // ways through the leading rules; see grammar.cpp
 inline constexpr std::size_t kGrammarStacksMax = 2'000;      // parses alive at once while text is made
 
+inline constexpr std::int64_t kGrammarStartWorkMax = 25'000'000;  // steps to find what an output may begin with
 inline constexpr std::int64_t kGrammarWorkMax = 250'000'000;  // steps of one look at what may come next: seconds
 
 /// What a JSON text looks like from outside, without parsing it.
@@ -32,7 +35,7 @@ struct JsonShape {
 };
 [[nodiscard]] JsonShape json_shape(std::string_view json) noexcept;
 
-/// Size, depth and members of a schema, and what schema_walk.h refuses. Error kInvalidGrammar.
+/// Size, depth and members of a schema. Error kInvalidGrammar.
 [[nodiscard]] Result<void> check_schema_size(std::string_view json_schema);
 
 /// Size, nesting and written-out repetitions of a GBNF. Error kInvalidGrammar.

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -250,42 +249,8 @@ class Writer {
   std::string out_;
 };
 
-using Json = nlohmann::ordered_json;
-
-/// Under these keys stand values, not schemas.
-bool holds_values(std::string_view key) noexcept {
-  return key == "const" || key == "enum" || key == "default" || key == "examples";
-}
-
-/// Under these keys stand schemas by names of the client's choice.
-bool holds_named_schemas(std::string_view key) noexcept {
-  return key == "properties" || key == "$defs" || key == "definitions";
-}
-
-Result<void> rewrite(Json& schema, bool names_only) {
-  if (!schema.is_structured()) return {};
-  for (auto entry = schema.begin(); entry != schema.end(); ++entry) {
-    const std::string key = schema.is_object() && !names_only ? entry.key() : std::string{};
-    if (holds_values(key)) continue;
-    if (key == "pattern" && entry->is_string()) {
-      LLMD_TRY(*entry, pattern_for_grammar(entry->get<std::string>()));
-    } else {
-      LLMD_TRY_VOID(rewrite(*entry, holds_named_schemas(key)));
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::string> pattern_for_grammar(std::string_view pattern) { return Writer{pattern}.write(); }
-
-Result<std::string> with_patterns_for_grammar(const std::string& json_schema) {
-  if (json_schema.find("\"pattern\"") == std::string::npos) return json_schema;
-  Json schema = Json::parse(json_schema, nullptr, /*allow_exceptions=*/false);
-  if (schema.is_discarded()) return json_schema;
-  LLMD_TRY_VOID(rewrite(schema, /*names_only=*/false));
-  return schema.dump();
-}
 
 }  // namespace llmd::llamacpp

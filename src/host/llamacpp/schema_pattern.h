@@ -14,7 +14,4 @@ namespace llmd::llamacpp {
 /// an escaped character could match. Pure; O(length).
 [[nodiscard]] Result<std::string> pattern_for_grammar(std::string_view pattern);
 
-/// The schema with every pattern written so. What is no JSON is returned as it is. Pre: its depth is bounded.
-[[nodiscard]] Result<std::string> with_patterns_for_grammar(const std::string& json_schema);
-
 }  // namespace llmd::llamacpp

@@ -9,11 +9,12 @@
 #include <unordered_map>
 
 #include "llamacpp/input_limits.h"
+#include "llamacpp/schema_reference.h"
 
 namespace llmd::llamacpp {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 std::unexpected<Error> refuse(std::string what) {
   return fail(ErrorCode::kInvalidGrammar, std::move(what), "docs/structured-output.md says what a schema may hold");
@@ -75,8 +76,9 @@ class Walk {
       return entry->second ? Result<void>{refuse("a schema refers to itself without a property or an item between")}
                            : Result<void>{};
     }
-    if (const auto reference = schema.find("$ref"); reference != schema.end() && reference->is_string()) {
-      if (const Json* target = resolve(reference->get_ref<const std::string&>())) LLMD_TRY_VOID(follow(*target));
+    if (const auto reference = schema.find("$ref"); reference != schema.end()) {
+      const auto target = resolve_reference(root_, *reference);  // a broken one counts only where it is used
+      if (target && (*target)->is_object()) LLMD_TRY_VOID(follow(**target));
     }
     for (const char* name : {"allOf", "anyOf", "oneOf"}) {
       const auto parts = schema.find(name);
@@ -89,35 +91,15 @@ class Walk {
     return {};
   }
 
-  [[nodiscard]] const Json* resolve(const std::string& reference) const {
-    if (!reference.starts_with('#')) return nullptr;
-    try {
-      const Json::json_pointer pointer{reference.substr(1)};
-      if (!root_.contains(pointer)) return nullptr;
-      const Json& target = root_.at(pointer);
-      return target.is_object() ? &target : nullptr;
-    } catch (const Json::exception&) {
-      return nullptr;  // no pointer: the converter says so
-    }
-  }
-
   const Json& root_;
   std::unordered_map<const Json*, bool> on_path_;  // false: followed to its end
 };
 
 }  // namespace
 
-Result<void> check_schema_walk(std::string_view json) {
-  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_structured()) return {};
-  if (!parsed.is_array()) return Walk{parsed}.run();
-  for (const Json& tool : parsed) {
-    const auto function = tool.is_object() ? tool.find("function") : tool.end();
-    if (!tool.is_object() || function == tool.end() || !function->is_object()) continue;
-    const auto parameters = function->find("parameters");
-    if (parameters != function->end() && parameters->is_structured()) LLMD_TRY_VOID(Walk{*parameters}.run());
-  }
-  return {};
+Result<void> check_schema_walk(const Json& schema) {
+  if (!schema.is_structured()) return {};
+  return Walk{schema}.run();
 }
 
 }  // namespace llmd::llamacpp

@@ -70,17 +70,6 @@ TEST(StructuredOutput, IsWhatThePageSays) {
   }
 }
 
-TEST(SchemaPattern, IsRewrittenWhereAPatternStandsAndNowhereElse) {
-  const std::string schema =
-      R"({"properties":{"pattern":{"type":"string","pattern":"^\\d$"}},"const":{"pattern":"\\d"},)"
-      R"("anyOf":[{"pattern":"^a$"}]})";
-  const auto rewritten = with_patterns_for_grammar(schema);
-  ASSERT_TRUE(rewritten) << rewritten.error().to_string();
-  const Json parsed = Json::parse(*rewritten);
-  EXPECT_EQ(parsed["properties"]["pattern"]["pattern"], "^[\\U00000030-\\U00000039]$");
-  EXPECT_EQ(parsed["const"]["pattern"], "\\d");
-  EXPECT_EQ(parsed["anyOf"][0]["pattern"], "^a$");
-}
 
 TEST(SchemaPattern, TakesAnyTextWithoutReadingBeyondIt) {
   const std::vector<std::string> parts{"^", "$", "\\", "[", "]", "(", ")", "-", "{",  "}",  "2", ",",

@@ -216,6 +216,15 @@ TEST(OutputConstraint, IsRefusedRatherThanIgnoredWhereItCannotBeKept) {
   }
 }
 
+TEST(OutputConstraint, HoldsNoZeroByteWhichWouldEndAGrammar) {
+  for (const char* field : {R"("guided_choice":["a","b\u0000c"])", R"("guided_grammar":"root ::= \"a\u0000\"")"}) {
+    const auto request = parse_chat_completion(chat_body(field));
+    ASSERT_FALSE(request.has_value()) << field;
+    EXPECT_EQ(request.error().code, ErrorCode::kInvalidRequest);
+    EXPECT_THAT(request.error().what, HasSubstr("zero byte"));
+  }
+}
+
 TEST(KvTransferParams, AreReadAsVllmWritesThem) {
   const auto request = parse_chat_completion(chat_body(
       R"("kv_transfer_params":{"do_remote_decode":false,"do_remote_prefill":true,"remote_block_ids":[[1,2],[3]],

@@ -76,6 +76,7 @@ Result<OutputConstraint> read_guided_json(std::string_view field, Element value)
 Result<OutputConstraint> read_guided_grammar(std::string_view field, Element value) {
   LLMD_TRY(const std::string_view grammar, read_string(field, value, kBodyBytesMax));
   if (grammar.empty()) return bad_field(field, "empty", "a grammar in GBNF");
+  if (grammar.contains('\0')) return bad_field(field, "text with a zero byte", "a grammar in GBNF");
   return OutputConstraint{.grammar = std::string{grammar}};
 }
 
@@ -88,6 +89,8 @@ Result<OutputConstraint> read_guided_choice(std::string_view field, Element valu
       return bad_field(field, "longer", fmt::format("at most {} strings", kChoiceStringsMax));
     LLMD_TRY(const std::string_view text, read_string(fmt::format("{}[{}]", field, count - 1), choice, kBodyBytesMax));
     if (text.empty()) return bad_field(fmt::format("{}[{}]", field, count - 1), "empty", "a string with text");
+    if (text.contains('\0'))  // ends a grammar's text
+      return bad_field(fmt::format("{}[{}]", field, count - 1), "text with a zero byte", "a string without one");
     if (count > 1) grammar += " | ";
     append_gbnf_literal(grammar, text);
   }

@@ -1,0 +1,130 @@
+#include "llamacpp/schema_lowering.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace llmd::llamacpp {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The text of the lowered schema, or of its error.
+std::string lowered(const std::string& schema) {
+  const auto result = lower_schema(schema);
+  if (result) return *result;
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidGrammar);
+  return result.error().what;
+}
+
+TEST(LowerSchema, WritesWhatTheConverterKeeps) {
+  const struct {
+    const char* name;
+    const char* given;
+    const char* wanted;
+  } kCases[] = {
+      {"what needs nothing is kept, texts included", R"({"type":"string","title":"t","not":{"const":"a"}})",
+       R"({"type":"string","title":"t","not":{"const":"a"}})"},
+      {"patterns, where a pattern stands", R"({"properties":{"pattern":{"pattern":"^\\d$"}},"default":{"pattern":"\\d"}})",
+       R"({"properties":{"pattern":{"pattern":"^[\\U00000030-\\U00000039]$"}},"default":{"pattern":"\\d"}})"},
+      {"definitions that are used", R"({"$ref":"#/$defs/a","$defs":{"a":{"type":"null"},"b":{"type":"colour"}}})",
+       R"({"$ref":"#/$defs/a","$defs":{"a":{"type":"null"}}})"},
+      {"names that differ in punctuation", R"({"prefixItems":[{"$ref":"#/$defs/B[i]"},{"$ref":"#/$defs/B_i_"}],)"
+       R"("$defs":{"B[i]":{"const":1},"B_i_":{"const":2}}})",
+       R"({"prefixItems":[{"$ref":"#/$defs/Bi"},{"$ref":"#/$defs/Bi-2"}],)"
+       R"("$defs":{"Bi-2":{"enum":[2]},"Bi":{"enum":[1]}}})"},
+      {"the root", R"({"type":"object","properties":{"next":{"$ref":"#"}}})",
+       R"({"type":"object","properties":{"next":{"$ref":"#/$defs/part"}},"$defs":{"part":)"
+       R"({"type":"object","properties":{"next":{"$ref":"#/$defs/part"}}}}})"},
+      {"allOf of strings", R"({"allOf":[{"type":"string"},{"minLength":2},{"maxLength":9,"minLength":1}]})",
+       R"({"type":"string","minLength":2,"maxLength":9})"},
+      {"allOf of enums beside a type", R"({"type":"string","allOf":[{"enum":["a","b",1]},{"enum":["b",1]}]})",
+       R"({"type":"string","enum":["b"]})"},
+      {"a reference with more beside it", R"({"$ref":"#/$defs/n","maximum":5,"$defs":{"n":{"type":"integer","minimum":1}}})",
+       R"({"type":"integer","minimum":1,"maximum":5})"},
+      {"what stands beside a choice", R"({"properties":{"a":{},"b":{}},"anyOf":[{"required":["a"]},{"required":["b"]}]})",
+       R"({"anyOf":[{"properties":{"a":{},"b":{}},"required":["a"]},{"properties":{"a":{},"b":{}},"required":["b"]}]})"},
+      {"a choice without what cannot be", R"({"type":"integer","anyOf":[{"const":"x"},{"minimum":9,"maximum":1},{"const":3}]})",
+       R"({"type":"integer","enum":[3]})"},
+      {"types that cannot be", R"({"type":["integer","null"],"minimum":2,"maximum":1})",
+       R"({"type":"null","minimum":2,"maximum":1})"},
+      {"a required property that is nowhere", R"({"type":"object","required":["a"]})",
+       R"({"type":"object","required":["a"],"properties":{"a":{}},"additionalProperties":true})"},
+      {"bounds, exclusive and not", R"({"type":"integer","minimum":1,"exclusiveMinimum":1.5,"exclusiveMaximum":9})",
+       R"({"type":"integer","minimum":2,"maximum":8})"},
+      {"exclusive bounds of draft 4", R"({"type":"integer","minimum":1,"exclusiveMinimum":true})",
+       R"({"type":"integer","minimum":2})"},
+      {"an upper bound below zero", R"({"type":"integer","maximum":-5})",
+       R"({"type":"integer","maximum":-5,"minimum":-999999999999999})"},
+      {"bounds beyond 64 bits", R"({"type":"integer","maximum":18446744073709551615})", R"({"type":"integer"})"},
+      {"lengths that no answer reaches", R"({"type":"string","maxLength":4294967296})", R"({"type":"string"})"},
+      {"a tuple with more items", R"({"prefixItems":[{},{"const":1}],"items":false,"maxItems":1})",
+       R"({"prefixItems":[{}],"maxItems":1})"},
+      {"combinations that meet themselves",
+       R"({"$ref":"#/$defs/a","$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"},{"properties":{"p":{"$ref":"#/$defs/a"}}}]},)"
+       R"("b":{"properties":{"p":{"$ref":"#/$defs/b"}}}}})",
+       R"({"$ref":"#/$defs/a","$defs":{"a":{"properties":{"p":{"$ref":"#/$defs/all"}}},)"
+       R"("all":{"properties":{"p":{"$ref":"#/$defs/all"}}}}})"},
+  };
+  for (const auto& test : kCases) EXPECT_EQ(lowered(test.given), test.wanted) << test.name;
+}
+
+TEST(LowerSchema, SaysWhyNothingFits) {
+  const struct {
+    const char* given;
+    const char* wanted;
+  } kCases[] = {
+      {R"({"type":"integer","minimum":5,"maximum":3})", "no integer lies between its bounds"},
+      {R"({"type":"integer","exclusiveMinimum":3,"exclusiveMaximum":4})", "no integer lies between its bounds"},
+      {R"({"type":"integer","minimum":18446744073709551615})", "beyond 64 bits"},
+      {R"({"allOf":[{"enum":["a"]},{"enum":["b"]}]})", "contradict each other"},
+      {R"({"allOf":[{"type":"string"},{"type":"null"}]})", "contradict each other"},
+      {R"({"type":"string","enum":[1,2]})", "no listed value"},
+      {R"({"type":"string","minLength":3,"maxLength":2})", "minLength is above its maxLength"},
+      {R"({"type":"array","minItems":3,"maxItems":2})", "minItems is above its maxItems"},
+      {R"({"prefixItems":[{}],"minItems":2})", "minItems is above the number"},
+      {R"({"properties":{"a":{"type":"string","enum":[1]}},"required":["a"]})", "no listed value"},
+      {R"({"properties":{"a":{}},"required":["b"],"additionalProperties":false})", "property \"b\" is required"},
+      {R"({"allOf":[{"pattern":"^a$"},{"pattern":"^b$"}]})", "two patterns"},
+      {R"({"properties":{"a\"b":{}},"additionalProperties":true})", "is not supported"},
+      {R"({"$ref":"#/$defs/%zz"})", "nothing is there"},
+      {R"([])", "must be an object"},
+      {R"({)", "no JSON"},
+  };
+  for (const auto& test : kCases) EXPECT_NE(lowered(test.given).find(test.wanted), std::string::npos) << lowered(test.given);
+}
+
+TEST(LowerSchema, EndsSoonWhateverIsCombined) {
+  std::string doubling = R"({"$ref":"#/$defs/d0","$defs":{)";
+  for (int i = 0; i < 60; ++i) {
+    doubling += fmt::format(R"("d{}":{{"allOf":[{{"$ref":"#/$defs/d{}"}},{{"$ref":"#/$defs/d{}"}}]}},)", i, i + 1, i + 1);
+  }
+  doubling += R"("d60":{}}})";
+  EXPECT_NE(lowered(doubling).find("too large"), std::string::npos);
+  std::string choices = R"({"allOf":[)";
+  for (int i = 0; i < 30; ++i) choices += R"({"anyOf":[{"minimum":1},{"maximum":2}]},)";
+  EXPECT_NE(lowered(choices + "{}]}").find("alternatives"), std::string::npos);
+}
+
+TEST(LowerTools, GivesDefinitionsOfEachToolTheirOwnNames) {
+  const auto tool = [](const char* value) {
+    return Json{{"type", "function"},
+                {"function",
+                 {{"name", "f"},
+                  {"parameters",
+                   {{"type", "object"},
+                    {"properties", {{"a", {{"$ref", "#/$defs/A"}}}}},
+                    {"$defs", {{"A", {{"enum", {value}}}}}}}}}}};
+  };
+  const auto result = lower_tools(Json::array({tool("x"), tool("y")}).dump());
+  ASSERT_TRUE(result) << result.error().to_string();
+  const Json tools = Json::parse(*result);
+  EXPECT_EQ(tools[0]["function"]["parameters"]["properties"]["a"]["$ref"], "#/$defs/A");
+  EXPECT_EQ(tools[1]["function"]["parameters"]["properties"]["a"]["$ref"], "#/$defs/A-2");
+  EXPECT_EQ(tools[1]["function"]["parameters"]["$defs"]["A-2"]["enum"][0], "y");
+}
+
+}  // namespace
+}  // namespace llmd::llamacpp
