@@ -25,6 +25,9 @@ namespace {
 using namespace column_tiles;
 
 constexpr int64_t kPiecesPerThread = 4;
+// Few columns wait for memory, and each piece begins with rows that nobody has asked for: fewer pieces are faster.
+constexpr int64_t kFewColumns = 16;
+constexpr int64_t kPiecesOfFewColumns = 2;
 constexpr int64_t kHalfColumns = 64;  // of a piece with F16 rows
 
 struct Plan {
@@ -44,7 +47,8 @@ Plan make_plan(const ggml_tensor* dst, int n_threads) {
   plan.column_chunks = (plan.columns + plan.column_chunk - 1) / plan.column_chunk;
   const int64_t tiles = (src0->ne[1] + kTileRows - 1) / kTileRows;
   const int64_t others = plan.matrices * plan.column_chunks;
-  const int64_t wanted = std::max<int64_t>(1, (kPiecesPerThread * n_threads + others - 1) / others);
+  const int64_t pieces = (plan.columns <= kFewColumns ? kPiecesOfFewColumns : kPiecesPerThread) * n_threads;
+  const int64_t wanted = std::max<int64_t>(1, (pieces + others - 1) / others);
   plan.row_chunk = (tiles + wanted - 1) / wanted * kTileRows;
   plan.row_chunks = (src0->ne[1] + plan.row_chunk - 1) / plan.row_chunk;
   return plan;

@@ -11,7 +11,7 @@ extern "C" {
 struct ggml_compute_params;
 struct ggml_tensor;
 
-// Pieces that the threads take in turn, about four for each of n_threads; 0: this product is left to ggml.
+// Pieces that the threads take in turn, a few for each of n_threads; 0: this product is left to ggml.
 int64_t llmd_column_tiles_units(const struct ggml_tensor* dst, int n_threads);
 
 // The next piece that no thread has taken.
