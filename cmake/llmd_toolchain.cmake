@@ -11,9 +11,9 @@ endif()
 
 find_program(LLMD_CCACHE ccache)
 if(LLMD_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Precompiled headers need these sloppiness switches; base_dir lets clones share objects.
+  # Precompiled headers need these sloppiness switches; base_dir and the checksums below let clones share objects.
   set(launcher env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${LLMD_CCACHE})
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1 ${LLMD_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -46,4 +46,21 @@ foreach(layer core host)
   # By a name that is the same in every clone: ccache hashes the header that CMake writes, and all objects depend on it.
   target_include_directories(llmd_pch_${layer} PRIVATE ${PROJECT_SOURCE_DIR}/cmake)
   target_precompile_headers(llmd_pch_${layer} PRIVATE <pch/${layer}.h>)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # Clang's precompiled header holds the clone's path: ccache hashes what the header says instead.
+    add_custom_command(TARGET llmd_pch_${layer} POST_BUILD VERBATIM COMMAND sh -c
+        "\"$1\" -std=c++23 -E -P -x c++ \"$2\" | sha256sum > \"$3.sum\"" sh ${CMAKE_CXX_COMPILER}
+        ${PROJECT_SOURCE_DIR}/cmake/pch/${layer}.h CMakeFiles/llmd_pch_${layer}.dir/cmake_pch.hxx.pch)
+  endif()
 endforeach()
+
+# Gives a target the precompiled header of its layer.
+function(llmd_use_pch target layer)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # By a path below the build folder, where CMake's own way writes the clone's.
+    add_dependencies(${target} llmd_pch_${layer})
+    target_compile_options(${target} PRIVATE "SHELL:-include-pch CMakeFiles/llmd_pch_${layer}.dir/cmake_pch.hxx.pch")
+  else()
+    target_precompile_headers(${target} REUSE_FROM llmd_pch_${layer})
+  endif()
+endfunction()

@@ -21,10 +21,10 @@ std::vector<CLI::Option*> add_engine_flags(CLI::App& app, WorkerFlags& flags) {
       app.add_option("--step-tokens", flags.step_tokens, "Tokens of one engine step, at most")
           ->check(CLI::Range(16U, kStepTokensMax))
           ->capture_default_str(),
-      in_range(
-          app.add_option("--tpot-target", flags.tpot_target_ms,
-                         "Milliseconds between tokens that prompts of others may cause; 0: 1.75 times what decoding takes"),
-          0, 60'000),
+      in_range(app.add_option(
+                   "--tpot-target", flags.tpot_target_ms,
+                   "Milliseconds between tokens that prompts of others may cause; 0: 1.75 times what decoding takes"),
+               0, 60'000),
       app.add_option("--gpu-layers", flags.gpu_layers, "Layers on the GPU, in builds with LLMD_CUDA")
           ->check(CLI::Range(0, 10'000)),
       app.add_option("--pooling", flags.pooling, "Of embeddings; model: what the file says")

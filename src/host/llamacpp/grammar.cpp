@@ -6,7 +6,6 @@
 #include <llama-grammar.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <exception>
 #include <limits>
@@ -54,15 +53,17 @@ class LeftRecursion {
   explicit LeftRecursion(const llama_grammar_rules& rules)
       : rules_{rules}, nullable_(rules.size()), state_(rules.size()) {
     bool changed = true;
-    while (changed) {
+    for (std::size_t pass = 0; changed && pass <= kDepthMax; ++pass) {
       changed = false;
       for (std::size_t i = 0; i < rules.size(); ++i) {
         if (!nullable_[i] && can_be_empty(rules[i])) nullable_[i] = changed = true;
       }
     }
+    too_deep_ = changed;
   }
 
   Result<void> check() {
+    if (too_deep_) return too_deep();
     for (std::size_t i = 0; i < rules_.size(); ++i) LLMD_TRY_VOID(visit(i, 0));
     return {};
   }
@@ -84,7 +85,7 @@ class LeftRecursion {
   Result<void> visit(std::size_t rule, std::size_t depth) {
     if (state_[rule] == kDone) return {};
     if (state_[rule] == kOpen) return invalid("the grammar is left-recursive, which is not supported");
-    if (depth > 2'000) return invalid("the grammar nests its rules deeper than 2000");
+    if (depth > kDepthMax) return too_deep();
     state_[rule] = kOpen;
     bool leading = true;
     for (const llama_grammar_element& element : rules_[rule]) {
@@ -101,8 +102,14 @@ class LeftRecursion {
     return {};
   }
 
+  static std::unexpected<Error> too_deep() {
+    return invalid(fmt::format("the grammar nests its rules deeper than {}", kDepthMax));
+  }
+
   enum State : std::uint8_t { kNew, kOpen, kDone };
+  static constexpr std::size_t kDepthMax = 2'000;
   const llama_grammar_rules& rules_;
+  bool too_deep_ = false;
   std::vector<bool> nullable_;
   std::vector<State> state_;
 };

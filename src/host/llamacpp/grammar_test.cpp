@@ -61,7 +61,7 @@ TEST(CheckGbnf, RefusesWhatDoesNotCompileOrWouldExplode) {
 
 TEST(SchemaToGbnf, RefusesHostileSchemas) {
   std::string many;
-  for (int i = 0; i < 200; ++i) many += fmt::format("\"p{}\":{{}},", i);
+  for (int i = 0; i < 100; ++i) many += fmt::format("\"p{}\":{{}},", i);
   const struct {
     const char* name;
     std::string schema;

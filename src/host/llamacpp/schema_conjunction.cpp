@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "llamacpp/schema_refusal.h"
 #include "llamacpp/schema_types.h"
 
 namespace llmd::llamacpp {
@@ -39,12 +41,53 @@ Json both(const Json& a, const Json& b) {
   return parts.size() == 1 ? Json(parts.front()) : Json{{"allOf", std::move(parts)}};
 }
 
+/// Draft 4 has `true` for an exclusive bound, beside the bound.
+void write_exclusive_bounds_as_numbers(Json& schema) {
+  for (const auto& [inclusive, exclusive] :
+       {std::pair{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}}) {
+    const auto strict = schema.find(exclusive);
+    if (strict == schema.end() || !strict->is_boolean()) continue;
+    const bool holds = *strict == true && schema.contains(inclusive);
+    const Json bound = holds ? schema.at(inclusive) : Json();
+    schema.erase(exclusive);
+    if (!holds) continue;
+    schema.erase(inclusive);
+    schema[exclusive] = bound;
+  }
+}
+
+/// The items of one schema stand for each place of the other's tuple.
+void spread_items(Json& tuple, const Json& other) {
+  const auto places = tuple.find("prefixItems");
+  const auto items = other.find("items");
+  if (places == tuple.end() || !places->is_array() || other.contains("prefixItems")) return;
+  if (items == other.end() || !items->is_object()) return;
+  for (Json& place : *places) place = both(place, *items);
+}
+
+/// The format as the grammar knows it; empty: it knows none, and anything passes.
+std::string_view kept_format(const Json& format) {
+  constexpr std::array<std::string_view, 4> kKept{"date-time", "date", "time", "uuid"};
+  if (!format.is_string()) return {};
+  const auto& text = format.get_ref<const std::string&>();
+  if (text.size() == 5 && text.starts_with("uuid") && text[4] >= '1' && text[4] <= '5') return "uuid";
+  const auto known = std::find(kKept.begin(), kKept.end(), text);
+  return known == kKept.end() ? std::string_view{} : *known;
+}
+
 /// Adds what one schema says to another.
 class Merge {
  public:
-  explicit Merge(const Json& into) : out_(into) {}
+  explicit Merge(Json into) : out_(std::move(into)) { write_exclusive_bounds_as_numbers(out_); }
 
-  Result<std::optional<Json>> with(const Json& other) {
+  Result<std::optional<Json>> with(Json other) {
+    write_exclusive_bounds_as_numbers(other);
+    for (const Json* schema : {&std::as_const(out_), &std::as_const(other)}) {
+      if (schema->contains("enum") && !schema->at("enum").is_array())
+        return refuse_schema("enum must be a non-empty array");
+    }
+    spread_items(out_, other);
+    spread_items(other, out_);
     LLMD_TRY(const SchemaTypes mine, schema_types(out_));
     LLMD_TRY(const SchemaTypes theirs, schema_types(other));
     const SchemaTypes types = mine.common(theirs);
@@ -67,12 +110,14 @@ class Merge {
  private:
   /// The values that both list. False: there is none.
   bool values(const Json& other) {
-    const auto listed = values_of(other);
-    if (!listed) return true;
+    const auto theirs = values_of(other);
+    if (!theirs) return true;
     const auto mine = values_of(out_);
+    std::set<std::string> listed;
+    for (const Json& value : mine.value_or(Json::array())) listed.insert(value.dump());
     Json kept = Json::array();
-    for (const Json& value : *listed) {
-      if (!mine || std::find(mine->begin(), mine->end(), value) != mine->end()) kept.push_back(value);
+    for (const Json& value : *theirs) {
+      if (!mine || listed.contains(value.dump())) kept.push_back(value);
     }
     out_.erase("const");
     out_["enum"] = std::move(kept);
@@ -80,15 +125,19 @@ class Merge {
   }
 
   static std::optional<Json> values_of(const Json& schema) {
-    if (const auto value = schema.find("const"); value != schema.end()) return Json::array({*value});
+    const auto value = schema.find("const");
     const auto list = schema.find("enum");
-    return list != schema.end() && list->is_array() ? std::optional{*list} : std::nullopt;
+    if (value == schema.end()) return list == schema.end() ? std::nullopt : std::optional{*list};
+    const bool listed = list == schema.end() || std::find(list->begin(), list->end(), *value) != list->end();
+    return listed ? Json::array({*value}) : Json::array();
   }
 
   /// What both schemas have, and differ in. False: nothing fits both.
   static Result<bool> keyword(const std::string& key, Json& mine, const Json& theirs) {
     if (is_one_of(key, kLargest) || is_one_of(key, kSmallest)) {
-      if (theirs.is_number() && mine.is_number() && is_one_of(key, kLargest) == (theirs > mine)) mine = theirs;
+      if (!theirs.is_number() || !mine.is_number()) return true;
+      const bool above = theirs.get<long double>() > mine.get<long double>();
+      if (above == is_one_of(key, kLargest)) mine = theirs;
     } else if (key == "properties") {
       merge_members(mine, theirs);
     } else if (key == "required") {
@@ -101,9 +150,12 @@ class Merge {
       return fail(ErrorCode::kInvalidGrammar, "two patterns for one string cannot be combined",
                   "write one pattern that says both");
     } else if (key == "format") {
-      return false;
+      const std::string_view one = kept_format(mine);
+      const std::string_view other = kept_format(theirs);
+      if (one.empty()) mine = theirs;
+      return one.empty() || other.empty() || one == other;
     }
-    return true;  // of all others the first schema's stays: they say nothing about what fits
+    return true;  // of all others the first schema's stays: no grammar can keep them
   }
 
   static void merge_members(Json& mine, const Json& theirs) {

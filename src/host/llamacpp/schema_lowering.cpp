@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <limits>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,6 +19,7 @@
 #include "llamacpp/schema_conjunction.h"
 #include "llamacpp/schema_pattern.h"
 #include "llamacpp/schema_reference.h"
+#include "llamacpp/schema_refusal.h"
 #include "llamacpp/schema_types.h"
 #include "llamacpp/schema_walk.h"
 
@@ -29,10 +30,10 @@ using Json = nlohmann::ordered_json;
 using Lowered = Result<std::optional<Json>>;  // nothing: no value fits
 
 constexpr std::array<std::string_view, 4> kCombining{"$ref", "allOf", "anyOf", "oneOf"};
-constexpr std::array<std::string_view, 17> kNarrowing{
-    "type",  "enum",        "const",   "properties",       "required", "additionalProperties",
-    "items", "prefixItems", "minimum", "exclusiveMinimum", "maximum",  "exclusiveMaximum",
-    "minLength", "maxLength", "minItems", "maxItems", "pattern"};
+constexpr std::array<std::string_view, 18> kNarrowing{
+    "type",      "enum",        "const",    "properties",       "required", "additionalProperties",
+    "items",     "prefixItems", "minimum",  "exclusiveMinimum", "maximum",  "exclusiveMaximum",
+    "minLength", "maxLength",   "minItems", "maxItems",         "pattern",  "format"};
 constexpr std::array<std::string_view, 2> kDefining{"$defs", "definitions"};
 
 template <std::size_t N>
@@ -46,7 +47,9 @@ void erase(Json& schema, const std::array<std::string_view, N>& keys) {
   for (const std::string_view key : keys) schema.erase(std::string{key});
 }
 
+/// What a copy of `node` costs.
 std::size_t parts_of(const Json& node) {
+  if (node.is_string()) return 1 + node.get_ref<const std::string&>().size() / 16;
   std::size_t parts = 1;
   if (node.is_structured()) {
     for (const Json& inside : node) parts += parts_of(inside);
@@ -54,31 +57,39 @@ std::size_t parts_of(const Json& node) {
   return parts;
 }
 
-std::unexpected<Error> refuse(std::string what) {
-  return fail(ErrorCode::kInvalidGrammar, std::move(what), "docs/structured-output.md says what a schema may hold");
-}
-
-/// Names of definitions; each differs from all others in letters and digits, which is all that the converter sees.
-class Names {
+/// What the schemas of one request share.
+class Request {
  public:
-  std::string take(std::string_view wanted) {
+  /// A definition's name of letters and digits, unlike all others: the converter sees no more of it, and names the
+  /// rules of its parts after it and a dash.
+  std::string name(std::string_view wanted) {
     std::string name;
     for (const char c : wanted) {
       if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) name += c;
     }
     if (name.empty()) name = "part";
     std::string free = name;
-    for (std::size_t i = 2; !taken_.insert(free).second; ++i) free = fmt::format("{}-{}", name, i);
+    for (std::size_t i = 2; !taken_.insert(free).second; ++i) free = fmt::format("{}x{}", name, i);
     return free;
+  }
+
+  /// Error: too much is written.
+  Result<void> charge(std::size_t parts, std::size_t written) {
+    work_ += parts;
+    written_ += written;
+    if (work_ <= kSchemaWorkMax && written_ <= kSchemaWrittenMax) return {};
+    return refuse_schema("the schema, with what it combines written out, is too large");
   }
 
  private:
   std::set<std::string> taken_;
+  std::size_t work_ = 0;
+  std::size_t written_ = 0;
 };
 
 class Lowering {
  public:
-  Lowering(const Json& root, Names& names) : root_{root}, names_{names} {}
+  Lowering(const Json& root, Request& request) : root_{root}, request_{request} {}
 
   Result<Json> run() {
     LLMD_TRY_VOID(check_schema_walk(root_));
@@ -91,6 +102,7 @@ class Lowering {
     }
     for (auto& [name, schema] : combined_) definitions[name] = std::move(schema);
     if (!definitions.empty()) out["$defs"] = std::move(definitions);
+    LLMD_TRY_VOID(check_schema_walk(out));  // what was combined may be more than what was given
     return out;
   }
 
@@ -106,24 +118,24 @@ class Lowering {
 
   Result<Json> definite(Lowered lowered) const {
     if (!lowered) return std::unexpected(std::move(lowered).error());
-    if (!*lowered) return refuse(fmt::format("no value fits the schema: {}", why_));
+    if (!*lowered) return refuse_schema(fmt::format("no value fits the schema: {}", why_));
     return **std::move(lowered);
   }
 
-  Result<void> charge(std::size_t parts) {
-    work_ += parts;
-    if (work_ <= kSchemaWorkMax && depth_ <= kSchemaLoweringDepthMax) return {};
-    return refuse("the schema, with what it combines written out, is too large");
+  Result<void> charge(std::size_t parts, std::size_t written = 0) {
+    if (depth_ > kSchemaLoweringDepthMax) return refuse_schema("the schema, with what it refers to, nests too deep");
+    return request_.charge(parts, written);
   }
 
   Lowered node(const Json& schema) {
     const Deeper deeper{depth_};
-    LLMD_TRY_VOID(charge(1));
+    LLMD_TRY_VOID(charge(1, 1));
     if (schema == true) return Json::object();
-    if (!schema.is_object()) return refuse("a schema must be an object");
+    if (!schema.is_object()) return refuse_schema("a schema must be an object");
     const std::size_t combining = count_of(schema, kCombining);
     if (combining == 0) return plain(schema);
-    if (combining > 1 || count_of(schema, kNarrowing) > 0 || schema.contains("allOf")) return combined(schema);
+    if (combining > 1 || count_of(schema, kNarrowing) > 0) return combined(schema);
+    if (schema.contains("allOf")) return all_of(schema);
     return schema.contains("$ref") ? reference(schema) : choice(schema);
   }
 
@@ -132,7 +144,7 @@ class Lowering {
     const auto [entry, is_new] = names_of_.try_emplace(target);
     if (is_new) {
       const auto& written = schema.at("$ref").get_ref<const std::string&>();
-      entry->second = names_.take(std::string_view{written}.substr(written.rfind('/') + 1));
+      entry->second = request_.name(std::string_view{written}.substr(written.rfind('/') + 1));
       wanted_.push_back(target);
     }
     erase(schema, kDefining);
@@ -155,9 +167,21 @@ class Lowering {
   }
 
   static Result<void> check_list(const std::string& key, const Json& list) {
-    if (!list.is_array()) return refuse(fmt::format("{} must be an array of schemas", key));
-    if (list.empty()) return refuse(fmt::format("{} must not be empty", key));
+    if (!list.is_array()) return refuse_schema(fmt::format("{} must be an array of schemas", key));
+    if (list.empty()) return refuse_schema(fmt::format("{} must not be empty", key));
     return {};
+  }
+
+  /// An allOf with nothing beside it but texts. Of one part, as pydantic writes a reference with a title, it is that
+  /// part.
+  Lowered all_of(const Json& schema) {
+    const Json& parts = schema.at("allOf");
+    if (!parts.is_array() || parts.size() != 1 || !parts.front().is_object()) return combined(schema);
+    Json only = parts.front();
+    for (const auto& [key, value] : schema.items()) {
+      if (key != "allOf" && !only.contains(key)) only[key] = value;
+    }
+    return node(only);
   }
 
   /// A schema whose parts have to hold together. One that meets itself in its own properties becomes a definition.
@@ -166,7 +190,7 @@ class Lowering {
     LLMD_TRY_VOID(charge(parts_of(schema)));
     const auto [entry, is_new] = open_.try_emplace(text);
     if (!is_new) {
-      if (entry->second.empty()) entry->second = names_.take("all");
+      if (entry->second.empty()) entry->second = request_.name("all");
       return Json{{"$ref", "#/$defs/" + entry->second}};
     }
     LLMD_TRY(const std::vector<Json> alternatives, expand(schema));
@@ -177,7 +201,7 @@ class Lowering {
     }
     const std::string name = std::move(open_.extract(text).mapped());
     if (kept.empty()) return std::nullopt;
-    Json result = kept.size() == 1 ? Json(kept.front()) : Json{{"anyOf", std::move(kept)}};
+    Json result = kept.size() == 1 ? Json(std::move(kept.front())) : Json{{"anyOf", std::move(kept)}};
     if (name.empty()) return result;
     combined_[name] = std::move(result);
     return Json{{"$ref", "#/$defs/" + name}};
@@ -187,7 +211,7 @@ class Lowering {
   Result<std::vector<Json>> expand(const Json& schema) {
     const Deeper deeper{depth_};
     if (schema == true) return std::vector<Json>{Json::object()};
-    if (!schema.is_object()) return refuse("a schema must be an object");
+    if (!schema.is_object()) return refuse_schema("a schema must be an object");
     LLMD_TRY_VOID(charge(parts_of(schema)));
     std::vector<Json> all{schema};
     erase(all.front(), kCombining);
@@ -223,8 +247,8 @@ class Lowering {
         LLMD_TRY_VOID(charge(parts_of(a) + parts_of(b)));
         LLMD_TRY(auto merged, conjunction_of(a, b));
         if (merged) all.push_back(*std::move(merged));
-        if (all.size() > kSchemaAlternativesMax)
-          return refuse(fmt::format("the schema combines to more than {} alternatives", kSchemaAlternativesMax));
+        if (left.size() > 1 && right.size() > 1 && all.size() > kSchemaAlternativesMax)
+          return refuse_schema(fmt::format("the schema combines to more than {} alternatives", kSchemaAlternativesMax));
       }
     }
     if (all.empty()) why_ = "its parts contradict each other";
@@ -238,10 +262,12 @@ class Lowering {
     if (schema.contains("const") || schema.contains("enum")) return listed(std::move(schema), types);
     const bool typed = schema.contains("type");
     if (!typed) types = implied_types(schema);
+    if (!typed && types == SchemaTypes::all()) return schema;
     SchemaTypes possible = types;
     for (const std::string_view name : SchemaTypes::kNames) {
       const SchemaTypes type = SchemaTypes::of(name);
-      if (!types.holds(type) || types == SchemaTypes::all()) continue;
+      const bool said_by_number = name == "integer" && types.holds(SchemaTypes::of("number"));
+      if (!types.holds(type) || said_by_number) continue;
       LLMD_TRY(const bool fits, narrow(schema, name));
       if (!fits) possible = possible.without(type);
     }
@@ -264,7 +290,7 @@ class Lowering {
 
   Lowered listed(Json schema, SchemaTypes types) {
     Json values = schema.contains("enum") ? schema.at("enum") : Json::array({schema.at("const")});
-    if (!values.is_array() || values.empty()) return refuse("enum must be a non-empty array");
+    if (!values.is_array() || values.empty()) return refuse_schema("enum must be a non-empty array");
     Json kept = Json::array();
     std::set<std::string> seen;
     for (const Json& value : values) {
@@ -277,6 +303,7 @@ class Lowering {
     }
     schema.erase("const");
     schema["enum"] = std::move(kept);
+    if (schema.contains("type") && schema.at("type").is_array()) schema.erase("type");  // or it is written for each
     return schema;
   }
 
@@ -313,17 +340,18 @@ class Lowering {
       if (items == schema.end()) continue;
       if (items->is_array()) return narrow_tuple(schema, *items);
       LLMD_TRY(auto lowered, node(*items));
-      if (!lowered) return false;
-      *items = *std::move(lowered);
+      if (!lowered && schema.value("minItems", 0) > 0) return false;
+      if (!lowered) schema.erase(key);
+      schema[lowered ? key : "prefixItems"] = lowered ? *std::move(lowered) : Json::array();  // no items: the empty one
     }
     return true;
   }
 
-  Result<bool> narrow_tuple(Json& schema, Json& items) {
-    if (schema.contains("minItems") && schema.at("minItems") > items.size())
+  Result<bool> narrow_tuple(const Json& schema, Json& items) {
+    if (schema.value("minItems", std::size_t{0}) > items.size())
       return impossible("its minItems is above the number of its prefixItems");
-    if (schema.contains("maxItems") && schema.at("maxItems") < items.size())
-      items.erase(items.begin() + schema.at("maxItems").get<std::ptrdiff_t>(), items.end());
+    const std::size_t most = schema.value("maxItems", items.size());
+    while (items.size() > most) items.erase(items.size() - 1);
     for (Json& item : items) {
       LLMD_TRY(auto lowered, node(item));
       if (!lowered) return false;
@@ -333,7 +361,8 @@ class Lowering {
   }
 
   Result<bool> narrow_object(Json& schema) {
-    LLMD_TRY_VOID(require_known_properties(schema));
+    LLMD_TRY(const bool known, require_known_properties(schema));
+    if (!known) return false;
     const auto additional = schema.find("additionalProperties");
     if (additional != schema.end() && additional->is_object()) {
       LLMD_TRY(auto lowered, node(*additional));
@@ -344,12 +373,18 @@ class Lowering {
     const bool open = additional != schema.end() && *additional != false;
     Json kept = Json::object();
     for (const auto& [name, property] : properties->items()) {
-      if (open && Json(name).dump().size() != name.size() + 2)
-        return refuse(fmt::format("beside additionalProperties, property {} is not supported: JSON escapes a "
-                                  "character of its name", Json(name).dump()));
+      const std::string written = Json(name).dump();
+      if (name == "*" || (open && written.size() != name.size() + 2)) {
+        return refuse_schema(
+            fmt::format("property {} is not supported: the name is *, or one with characters that JSON escapes, beside "
+                        "additionalProperties",
+                        written));
+      }
       LLMD_TRY(auto lowered, node(property));
       if (lowered) kept[name] = *std::move(lowered);
       if (!lowered && requires_property(schema, name)) return false;
+      if (!lowered && open)
+        return refuse_schema(fmt::format("no value fits property {}, and additionalProperties takes any", written));
     }
     schema["properties"] = std::move(kept);
     return true;
@@ -360,25 +395,26 @@ class Lowering {
     return names != schema.end() && names->is_array() && std::find(names->begin(), names->end(), name) != names->end();
   }
 
-  /// A property may be required and nowhere described: its value is what additionalProperties says, or anything.
-  Result<void> require_known_properties(Json& schema) {
+  /// A property may be required and nowhere described: its value is what additionalProperties says, or anything. False:
+  /// it says that there is none.
+  Result<bool> require_known_properties(Json& schema) {
     const auto names = schema.find("required");
-    if (names == schema.end() || !names->is_array()) return {};
+    if (names == schema.end() || !names->is_array()) return true;
     const bool closed = schema.contains("properties");
     Json properties = closed ? schema.at("properties") : Json::object();
-    if (!properties.is_object()) return {};
+    if (!properties.is_object()) return true;
     const Json additional = schema.value("additionalProperties", Json(true));
     for (const Json& name : *names) {
       if (!name.is_string() || properties.contains(name.get_ref<const std::string&>())) continue;
       LLMD_TRY_VOID(charge(1));
       if (additional == false)
-        return refuse(fmt::format("property {} is required, but not among the properties", name.dump()));
+        return impossible(fmt::format("property {} is required, but not among the properties", name.dump()));
       properties[name.get_ref<const std::string&>()] = additional == true ? Json::object() : additional;
     }
-    if (properties.empty()) return {};
+    if (properties.empty()) return true;
     schema["properties"] = std::move(properties);
     if (!closed) schema.emplace("additionalProperties", true);
-    return {};
+    return true;
   }
 
   bool impossible(std::string why) {
@@ -387,20 +423,19 @@ class Lowering {
   }
 
   const Json& root_;
-  Names& names_;
+  Request& request_;
   std::unordered_map<const Json*, std::string> names_of_;  // of what a $ref points to
   std::vector<const Json*> wanted_;                        // of these, not yet written
   std::unordered_map<std::string, std::string> open_;      // schemas being combined, and their names if they need one
   std::map<std::string, Json> combined_;                   // the named ones
   std::string why_;                                        // the last one had no value
-  std::size_t work_ = 0;
   std::size_t depth_ = 0;
 };
 
 Result<Json> parse(const std::string& json) {
   LLMD_TRY_VOID(check_schema_size(json));
   Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return refuse("the schema is no JSON");
+  if (parsed.is_discarded()) return refuse_schema("the schema is no JSON");
   return parsed;
 }
 
@@ -408,14 +443,14 @@ Result<Json> parse(const std::string& json) {
 
 Result<std::string> lower_schema(const std::string& json_schema) {
   LLMD_TRY(const Json schema, parse(json_schema));
-  Names names;
-  LLMD_TRY(const Json lowered, Lowering{schema, names}.run());
+  Request request;
+  LLMD_TRY(const Json lowered, Lowering{schema, request}.run());
   return lowered.dump();
 }
 
 Result<std::string> lower_tools(const std::string& tools_json) {
   LLMD_TRY(Json tools, parse(tools_json));
-  Names names;
+  Request request;
   if (!tools.is_array()) return tools_json;
   for (Json& tool : tools) {
     const auto function = tool.is_object() ? tool.find("function") : tool.end();
@@ -423,7 +458,7 @@ Result<std::string> lower_tools(const std::string& tools_json) {
     const auto parameters = function->find("parameters");
     if (parameters == function->end() || !parameters->is_object()) continue;
     const Json given = std::move(*parameters);
-    LLMD_TRY(*parameters, Lowering{given, names}.run());
+    LLMD_TRY(*parameters, Lowering{given, request}.run());
   }
   return tools.dump();
 }

@@ -24,8 +24,8 @@ std::string percent_decoded(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned value = 0;
     const char* digits = text.data() + i + 1;
-    const bool encoded = text[i] == '%' && i + 2 < text.size() &&
-                         std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+    const bool encoded =
+        text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
     plain += encoded ? static_cast<char>(value) : text[i];
     if (encoded) i += 2;
   }

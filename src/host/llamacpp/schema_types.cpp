@@ -9,15 +9,12 @@
 #include <string>
 
 #include "llamacpp/input_limits.h"
+#include "llamacpp/schema_refusal.h"
 
 namespace llmd::llamacpp {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::unexpected<Error> refuse(std::string what) {
-  return fail(ErrorCode::kInvalidGrammar, std::move(what), "docs/structured-output.md says what a schema may hold");
-}
 
 SchemaTypes type_of(const Json& value) {
   if (value.is_null()) return SchemaTypes::of("null");
@@ -90,12 +87,12 @@ Result<SchemaTypes> schema_types(const Json& schema) {
   if (type == schema.end()) return SchemaTypes::all();
   SchemaTypes types = SchemaTypes::none();
   const Json list = type->is_array() ? *type : Json::array({*type});
-  if (list.empty()) return refuse("type must not be empty");
+  if (list.empty()) return refuse_schema("type must not be empty");
   for (const Json& name : list) {
-    if (!name.is_string()) return refuse("type must be a string or an array of strings");
+    if (!name.is_string()) return refuse_schema("type must be a string or an array of strings");
     const auto& text = name.get_ref<const std::string&>();
     if (std::find(SchemaTypes::kNames.begin(), SchemaTypes::kNames.end(), text) == SchemaTypes::kNames.end())
-      return refuse(fmt::format("unrecognized type {}", text));
+      return refuse_schema(fmt::format("unrecognized type {}", text));
     types = types.with(SchemaTypes::of(text));
   }
   return types;
@@ -114,7 +111,8 @@ bool fits_bounds(const Json& value, SchemaTypes types, const Json& schema) {
 }
 
 Result<bool> order_integer_bounds(Json& schema) {
-  // Beyond them the converter's digits run out where there is one bound only; negative ones get leading zeros there.
+  // With one bound only the converter's digits run out beyond kWide, and it loses zeros of a larger minimum and lets
+  // them lead below zero: there it gets two.
   constexpr std::int64_t kWide = 999'999'999'999'999;
   constexpr std::int64_t kWidest = std::numeric_limits<std::int64_t>::max() - 1;
   const Bound low = lower_bound(schema);
@@ -122,26 +120,28 @@ Result<bool> order_integer_bounds(Json& schema) {
   long double first = low.exclusive ? std::floor(low.value) + 1 : std::ceil(low.value);
   long double last = high.exclusive ? std::ceil(high.value) - 1 : std::floor(high.value);
   if (first > last) return false;
-  if (first > kWidest || last < -kWidest) return refuse("an integer's bounds are beyond 64 bits");
+  if (first > kWidest || last < -kWidest) return refuse_schema("an integer's bounds are beyond 64 bits");
   const bool has_first = first >= -kWidest;
   const bool has_last = last <= kWidest;
   for (const char* key : {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"}) schema.erase(key);
   if (has_first) schema["minimum"] = static_cast<std::int64_t>(first);
   if (has_last) schema["maximum"] = static_cast<std::int64_t>(last);
-  if (has_first && !has_last && first > kWide) schema["maximum"] = kWidest;
+  if (has_first && !has_last && first > 9) schema["maximum"] = first > kWide ? kWidest : kWide;
   if (has_last && !has_first && last < 0) schema["minimum"] = last < -kWide ? -kWidest : -kWide;
   return true;
 }
 
 Result<bool> order_lengths(Json& schema, const char* least, const char* most) {
-  const auto high = schema.find(most);
-  const auto low = schema.find(least);
-  const bool has_low = low != schema.end() && low->is_number_integer();
-  if (has_low && *low > kGrammarElementsMax) return refuse(fmt::format("{} is above {}", least, kGrammarElementsMax));
-  if (high == schema.end() || !high->is_number_integer()) return true;
-  if (has_low && *low > *high) return false;
-  if (*high > kGrammarElementsMax) schema.erase(most);
-  return true;
+  for (const char* key : {least, most}) {
+    const auto length = schema.find(key);
+    if (length != schema.end() && !length->is_number_unsigned())
+      return refuse_schema(fmt::format("{} must be a non-negative integer", key));
+  }
+  const std::uint64_t low = schema.value(least, std::uint64_t{0});
+  if (low > kGrammarElementsMax) return refuse_schema(fmt::format("{} is above {}", least, kGrammarElementsMax));
+  const std::uint64_t high = schema.value(most, std::numeric_limits<std::uint64_t>::max());
+  if (high > kGrammarElementsMax) schema.erase(most);
+  return low <= high;
 }
 
 }  // namespace llmd::llamacpp

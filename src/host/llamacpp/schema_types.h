@@ -42,8 +42,8 @@ class SchemaTypes {
 [[nodiscard]] bool fits_bounds(const nlohmann::ordered_json& value, SchemaTypes types,
                                const nlohmann::ordered_json& schema);
 
-/// Writes an integer schema's four bounds as `minimum` and `maximum`, each where it has one, so that the converter keeps
-/// them. False: no integer lies between. Error kInvalidGrammar: only integers beyond 64 bits do.
+/// Writes an integer schema's four bounds as `minimum` and `maximum`, each where it has one, so that the converter
+/// keeps them. False: no integer lies between. Error kInvalidGrammar: only integers beyond 64 bits do.
 [[nodiscard]] Result<bool> order_integer_bounds(nlohmann::ordered_json& schema);
 
 /// The same for two lengths ("minLength" and "maxLength", or "minItems" and "maxItems"); an upper one that no answer

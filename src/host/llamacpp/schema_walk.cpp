@@ -5,20 +5,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "llamacpp/input_limits.h"
 #include "llamacpp/schema_reference.h"
+#include "llamacpp/schema_refusal.h"
 
 namespace llmd::llamacpp {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::unexpected<Error> refuse(std::string what) {
-  return fail(ErrorCode::kInvalidGrammar, std::move(what), "docs/structured-output.md says what a schema may hold");
-}
 
 class Walk {
  public:
@@ -27,7 +26,7 @@ class Walk {
   Result<void> run() {
     LLMD_TRY(const std::size_t nodes, visit(root_));
     if (nodes > kSchemaNodesMax) {
-      return refuse(
+      return refuse_schema(
           fmt::format("the schema, written out for each of its types, has more than {} parts", kSchemaNodesMax));
     }
     return {};
@@ -49,7 +48,7 @@ class Walk {
     LLMD_TRY_VOID(check_optional(node));
     const auto types = node.find("type");
     if (types == node.end() || !types->is_array()) return parts;
-    if (types->size() > kTypesMax) return refuse(fmt::format("a schema lists more than {} types", kTypesMax));
+    if (types->size() > kTypesMax) return refuse_schema(fmt::format("a schema lists more than {} types", kTypesMax));
     return std::min(parts * std::max<std::size_t>(1, types->size()), kSchemaNodesMax + 1);
   }
 
@@ -57,24 +56,33 @@ class Walk {
     const bool long_reference =
         name == "$ref" && value.is_string() && value.get_ref<const std::string&>().size() > kSchemaNameMax;
     if (name.size() <= kSchemaNameMax && !long_reference) return {};
-    return refuse(fmt::format("a name in the schema is longer than {} bytes", kSchemaNameMax));
+    return refuse_schema(fmt::format("a name in the schema is longer than {} bytes", kSchemaNameMax));
   }
 
   static Result<void> check_optional(const Json& node) {
     const auto properties = node.find("properties");
     if (properties == node.end() || !properties->is_object()) return {};
     const auto required = node.find("required");
-    const std::size_t needed = required != node.end() && required->is_array() ? required->size() : 0;
-    if (properties->size() <= needed + kOptionalPropertiesMax) return {};
-    return refuse(fmt::format("an object of the schema has more than {} optional properties", kOptionalPropertiesMax));
+    std::set<std::string_view> needed;
+    if (required != node.end() && required->is_array()) {
+      for (const Json& name : *required) {
+        if (name.is_string()) needed.insert(name.get_ref<const std::string&>());
+      }
+    }
+    std::size_t optional = 0;
+    for (const auto& [name, property] : properties->items()) optional += needed.contains(name) ? 0 : 1;
+    if (optional <= kOptionalPropertiesMax) return {};
+    return refuse_schema(
+        fmt::format("an object of the schema has more than {} optional properties", kOptionalPropertiesMax));
   }
 
   /// Along $ref, allOf, anyOf and oneOf: a schema that stands for itself has no meaning, and the converter never ends.
   Result<void> follow(const Json& schema) {
     const auto [entry, is_new] = on_path_.try_emplace(&schema, true);
     if (!is_new) {
-      return entry->second ? Result<void>{refuse("a schema refers to itself without a property or an item between")}
-                           : Result<void>{};
+      return entry->second
+                 ? Result<void>{refuse_schema("a schema refers to itself without a property or an item between")}
+                 : Result<void>{};
     }
     if (const auto reference = schema.find("$ref"); reference != schema.end()) {
       const auto target = resolve_reference(root_, *reference);  // a broken one counts only where it is used

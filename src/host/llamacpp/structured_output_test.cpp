@@ -70,7 +70,6 @@ TEST(StructuredOutput, IsWhatThePageSays) {
   }
 }
 
-
 TEST(SchemaPattern, TakesAnyTextWithoutReadingBeyondIt) {
   const std::vector<std::string> parts{"^", "$", "\\", "[", "]", "(", ")", "-", "{",  "}",  "2", ",",
                                        "x", "u", "d",  "é", ".", "*", "?", "|", "\"", "\n", "a", ":"};
