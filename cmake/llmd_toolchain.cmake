@@ -46,11 +46,12 @@ foreach(layer core host)
   # By a name that is the same in every clone: ccache hashes the header that CMake writes, and all objects depend on it.
   target_include_directories(llmd_pch_${layer} PRIVATE ${PROJECT_SOURCE_DIR}/cmake)
   target_precompile_headers(llmd_pch_${layer} PRIVATE <pch/${layer}.h>)
+  set(LLMD_PCH_${layer} CMakeFiles/llmd_pch_${layer}.dir/cmake_pch.hxx.pch)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     # Clang's precompiled header holds the clone's path: ccache hashes what the header says instead.
-    add_custom_command(TARGET llmd_pch_${layer} POST_BUILD VERBATIM COMMAND sh -c
-        "\"$1\" -std=c++23 -E -P -x c++ \"$2\" | sha256sum > \"$3.sum\"" sh ${CMAKE_CXX_COMPILER}
-        ${PROJECT_SOURCE_DIR}/cmake/pch/${layer}.h CMakeFiles/llmd_pch_${layer}.dir/cmake_pch.hxx.pch)
+    add_custom_command(TARGET llmd_pch_${layer} POST_BUILD BYPRODUCTS ${LLMD_PCH_${layer}}.sum VERBATIM COMMAND sh -c
+        "\"$1\" -std=c++23 -Wno-pragma-once-outside-header -E -P -x c++ \"$2\" | sha256sum > \"$3\"" sh
+        ${CMAKE_CXX_COMPILER} ${PROJECT_SOURCE_DIR}/cmake/pch/${layer}.h ${LLMD_PCH_${layer}}.sum)
   endif()
 endforeach()
 
@@ -58,8 +59,9 @@ endforeach()
 function(llmd_use_pch target layer)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     # By a path below the build folder, where CMake's own way writes the clone's.
-    add_dependencies(${target} llmd_pch_${layer})
-    target_compile_options(${target} PRIVATE "SHELL:-include-pch CMakeFiles/llmd_pch_${layer}.dir/cmake_pch.hxx.pch")
+    target_compile_options(${target} PRIVATE "SHELL:-include-pch ${LLMD_PCH_${layer}}")
+    get_target_property(sources ${target} SOURCES)
+    set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/${LLMD_PCH_${layer}}.sum)
   else()
     target_precompile_headers(${target} REUSE_FROM llmd_pch_${layer})
   endif()
