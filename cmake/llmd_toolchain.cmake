@@ -50,7 +50,7 @@ foreach(layer core host)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     # Clang's precompiled header holds the clone's path: ccache hashes what the header says instead.
     add_custom_command(TARGET llmd_pch_${layer} POST_BUILD BYPRODUCTS ${LLMD_PCH_${layer}}.sum VERBATIM COMMAND sh -c
-        "\"$1\" -std=c++23 -Wno-pragma-once-outside-header -E -P -x c++ \"$2\" | sha256sum > \"$3\"" sh
+        "\"$1\" -std=c++23 -Wno-pragma-once-outside-header -E -P -dD -x c++ \"$2\" > \"$3.text\" && sha256sum < \"$3.text\" > \"$3\"" sh
         ${CMAKE_CXX_COMPILER} ${PROJECT_SOURCE_DIR}/cmake/pch/${layer}.h ${LLMD_PCH_${layer}}.sum)
   endif()
 endforeach()

@@ -21,6 +21,8 @@ inline constexpr std::size_t kSchemaWrittenMax = 5'000;      // schemas written 
 inline constexpr std::size_t kSchemaWorkMax = 2'000'000;     // values and texts copied meanwhile
 inline constexpr std::size_t kSchemaLoweringDepthMax = 192;  // with what it refers to written out
 inline constexpr std::size_t kSchemaAlternativesMax = 64;    // of one allOf, or of what stands beside a choice
+inline constexpr std::size_t kSchemaRuleBytesMax = 32U
+                                                   << 20U;   // names of an object's rules: the converter works on them
 inline constexpr std::size_t kOptionalPropertiesMax = 100;   // of one object; rules grow with the square
 inline constexpr std::size_t kGrammarDepthMax = 64;          // nested parentheses
 inline constexpr std::size_t kGrammarElementsMax = 400'000;  // after repetitions are written out

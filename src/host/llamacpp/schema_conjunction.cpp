@@ -172,8 +172,10 @@ class Merge {
 
   static void merge_names(Json& mine, const Json& theirs) {
     if (!mine.is_array() || !theirs.is_array()) return;
+    std::set<std::string> known;
+    for (const Json& name : mine) known.insert(name.dump());
     for (const Json& name : theirs) {
-      if (std::find(mine.begin(), mine.end(), name) == mine.end()) mine.push_back(name);
+      if (known.insert(name.dump()).second) mine.push_back(name);
     }
   }
 

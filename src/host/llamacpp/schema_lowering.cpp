@@ -51,10 +51,21 @@ void erase(Json& schema, const std::array<std::string_view, N>& keys) {
 std::size_t parts_of(const Json& node) {
   if (node.is_string()) return 1 + node.get_ref<const std::string&>().size() / 16;
   std::size_t parts = 1;
-  if (node.is_structured()) {
+  if (node.is_object()) {
+    for (const auto& [name, inside] : node.items()) parts += name.size() / 16 + parts_of(inside);
+  } else if (node.is_array()) {
     for (const Json& inside : node) parts += parts_of(inside);
   }
   return parts;
+}
+
+/// Places of a schema's tuple: another schema's items are copied to each.
+std::size_t places_of(const Json& schema) {
+  for (const char* key : {"prefixItems", "items"}) {
+    const auto items = schema.find(key);
+    if (items != schema.end() && items->is_array()) return items->size();
+  }
+  return 0;
 }
 
 /// What the schemas of one request share.
@@ -186,8 +197,8 @@ class Lowering {
 
   /// A schema whose parts have to hold together. One that meets itself in its own properties becomes a definition.
   Lowered combined(const Json& schema) {
-    const std::string text = schema.dump();
     LLMD_TRY_VOID(charge(parts_of(schema)));
+    const std::string text = schema.dump();
     const auto [entry, is_new] = open_.try_emplace(text);
     if (!is_new) {
       if (entry->second.empty()) entry->second = request_.name("all");
@@ -195,9 +206,10 @@ class Lowering {
     }
     LLMD_TRY(const std::vector<Json> alternatives, expand(schema));
     Json kept = Json::array();
+    std::set<std::string> seen;
     for (const Json& alternative : alternatives) {
       LLMD_TRY(auto lowered, plain(alternative));
-      if (lowered && std::find(kept.begin(), kept.end(), *lowered) == kept.end()) kept.push_back(*std::move(lowered));
+      if (lowered && seen.insert(lowered->dump()).second) kept.push_back(*std::move(lowered));
     }
     const std::string name = std::move(open_.extract(text).mapped());
     if (kept.empty()) return std::nullopt;
@@ -244,7 +256,7 @@ class Lowering {
     std::vector<Json> all;
     for (const Json& a : left) {
       for (const Json& b : right) {
-        LLMD_TRY_VOID(charge(parts_of(a) + parts_of(b)));
+        LLMD_TRY_VOID(charge(parts_of(a) * (1 + places_of(b)) + parts_of(b) * (1 + places_of(a))));
         LLMD_TRY(auto merged, conjunction_of(a, b));
         if (merged) all.push_back(*std::move(merged));
         if (left.size() > 1 && right.size() > 1 && all.size() > kSchemaAlternativesMax)
@@ -334,7 +346,11 @@ class Lowering {
   Result<bool> narrow_array(Json& schema) {
     LLMD_TRY(const bool fits, order_lengths(schema, "minItems", "maxItems"));
     if (!fits) return impossible("its minItems is above its maxItems");
-    if (schema.contains("prefixItems") && schema.at("prefixItems").is_array()) schema.erase("items");
+    if (schema.contains("prefixItems") && schema.at("prefixItems").is_array()) {
+      const bool is_list =
+          schema.at("prefixItems").empty() && schema.contains("items") && schema.at("items").is_object();
+      schema.erase(is_list ? "prefixItems" : "items");
+    }
     for (const char* key : {"items", "prefixItems"}) {
       const auto items = schema.find(key);
       if (items == schema.end()) continue;
@@ -404,9 +420,10 @@ class Lowering {
     Json properties = closed ? schema.at("properties") : Json::object();
     if (!properties.is_object()) return true;
     const Json additional = schema.value("additionalProperties", Json(true));
+    const std::size_t parts = parts_of(additional);
     for (const Json& name : *names) {
       if (!name.is_string() || properties.contains(name.get_ref<const std::string&>())) continue;
-      LLMD_TRY_VOID(charge(1));
+      LLMD_TRY_VOID(charge(parts));
       if (additional == false)
         return impossible(fmt::format("property {} is required, but not among the properties", name.dump()));
       properties[name.get_ref<const std::string&>()] = additional == true ? Json::object() : additional;

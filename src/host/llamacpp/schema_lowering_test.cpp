@@ -58,6 +58,8 @@ TEST(LowerSchema, WritesWhatTheConverterKeeps) {
        R"({"type":["null","boolean","number","string","array","object"],"pattern":"^[\\U00000030-\\U00000039]$"})"},
       {"an optional property that cannot be", R"({"properties":{"a":{"type":"string","enum":[1]},"b":{}}})",
        R"({"properties":{"b":{}}})"},
+      {"a tuple of no places and a rest", R"({"type":"array","prefixItems":[],"items":{"type":"string"}})",
+       R"({"type":"array","items":{"type":"string"}})"},
       {"items that cannot be", R"({"type":"array","items":{"type":"string","enum":[1]}})",
        R"({"type":"array","prefixItems":[]})"},
       {"pointers with escapes", R"({"$ref":"#/$defs/a~1%41","$defs":{"a/A":{"type":"null"}}})",
@@ -174,6 +176,22 @@ TEST(LowerSchema, EndsSoonWhateverIsCombined) {
     pairs += fmt::format(R"("d{}":{{"properties":{{"a":{},"b":{}}}}},)", i, next, next);
   }
   EXPECT_NE(lowered(pairs + R"("d20":{"pattern":"^a$"}}})").find("too large"), std::string::npos);
+  std::string copies =
+      fmt::format(R"({{"additionalProperties":{{"const":"{}"}},"required":[)", std::string(100'000, 'a'));
+  for (int i = 0; i < 1'000; ++i) copies += fmt::format(R"("a{}",)", i);
+  EXPECT_NE(lowered(copies + R"("last"]})").find("too large"), std::string::npos);
+  std::string places = R"({"allOf":[{"prefixItems":[{}]},{"items":{"enum":[0)";
+  for (int i = 1; i < 600; ++i) places += fmt::format(",{}", i);
+  places += R"(]}},{"prefixItems":[{})";
+  for (int i = 0; i < 1'000; ++i) places += ",{}";
+  EXPECT_NE(lowered(places + "]}]}").find("contradict"), std::string::npos);
+  std::string nested = R"({"properties":{"o":{"properties":{)";
+  for (int i = 0; i < 100; ++i) nested += fmt::format(R"("p{}":{{}},)", i);
+  nested.back() = '}';
+  nested += "}";
+  for (int i = 0; i < 20; ++i)
+    nested = fmt::format(R"({{"properties":{{"{}":{}}}}})", std::string(1'000, 'n'), i == 0 ? nested + "}}" : nested);
+  EXPECT_NE(lowered(nested).find("names they nest in"), std::string::npos);
   std::string optional = R"({"allOf":[)";
   for (int i = 0; i < 4; ++i) {
     optional += R"({"properties":{)";

@@ -39,7 +39,10 @@ class Walk {
     for (const auto& [name, value] : node.items()) {
       if (node.is_object()) LLMD_TRY_VOID(check_member(name, value));
       if (value.is_structured()) {
+        const std::size_t named = node.is_object() ? name.size() + 1 : 0;
+        path_bytes_ += named;
         LLMD_TRY(const std::size_t inside, visit(value));
+        path_bytes_ -= named;
         parts = std::min(parts + inside, kSchemaNodesMax + 1);
       }
     }
@@ -59,7 +62,8 @@ class Walk {
     return refuse_schema(fmt::format("a name in the schema is longer than {} bytes", kSchemaNameMax));
   }
 
-  static Result<void> check_optional(const Json& node) {
+  /// Each optional property gets a rule for each that may follow it, named after where it lies.
+  Result<void> check_optional(const Json& node) {
     const auto properties = node.find("properties");
     if (properties == node.end() || !properties->is_object()) return {};
     const auto required = node.find("required");
@@ -71,9 +75,13 @@ class Walk {
     }
     std::size_t optional = 0;
     for (const auto& [name, property] : properties->items()) optional += needed.contains(name) ? 0 : 1;
-    if (optional <= kOptionalPropertiesMax) return {};
-    return refuse_schema(
-        fmt::format("an object of the schema has more than {} optional properties", kOptionalPropertiesMax));
+    if (optional > kOptionalPropertiesMax) {
+      return refuse_schema(
+          fmt::format("an object of the schema has more than {} optional properties", kOptionalPropertiesMax));
+    }
+    rule_bytes_ += (properties->size() + optional * optional / 2) * (path_bytes_ + 32);
+    if (rule_bytes_ <= kSchemaRuleBytesMax) return {};
+    return refuse_schema("the schema's objects, with the names they nest in, are too large");
   }
 
   /// Along $ref, allOf, anyOf and oneOf: a schema that stands for itself has no meaning, and the converter never ends.
@@ -100,6 +108,8 @@ class Walk {
   }
 
   const Json& root_;
+  std::size_t path_bytes_ = 0;                     // of the names that lead to the node
+  std::size_t rule_bytes_ = 0;                     // of the names of rules
   std::unordered_map<const Json*, bool> on_path_;  // false: followed to its end
 };
 

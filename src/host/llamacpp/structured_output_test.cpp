@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -68,6 +69,16 @@ TEST(StructuredOutput, IsWhatThePageSays) {
     for (const Json& text : claim.at("takes")) EXPECT_TRUE(takes(*gbnf, text.get<std::string>())) << text;
     for (const Json& text : claim.at("refuses")) EXPECT_FALSE(takes(*gbnf, text.get<std::string>())) << text;
   }
+}
+
+TEST(StructuredOutput, KeepsAHundredOptionalProperties) {
+  Json schema{{"type", "object"}};
+  for (int i = 0; i < 100; ++i) schema["properties"][fmt::format("p{}", i)] = {{"type", "null"}};
+  const auto gbnf = schema_to_gbnf(schema.dump());
+  ASSERT_TRUE(gbnf) << gbnf.error().to_string();
+  EXPECT_TRUE(takes(*gbnf, R"({"p3":null, "p99":null})"));
+  EXPECT_FALSE(takes(*gbnf, R"({"p99":null, "p3":null})"));
+  EXPECT_FALSE(takes(*gbnf, R"({"p100":null})"));
 }
 
 TEST(SchemaPattern, TakesAnyTextWithoutReadingBeyondIt) {
