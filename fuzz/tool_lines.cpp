@@ -57,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (text.find('\\') != std::string_view::npos) return 0;  // a name may be spelled with escapes: that is no call
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object() || json.size() != 2 || !text.starts_with("{\"name\":\"")) return 0;
+  if (!json.contains("arguments")) return 0;  // it stands behind a zero byte, where the parser ends
   const Message call = read("<tool_call>" + std::string{text} + "</tool_call>", data[0] % 16 + 1);
   if (json["name"].get<std::string>().empty()) return 0;
   if (call.calls.size() != 1 || call.calls[0].first != json["name"].get<std::string>()) std::abort();
