@@ -49,7 +49,7 @@ def print_idle(name, ready_s, pid, rows):
 def measure_cell(args, name, command, port, row, clients, rows, log):
     label, workload, prompt, output, requests = row
     with server(command, port, log) as (process, ready_s):
-        if not any(row.get("server") == name and "idle" in row for row in rows):
+        if not any(earlier.get("server") == name and "idle" in earlier for earlier in rows):
             print_idle(name, ready_s, process.pid, rows)
         before = tree_cpu_seconds(process.pid)
         done = subprocess.run(

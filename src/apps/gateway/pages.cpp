@@ -6,6 +6,7 @@
 #include "api/openai/json_writer.h"
 #include "api/openai/model_list.h"
 #include "apps/gateway/service.h"
+#include "base/percent_decoding.h"
 #include "exporters/page_merger.h"
 #include "exporters/prometheus.h"
 #include "net/http.h"
@@ -37,7 +38,7 @@ std::string Service::models_json() {
 }
 
 Result<std::string> Service::model_json(std::string_view name) {
-  const std::string wanted = net::percent_decoded(name);
+  const std::string wanted = percent_decoded(name);
   const auto cards = model_cards(pool_.report(SteadyClock::now()));
   for (const openai::ModelCard& card : cards) {
     if (card.id != wanted && wanted != openai::kDefaultModelAlias) continue;

@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/llama/text_stream.h"
 
 namespace llmd::worker {
-namespace {
-
-std::size_t characters_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
-}
-
-}  // namespace
-
 std::size_t CompletionBuilder::Offsets::next(std::string_view text) {
   const std::size_t offset = characters;
   begun += text;
   const std::size_t whole = begun.size() - engine::incomplete_utf8_bytes(begun);
-  characters += characters_of(engine::valid_utf8(std::string_view{begun}.substr(0, whole)));
+  characters += code_points(engine::valid_utf8(std::string_view{begun}.substr(0, whole)));
   begun.erase(0, whole);
   return offset;
 }
@@ -51,7 +43,7 @@ void CompletionBuilder::echo(std::size_t index, const SequenceEvent& event) {
       entry.text_offset = choice.offsets.next(entry.text);
     }
   }
-  choice.offsets = {.characters = characters_of(prompt.text), .begun = {}};
+  choice.offsets = {.characters = code_points(prompt.text), .begun = {}};
 }
 
 /// The alternatives of a token always name itself too, as OpenAI's do: one more if it is not among the best.

@@ -5,6 +5,7 @@
 #include "api/openai/json_writer.h"
 #include "api/openai/model_list.h"
 #include "apps/worker/routes.h"
+#include "base/percent_decoding.h"
 #include "exporters/prometheus.h"
 #include "model/endpoint.h"
 #include "net/http.h"
@@ -51,7 +52,7 @@ Task<void> handle_models(Service& service, Call& call) {
 }
 
 Task<void> handle_model(Service& service, Call& call) {
-  const std::string name = net::percent_decoded(call.tail);
+  const std::string name = percent_decoded(call.tail);
   const Result<void> known = service.check_model(name);
   if (!known) {
     co_await call.respond_error(known.error());

@@ -41,21 +41,6 @@ Json both(const Json& a, const Json& b) {
   return parts.size() == 1 ? Json(parts.front()) : Json{{"allOf", std::move(parts)}};
 }
 
-/// Draft 4 has `true` for an exclusive bound, beside the bound.
-void write_exclusive_bounds_as_numbers(Json& schema) {
-  for (const auto& [inclusive, exclusive] :
-       {std::pair{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}}) {
-    const auto strict = schema.find(exclusive);
-    if (strict == schema.end() || !strict->is_boolean()) continue;
-    const bool holds = *strict == true && schema.contains(inclusive);
-    const Json bound = holds ? schema.at(inclusive) : Json();
-    schema.erase(exclusive);
-    if (!holds) continue;
-    schema.erase(inclusive);
-    schema[exclusive] = bound;
-  }
-}
-
 /// The items of one schema stand for each place of the other's tuple.
 void spread_items(Json& tuple, const Json& other) {
   const auto places = tuple.find("prefixItems");
@@ -78,10 +63,9 @@ std::string_view kept_format(const Json& format) {
 /// Adds what one schema says to another.
 class Merge {
  public:
-  explicit Merge(Json into) : out_(std::move(into)) { write_exclusive_bounds_as_numbers(out_); }
+  explicit Merge(Json into) : out_(std::move(into)) {}
 
   Result<std::optional<Json>> with(Json other) {
-    write_exclusive_bounds_as_numbers(other);
     for (const Json* schema : {&std::as_const(out_), &std::as_const(other)}) {
       if (schema->contains("enum") && !schema->at("enum").is_array())
         return refuse_schema("enum must be a non-empty array");

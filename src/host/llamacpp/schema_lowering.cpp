@@ -228,26 +228,28 @@ class Lowering {
     std::vector<Json> all{schema};
     erase(all.front(), kCombining);
     erase(all.front(), kDefining);
+    write_exclusive_bounds_as_numbers(all.front());
     if (schema.contains("$ref")) {
       LLMD_TRY(const Json* target, resolve_reference(root_, schema.at("$ref")));
       LLMD_TRY(const std::vector<Json> parts, expand(*target));
       LLMD_TRY(all, cross(all, parts));
     }
-    for (const char* key : {"allOf", "anyOf", "oneOf"}) {
+    if (schema.contains("allOf")) {
+      LLMD_TRY_VOID(check_list("allOf", schema.at("allOf")));
+      for (const Json& child : schema.at("allOf")) {
+        LLMD_TRY(const std::vector<Json> parts, expand(child));
+        LLMD_TRY(all, cross(all, parts));
+      }
+    }
+    for (const char* key : {"anyOf", "oneOf"}) {
       if (!schema.contains(key)) continue;
       LLMD_TRY_VOID(check_list(key, schema.at(key)));
       std::vector<Json> either;
       for (const Json& child : schema.at(key)) {
         LLMD_TRY(std::vector<Json> parts, expand(child));
-        if (key == std::string_view{"allOf"}) {
-          LLMD_TRY(all, cross(all, parts));
-        } else {
-          std::move(parts.begin(), parts.end(), std::back_inserter(either));
-        }
+        std::move(parts.begin(), parts.end(), std::back_inserter(either));
       }
-      if (key != std::string_view{"allOf"}) {
-        LLMD_TRY(all, cross(all, either));
-      }
+      LLMD_TRY(all, cross(all, either));
     }
     return all;
   }
@@ -270,6 +272,7 @@ class Lowering {
   /// A schema without $ref, allOf, anyOf and oneOf.
   Lowered plain(Json schema) {
     erase(schema, kDefining);
+    write_exclusive_bounds_as_numbers(schema);
     LLMD_TRY(SchemaTypes types, schema_types(schema));
     if (schema.contains("const") || schema.contains("enum")) return listed(std::move(schema), types);
     const bool typed = schema.contains("type");

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <system_error>
+
+#include "base/percent_decoding.h"
 
 namespace llmd::llamacpp {
 namespace {
@@ -17,19 +16,6 @@ using Json = nlohmann::ordered_json;
 std::unexpected<Error> refuse(std::string_view reference, std::string_view why) {
   return fail(ErrorCode::kInvalidGrammar, fmt::format("cannot resolve $ref {}: {}", reference.substr(0, 100), why),
               "write a JSON pointer to a schema of the same document, as #/$defs/name");
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    const char* digits = text.data() + i + 1;
-    const bool encoded =
-        text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
-    plain += encoded ? static_cast<char>(value) : text[i];
-    if (encoded) i += 2;
-  }
-  return plain;
 }
 
 }  // namespace

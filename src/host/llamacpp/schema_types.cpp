@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/utf8.h"
 #include "llamacpp/input_limits.h"
 #include "llamacpp/schema_refusal.h"
 
@@ -33,30 +34,21 @@ struct Bound {
   bool exclusive;
 };
 
-/// Of two keywords, one of which is exclusive; draft 4 has `true` for that one. `sign`: 1 for the largest lower bound,
-/// -1 for the smallest upper bound.
+/// Of two keywords, one of which is exclusive. `sign`: 1 for the largest lower bound, -1 for the smallest upper bound.
 Bound bound(const Json& schema, const char* inclusive, const char* exclusive, int sign) {
   Bound found{-std::numeric_limits<long double>::infinity(), false};
   const auto plain = schema.find(inclusive);
   const auto strict = schema.find(exclusive);
   if (plain != schema.end() && plain->is_number()) found = {sign * plain->get<long double>(), false};
-  if (strict == schema.end()) return {sign * found.value, found.exclusive};
-  if (strict->is_number()) {
+  if (strict != schema.end() && strict->is_number()) {
     const long double value = sign * strict->get<long double>();
     if (value >= found.value) found = {value, true};
-  } else if (*strict == true) {
-    found.exclusive = true;
   }
   return {sign * found.value, found.exclusive};
 }
 
 Bound lower_bound(const Json& schema) { return bound(schema, "minimum", "exclusiveMinimum", 1); }
 Bound upper_bound(const Json& schema) { return bound(schema, "maximum", "exclusiveMaximum", -1); }
-
-std::size_t code_points(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
 
 bool within(const Json& schema, const char* least, const char* most, std::size_t size) {
   const auto low = schema.find(least);
@@ -100,7 +92,8 @@ Result<SchemaTypes> schema_types(const Json& schema) {
 
 bool fits_bounds(const Json& value, SchemaTypes types, const Json& schema) {
   if (!types.holds(type_of(value))) return false;
-  if (value.is_string()) return within(schema, "minLength", "maxLength", code_points(value.get<std::string>()));
+  if (value.is_string())
+    return within(schema, "minLength", "maxLength", code_points(value.get_ref<const std::string&>()));
   if (value.is_array()) return within(schema, "minItems", "maxItems", value.size());
   if (!value.is_number()) return true;
   const auto number = value.get<long double>();
@@ -108,6 +101,20 @@ bool fits_bounds(const Json& value, SchemaTypes types, const Json& schema) {
   const Bound high = upper_bound(schema);
   return (low.exclusive ? number > low.value : number >= low.value) &&
          (high.exclusive ? number < high.value : number <= high.value);
+}
+
+void write_exclusive_bounds_as_numbers(Json& schema) {
+  for (const auto& [inclusive, exclusive] :
+       {std::pair{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}}) {
+    const auto strict = schema.find(exclusive);
+    if (strict == schema.end() || !strict->is_boolean()) continue;
+    const bool holds = *strict == true && schema.contains(inclusive);
+    const Json bound = holds ? schema.at(inclusive) : Json();
+    schema.erase(exclusive);
+    if (!holds) continue;
+    schema.erase(inclusive);
+    schema[exclusive] = bound;
+  }
 }
 
 Result<bool> order_integer_bounds(Json& schema) {

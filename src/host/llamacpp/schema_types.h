@@ -37,13 +37,17 @@ class SchemaTypes {
 /// What a schema's keyword `type` says; all without one. Error kInvalidGrammar: it is none.
 [[nodiscard]] Result<SchemaTypes> schema_types(const nlohmann::ordered_json& schema);
 
+/// Draft 4 has `true` for an exclusive bound, beside the bound: writes it as later drafts do.
+void write_exclusive_bounds_as_numbers(nlohmann::ordered_json& schema);
+
 /// Whether a value is of the schema's types and within the bounds of numbers and lengths that it gives; other
-/// keywords are not looked at. Pre: `types` are the schema's.
+/// keywords are not looked at. Pre: `types` are the schema's; exclusive bounds are numbers.
 [[nodiscard]] bool fits_bounds(const nlohmann::ordered_json& value, SchemaTypes types,
                                const nlohmann::ordered_json& schema);
 
-/// Writes an integer schema's four bounds as `minimum` and `maximum`, each where it has one, so that the converter
-/// keeps them. False: no integer lies between. Error kInvalidGrammar: only integers beyond 64 bits do.
+/// Pre: exclusive bounds are numbers. Writes an integer schema's four bounds as `minimum` and `maximum`, each where it
+/// has one, so that the converter keeps them. False: no integer lies between. Error kInvalidGrammar: only integers
+/// beyond 64 bits do.
 [[nodiscard]] Result<bool> order_integer_bounds(nlohmann::ordered_json& schema);
 
 /// The same for two lengths ("minLength" and "maxLength", or "minItems" and "maxItems"); an upper one that no answer

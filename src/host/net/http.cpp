@@ -1,7 +1,6 @@
 #include "net/http.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace llmd::net {
 namespace {
@@ -40,19 +39,6 @@ std::string_view Request::query() const noexcept {
   const std::string_view whole{target};
   const std::size_t mark = whole.find('?');
   return mark == std::string_view::npos ? std::string_view{} : whole.substr(mark + 1);
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    const char* digits = text.data() + i + 1;
-    const bool escape =
-        text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
-    out += escape ? static_cast<char>(value) : text[i];
-    if (escape) i += 2;
-  }
-  return out;
 }
 
 std::string_view reason_phrase(int status) noexcept {

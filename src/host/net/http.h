@@ -50,9 +50,6 @@ struct Response {
 /// ASCII only.
 [[nodiscard]] bool equals_ignoring_case(std::string_view left, std::string_view right) noexcept;
 
-/// A piece of a path with its %XX escapes undone (RFC 3986, 2.1). What is no escape stays as it is.
-[[nodiscard]] std::string percent_decoded(std::string_view text);
-
 /// "OK" for 200; "Unknown" for a status without a name of its own.
 [[nodiscard]] std::string_view reason_phrase(int status) noexcept;
 

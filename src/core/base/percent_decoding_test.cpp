@@ -1,8 +1,8 @@
-#include "net/http.h"
+#include "base/percent_decoding.h"
 
 #include <gtest/gtest.h>
 
-namespace llmd::net {
+namespace llmd {
 namespace {
 
 TEST(PercentDecoded, UndoesEscapesAndLeavesWhatIsNone) {
@@ -23,4 +23,4 @@ TEST(PercentDecoded, UndoesEscapesAndLeavesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace llmd::net
+}  // namespace llmd
