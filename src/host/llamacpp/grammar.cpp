@@ -18,6 +18,7 @@
 
 #include "llamacpp/backend.h"
 #include "llamacpp/chat_template.h"
+#include "llamacpp/grammar_prefixes.h"
 #include "llamacpp/input_limits.h"
 #include "llamacpp/schema_lowering.h"
 #include "llamacpp/vocab.h"
@@ -166,7 +167,8 @@ struct FreeGrammar {
 using RawGrammar = std::unique_ptr<llama_grammar, FreeGrammar>;
 
 Result<RawGrammar> compile(const llama_vocab* vocab, const std::string& gbnf) {
-  LLMD_TRY(const llama_grammar_parser parser, parse_gbnf(vocab, gbnf));
+  LLMD_TRY(llama_grammar_parser parser, parse_gbnf(vocab, gbnf));
+  share_prefixes(parser.rules);
   try {
     const WorkLimit limit{kGrammarStartWorkMax};
     std::vector<const llama_grammar_element*> rules = parser.c_rules();

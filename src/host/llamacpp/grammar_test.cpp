@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "llamacpp/chat_template.h"
@@ -118,6 +119,17 @@ TEST(Grammar, AllowsOnlyWhatTheSchemaAllows) {
   EXPECT_TRUE(check(R"({"age": 42})"));
   EXPECT_FALSE(check(R"({"age": "old"})"));
   EXPECT_FALSE(check("Sure!"));
+}
+
+TEST(Grammar, FollowsOneOfThousandsOfNames) {
+  const Vocab vocab{test_model()};
+  std::string gbnf = "root ::= ";
+  for (int i = 0; i < 2'500; ++i) gbnf += fmt::format("{}\"customer {}\"", i > 0 ? " | " : "", i * 7);
+  for (const auto& [text, listed] : {std::pair{"customer 17493", true}, std::pair{"customer 17494", false}}) {
+    auto grammar = Grammar::make(test_model(), {.gbnf = gbnf});
+    ASSERT_TRUE(grammar) << grammar.error().to_string();
+    EXPECT_EQ(accepts(**grammar, vocab, text), listed) << text;
+  }
 }
 
 TEST(Grammar, WaitsForItsTriggerWord) {
