@@ -16,6 +16,7 @@ MEMORY = {
     "--context": COUNTS,
     "--max-running": [*COUNTS, "0", "257"],
     "--numerics": ["slow"],
+    "--weights": ["lost"],
 }
 WORKER = {
     **MEMORY,

@@ -7,8 +7,10 @@
 
 #include "half_rows.h"
 #include "lanes.h"
+#include "packed_rows.h"
 #include "piece.h"
 #include "quantised_rows.h"
+#include "tile_buffer.h"
 
 #define GGML_COMMON_DECL_CPP
 #include "ggml-common.h"
@@ -110,6 +112,17 @@ void compute_units(const ggml_compute_params* params, const ggml_tensor* dst, in
   }
 }
 
+template <typename Row>
+void compute_quantised(const ggml_compute_params* params, const ggml_tensor* dst, int n_threads, int64_t unit,
+                       llmd_next_unit next, void* counter) {
+  if (llmd_is_packed(dst->src[0])) {
+    GGML_ASSERT(dst->src[0]->view_src == nullptr && "a part of packed weights is no weights");
+    compute_units<PackedRows<Row>>(params, dst, n_threads, unit, next, counter);
+  } else {
+    compute_units<QuantisedRows<Row>>(params, dst, n_threads, unit, next, counter);
+  }
+}
+
 }  // namespace
 
 // The choice looks at the rows alone: never at how many columns there are, or their values would depend on it.
@@ -138,9 +151,9 @@ void llmd_column_tiles_compute(const ggml_compute_params* params, ggml_tensor* d
                                llmd_next_unit next, void* counter) {
   switch (dst->src[0]->type) {
     case GGML_TYPE_F16: return compute_units<HalfRows>(params, dst, n_threads, unit, next, counter);
-    case GGML_TYPE_Q4_0: return compute_units<QuantisedRows<block_q4_0>>(params, dst, n_threads, unit, next, counter);
-    case GGML_TYPE_Q4_1: return compute_units<QuantisedRows<block_q4_1>>(params, dst, n_threads, unit, next, counter);
-    case GGML_TYPE_Q8_0: return compute_units<QuantisedRows<block_q8_0>>(params, dst, n_threads, unit, next, counter);
+    case GGML_TYPE_Q4_0: return compute_quantised<block_q4_0>(params, dst, n_threads, unit, next, counter);
+    case GGML_TYPE_Q4_1: return compute_quantised<block_q4_1>(params, dst, n_threads, unit, next, counter);
+    case GGML_TYPE_Q8_0: return compute_quantised<block_q8_0>(params, dst, n_threads, unit, next, counter);
     default: GGML_ABORT("column tiles do not know this type of rows");
   }
 }

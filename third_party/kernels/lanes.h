@@ -32,6 +32,8 @@ inline Floats broadcast(float value) { return _mm512_set1_ps(value); }
 inline Floats load(const float* from) { return _mm512_loadu_ps(from); }
 inline void store(float* to, Floats value) { _mm512_storeu_ps(to, value); }
 inline Floats load_halves(const uint16_t* from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)from)); }
+inline Ints load_bytes(const void* from) { return _mm512_loadu_si512(from); }
+inline void store_bytes(void* to, Ints value) { _mm512_storeu_si512(to, value); }
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
 inline void store_first(float* to, int64_t n, Floats value) {
@@ -103,6 +105,8 @@ inline Floats broadcast(float value) { return _mm256_set1_ps(value); }
 inline Floats load(const float* from) { return _mm256_loadu_ps(from); }
 inline void store(float* to, Floats value) { _mm256_storeu_ps(to, value); }
 inline Floats load_halves(const uint16_t* from) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)from)); }
+inline Ints load_bytes(const void* from) { return _mm256_loadu_si256((const __m256i*)from); }
+inline void store_bytes(void* to, Ints value) { _mm256_storeu_si256((__m256i*)to, value); }
 inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
 inline void store_first(float* to, int64_t n, Floats value) {

@@ -36,36 +36,35 @@ inline ggml_half scale_of(const block_q8_1& block) { return block.data.data.d; }
 inline ggml_half second_of(const block_q4_1& block) { return block.data.data.m; }
 inline ggml_half second_of(const block_q8_1& block) { return block.data.data.s; }
 
-// How the rows of a type are decoded into unsigned bytes; kBias is what stands for zero.
+// How the rows of a type become unsigned bytes: gather() brings a block of all rows of a tile into kStored vectors of
+// as many bytes as the rows have, weights(stored, i) makes vector i of those to multiply by. kBias is what stands for
+// zero.
 template <typename Row>
 struct Decode;
 
 // The low nibbles are values 0..15 of a block, the high ones 16..31.
-inline void decode_nibbles(const uint8_t* const* bytes, Ints* tile) {
-  Ints packed[4];
-  lanes::transpose(bytes, packed);
-  for (int j = 0; j < 4; ++j) {
-    tile[j] = lanes::low_nibbles(packed[j]);
-    tile[4 + j] = lanes::high_nibbles(packed[j]);
-  }
-}
-
-template <>
-struct Decode<block_q4_0> {
-  using Column = block_q8_0;
-  static constexpr int kBias = 8;
-  static constexpr bool kHasMin = false;
+struct DecodeNibbles {
   static constexpr int kPlanes = 1;
-  static void block(const uint8_t* const* bytes, Ints* tile) { decode_nibbles(bytes, tile); }
+  static constexpr int kStored = 4;
+  static void gather(const uint8_t* const* bytes, Ints* stored) { lanes::transpose(bytes, stored); }
+  template <typename Stored>
+  static Ints weights(const Stored& stored, int i) {
+    return i < 4 ? lanes::low_nibbles(stored(i)) : lanes::high_nibbles(stored(i - 4));
+  }
 };
 
 template <>
-struct Decode<block_q4_1> {
+struct Decode<block_q4_0> : DecodeNibbles {
+  using Column = block_q8_0;
+  static constexpr int kBias = 8;
+  static constexpr bool kHasMin = false;
+};
+
+template <>
+struct Decode<block_q4_1> : DecodeNibbles {
   using Column = block_q8_1;
   static constexpr int kBias = 0;
   static constexpr bool kHasMin = true;
-  static constexpr int kPlanes = 1;
-  static void block(const uint8_t* const* bytes, Ints* tile) { decode_nibbles(bytes, tile); }
 };
 
 template <>
@@ -74,22 +73,24 @@ struct Decode<block_q8_0> {
   static constexpr int kBias = 128;
   static constexpr bool kHasMin = false;
   static constexpr int kPlanes = lanes::kNibblesOnly ? 2 : 1;
-  static void block(const uint8_t* const* bytes, Ints* tile) {
+  static constexpr int kStored = 8;
+  static void gather(const uint8_t* const* bytes, Ints* stored) {
     const uint8_t* second[kTileRows];
     for (int row = 0; row < kTileRows; ++row) {
       second[row] = bytes[row] + 16;
     }
-    Ints whole[8];
-    lanes::transpose(bytes, whole);
-    lanes::transpose(second, whole + 4);
-    for (int j = 0; j < 8; ++j) {
-      const Ints biased = lanes::flip_signs(whole[j]);
-      if constexpr (kPlanes == 1) {
-        tile[j] = biased;
-      } else {
-        tile[2 * j] = lanes::low_nibbles(biased);
-        tile[2 * j + 1] = lanes::high_nibbles(biased);
-      }
+    lanes::transpose(bytes, stored);
+    lanes::transpose(second, stored + 4);
+    for (int j = 0; j < kStored; ++j) {
+      stored[j] = lanes::flip_signs(stored[j]);
+    }
+  }
+  template <typename Stored>
+  static Ints weights(const Stored& stored, int i) {
+    if constexpr (kPlanes == 1) {
+      return stored(i);
+    } else {
+      return i % 2 == 0 ? lanes::low_nibbles(stored(i / 2)) : lanes::high_nibbles(stored(i / 2));
     }
   }
 };
@@ -110,6 +111,10 @@ struct Tile {
   Ints weights[kSegmentBlocks * kVectors<Row>];
   Floats scale[kSegmentBlocks];
   Floats min[kSegmentBlocks];
+
+  Ints weights_of(int64_t block, int i) const { return weights[block * kVectors<Row> + i]; }
+  Floats scale_of(int64_t block) const { return scale[block]; }
+  Floats min_of(int64_t block) const { return min[block]; }
 };
 
 // Rows beyond the matrix repeat its last one; their results are not stored.
@@ -133,7 +138,11 @@ void decode_segment(const char* matrix, size_t row_stride, int64_t row_begin, in
     for (int64_t r = 0; r < kTileRows; ++r) {
       bytes[r] = (const uint8_t*)row[r][b].qs;
     }
-    Decode<Row>::block(bytes, tile.weights + b * kVectors<Row>);
+    Ints stored[Decode<Row>::kStored];
+    Decode<Row>::gather(bytes, stored);
+    for (int i = 0; i < kVectors<Row>; ++i) {
+      tile.weights[b * kVectors<Row> + i] = Decode<Row>::weights([&](int j) { return stored[j]; }, i);
+    }
     tile.scale[b] = lanes::load_halves(scale[b]);
     if constexpr (Decode<Row>::kHasMin) {
       tile.min[b] = lanes::load_halves(min[b]);
@@ -187,8 +196,9 @@ void prepare_columns(const char* const* columns, int64_t n_columns, int64_t bloc
   }
 }
 
-template <typename Row, int kColumns>
-void multiply_segment(const Tile<Row>& tile, const char* const* columns, const ColumnScales& scales,
+// Rows: a Tile, or what has its members.
+template <typename Row, int kColumns, typename Rows>
+void multiply_segment(const Rows& rows, const char* const* columns, const ColumnScales& scales,
                       int64_t column_begin, int64_t blocks_all, int64_t block_begin, int64_t blocks, Floats* sums) {
   using Column = typename Decode<Row>::Column;
   constexpr int kPlanes = Decode<Row>::kPlanes;
@@ -211,7 +221,10 @@ void multiply_segment(const Tile<Row>& tile, const char* const* columns, const C
     }
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-      const Ints* weights = tile.weights + b * kVectors<Row> + j * kPlanes;
+      Ints weights[kPlanes];
+      for (int plane = 0; plane < kPlanes; ++plane) {
+        weights[plane] = rows.weights_of(b, j * kPlanes + plane);
+      }
       for (int c = 0; c < kColumns; ++c) {
         int32_t four;
         memcpy(&four, column[c][b].qs + 4 * j, sizeof(four));
@@ -221,11 +234,11 @@ void multiply_segment(const Tile<Row>& tile, const char* const* columns, const C
       }
     }
     for (int c = 0; c < kColumns; ++c) {
-      const Floats both = lanes::multiply(tile.scale[b], lanes::broadcast(scale[8 * b + c]));
+      const Floats both = lanes::multiply(rows.scale_of(b), lanes::broadcast(scale[8 * b + c]));
       const Floats products = lanes::total(dot[c], start_of(b, c));
       total[c] = lanes::multiply_add(both, products, total[c]);
       if constexpr (Decode<Row>::kHasMin) {
-        total[c] = lanes::multiply_add(tile.min[b], lanes::broadcast(sum[8 * b + c]), total[c]);
+        total[c] = lanes::multiply_add(rows.min_of(b), lanes::broadcast(sum[8 * b + c]), total[c]);
       }
     }
   }
@@ -234,11 +247,11 @@ void multiply_segment(const Tile<Row>& tile, const char* const* columns, const C
   }
 }
 
-template <typename Row>
-void multiply_group(int64_t n_columns, const Tile<Row>& tile, const char* const* columns, const ColumnScales& scales,
+template <typename Row, typename Rows>
+void multiply_group(int64_t n_columns, const Rows& rows, const char* const* columns, const ColumnScales& scales,
                     int64_t column_begin, int64_t blocks_all, int64_t block_begin, int64_t blocks, Floats* sums) {
 #define LLMD_CASE(n) \
-  case n: multiply_segment<Row, n>(tile, columns, scales, column_begin, blocks_all, block_begin, blocks, sums); break;
+  case n: multiply_segment<Row, n>(rows, columns, scales, column_begin, blocks_all, block_begin, blocks, sums); break;
   switch (n_columns) {
     LLMD_CASE(1)
     LLMD_CASE(2)

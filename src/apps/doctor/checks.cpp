@@ -58,14 +58,14 @@ Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& 
         Verdict::kWarning, "memory",
         fmt::format("{} available; how much is needed shows once the model is found", in_whole_mebibytes(available))};
   }
-  const auto plan =
-      engine::plan_memory(*facts,
-                          {.kv_bytes = flags.kv_bytes,
-                           .store_bytes = flags.store_bytes,
-                           .context_tokens = flags.context_tokens,
-                           .allow_long_context = flags.allow_long_context,
-                           .sequences_max = flags.running_max},
-                          {.available = available, .engines = workers, .weights_shared = flags.numerics == "exact"});
+  const auto plan = engine::plan_memory(*facts,
+                                        {.kv_bytes = flags.kv_bytes,
+                                         .store_bytes = flags.store_bytes,
+                                         .context_tokens = flags.context_tokens,
+                                         .allow_long_context = flags.allow_long_context,
+                                         .sequences_max = flags.running_max,
+                                         .weights = engine::weights_of(flags.numerics, flags.weights)},
+                                        {.available = available, .engines = workers});
   if (!plan) return {Verdict::kBad, "memory", plan.error().to_string()};
   const std::string text = fmt::format(
       "{} available; {}: {}", in_whole_mebibytes(available),

@@ -45,6 +45,9 @@ int doctor_main(int argc, char** argv) {
   if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
   const auto topology = flags::parse_topology(topology_text);
   if (!topology) return flags::end(flags::refusal(app, topology.error()));
+  if (const auto checked = flags::check_memory_flags(memory); !checked) {
+    return flags::end(flags::refusal(app, checked.error()));
+  }
   const std::vector<doctor::Finding> findings{
       doctor::check_port(listen),
       doctor::check_model(model),

@@ -35,7 +35,7 @@ void add_flags(CLI::App& app, Raw& raw) {
   for (CLI::Option* option : raw.handed_on) option->group("Options of each worker");
   // Memory is handed on as shares of what the machine has.
   std::erase_if(raw.handed_on, [](const CLI::Option* option) {
-    return option->check_lname("kv-memory") || option->check_lname("store-memory");
+    return option->check_lname("kv-memory") || option->check_lname("store-memory") || option->check_lname("weights");
   });
   for (const char* name : {"--request-timeout", "--drain-timeout", "--log-level"}) {
     raw.handed_on.push_back(app.get_option(name));

@@ -13,6 +13,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 CommandLine parse(std::vector<std::string> words) {
@@ -48,11 +49,12 @@ TEST(UpOptions, HandsAFlagWithoutValueOn) {
 }
 
 TEST(UpOptions, KeepsMemoryBackForTheWorkersShares) {
-  const CommandLine line = parse({"--kv-memory", "64MiB", "--store-memory", "0"});
+  const CommandLine line = parse({"--kv-memory", "64MiB", "--store-memory", "0", "--weights", "mapped"});
   ASSERT_TRUE(line.options.has_value()) << line.ending.text;
   EXPECT_EQ(line.options->worker.kv_bytes, 64U << 20U);
   EXPECT_EQ(line.options->worker.store_bytes, 0U);
-  EXPECT_THAT(line.options->worker_args, Not(Contains(HasSubstr("memory"))));
+  EXPECT_EQ(line.options->worker.weights, "mapped");
+  EXPECT_THAT(line.options->worker_args, IsEmpty());
 }
 
 TEST(UpOptions, LeavesTheWorkersDefaultsAlone) {
@@ -93,6 +95,8 @@ TEST(UpOptions, AreRefusedInOneLineWithExitCode2) {
       {{"--store-memory", "-1"}, "--store-memory"},
       {{"--context", "many"}, "--context"},
       {{"--numerics", "slow"}, "--numerics"},
+      {{"--weights", "lost"}, "--weights"},
+      {{"--weights", "packed", "--numerics", "fast"}, "--weights packed"},
       {{"--tokenize", "nobody"}, "--tokenize"},
       {{"--threads", "2000"}, "--threads"},
       {{"--served-model-name", ""}, "--served-model-name"},

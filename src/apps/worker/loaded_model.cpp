@@ -31,6 +31,7 @@ EngineOptions engine_options(const Options& options, const KvSetup& kv) {
   engine.tpot_target_ms = options.tpot_target_ms;
   engine.model.gpu_layers = options.gpu_layers;
   engine.model.numerics = options.numerics == "fast" ? llamacpp::Numerics::kFast : llamacpp::Numerics::kExact;
+  engine.weights = engine::weights_of(options.numerics, options.weights);
   engine.pooling = pooling_of(options.pooling);
   return engine;
 }

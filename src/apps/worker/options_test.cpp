@@ -77,6 +77,7 @@ TEST(WorkerOptions, ReadEveryFlag) {
   EXPECT_TRUE(options.allow_long_context);
   EXPECT_EQ(options.waiting_max, 7U);
   EXPECT_EQ(options.numerics, "fast");
+  EXPECT_EQ(options.weights, "auto");
   EXPECT_DOUBLE_EQ(options.tpot_target_ms, 12.5);
   EXPECT_EQ(options.body_bytes_max, 1U << 20U);
   EXPECT_EQ(options.request_timeout, std::chrono::seconds{9});
@@ -84,6 +85,12 @@ TEST(WorkerOptions, ReadEveryFlag) {
   EXPECT_EQ(options.log.level, log::Level::kDebug);
   EXPECT_EQ(options.log.format, log::Format::kJson);
   EXPECT_EQ(options.chat_template_path, "t.jinja");
+}
+
+TEST(WorkerOptions, SayWhereWeightsLie) {
+  const CommandLine line = parse({"--model", "m", "--weights", "mapped"});
+  ASSERT_TRUE(line.options.has_value()) << line.ending.text;
+  EXPECT_EQ(line.options->weights, "mapped");
 }
 
 TEST(WorkerOptions, TurnThePrefixCacheOffAtZero) {

@@ -113,14 +113,32 @@ Result<void> build_generation(const EngineOptions& options, const llamacpp::Mode
   return {};
 }
 
+std::optional<engine::Weights> wanted_weights(const EngineOptions& options) {
+  return options.model.numerics == llamacpp::Numerics::kFast ? engine::Weights::kCopied : options.weights;
+}
+
+/// Before anything is allocated.
+Result<engine::MemoryPlan> plan(const EngineOptions& options, const llamacpp::ModelFacts& facts) {
+  return engine::plan_memory(facts,
+                             {.kv_bytes = options.kv_bytes,
+                              .store_bytes = options.store_bytes,
+                              .context_tokens = options.context_tokens,
+                              .allow_long_context = options.allow_long_context,
+                              .sequences_max = options.sequences_max,
+                              .weights = wanted_weights(options)},
+                             {.available = engine::available_memory_bytes()});
+}
+
 Result<Built> build(const EngineOptions& options) {
   LLMD_TRY_VOID(check_options(options));
   Built built;
-  const std::uint64_t available = engine::available_memory_bytes();  // before the weights take theirs
-  LLMD_TRY(built.model, llamacpp::Model::load(options.model));
+  LLMD_TRY(const llamacpp::ModelFacts facts, llamacpp::read_model_facts(options.model.path));
+  LLMD_TRY(engine::MemoryPlan planned, plan(options, facts));
+  llamacpp::ModelOptions model = options.model;
+  model.pack_weights = planned.weights == engine::Weights::kPacked;
+  LLMD_TRY(built.model, llamacpp::Model::load(model));
   const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
   LLMD_TRY(built.threads, llamacpp::ThreadPool::make(options.threads == 0 ? cores : options.threads));
-  const llamacpp::ModelFacts facts = llamacpp::model_facts(*built.model);
   built.info.model_name = built.model->info().name;
   built.info.block_tokens = options.block_tokens;
   built.info.context_tokens = facts.context_tokens;
@@ -131,13 +149,7 @@ Result<Built> build(const EngineOptions& options) {
   built.parts.batching.waiting_max = options.waiting_max;
   built.parts.batching.block_tokens = options.block_tokens;
   built.parts.batching.growth_reserve = 0.1F;
-  const engine::MemoryRequest wanted{.kv_bytes = options.kv_bytes,
-                                     .store_bytes = options.store_bytes,
-                                     .context_tokens = options.context_tokens,
-                                     .allow_long_context = options.allow_long_context,
-                                     .sequences_max = options.sequences_max};
-  LLMD_TRY(engine::MemoryPlan plan, engine::plan_memory(facts, wanted, {.available = available}));
-  if (facts.generates) LLMD_TRY_VOID(build_generation(options, facts, std::move(plan), built));
+  if (facts.generates) LLMD_TRY_VOID(build_generation(options, facts, std::move(planned), built));
   LLMD_TRY_VOID(build_embedder(options, facts, built));
   if (!facts.generates && !built.info.embeddings) {
     return fail(ErrorCode::kUnsupported,

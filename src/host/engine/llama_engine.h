@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/memory_plan.h"
 #include "llamacpp/context.h"
 #include "llamacpp/model.h"
 
@@ -16,7 +17,9 @@ namespace llmd {
 /// How an engine is made. Zero means: chosen from the model and the machine.
 struct EngineOptions {
   llamacpp::ModelOptions model;
-  std::uint32_t threads = 0;   // compute threads; 0: one for each core
+  std::uint32_t threads = 0;  // compute threads; 0: one for each core
+  /// Where the weights lie; nothing: see memory_plan.h. Decides `model.pack_weights`.
+  std::optional<engine::Weights> weights;
   std::uint64_t kv_bytes = 0;  // KV of running sequences; 0: see memory_plan.h, at most a quarter of the free memory
   /// Host block store (prefix cache), which grows up to it; 0 disables reuse. Nothing: 1 GiB, or what is left.
   std::optional<std::uint64_t> store_bytes;

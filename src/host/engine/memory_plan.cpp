@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint64_t kStoreBytesMin = 16 * kMiB;  // a smaller one would only churn
 
+constexpr std::uint64_t kCopiesShare = 4;  // of the memory: more goes to KV and prefix cache sooner
+
 std::uint64_t minus(std::uint64_t bytes, std::uint64_t taken) { return bytes - std::min(bytes, taken); }
 
 std::uint32_t round_up(std::uint32_t value, std::uint32_t grain) { return (value + grain - 1) / grain * grain; }
@@ -19,11 +21,18 @@ std::uint32_t round_up(std::uint32_t value, std::uint32_t grain) { return (value
 /// One plan in the making.
 class Planner {
  public:
-  Planner(const llamacpp::ModelFacts& model, const MemoryRequest& request, const MemoryShare& share)
+  Planner(const llamacpp::ModelFacts& model, const MemoryRequest& request, const MemoryShare& share, Weights weights)
       : model_{model}, request_{request}, share_{share}, engines_{std::max(1U, share.engines)} {
-    const std::uint64_t copies = share_.weights_shared ? 1 : engines_;
-    each_ = minus(share_.available, model_.weights_bytes * copies) / engines_;
-    plan_.need.weights = model_.weights_bytes;
+    plan_.weights = weights;
+    switch (weights) {
+      case Weights::kMapped: plan_.need.shared_weights = model_.weights_bytes; break;
+      case Weights::kCopied: plan_.need.own_weights = model_.weights_bytes; break;
+      case Weights::kPacked:
+        plan_.need.shared_weights = model_.mapped_bytes;
+        plan_.need.own_weights = model_.packed_bytes;
+        break;
+    }
+    each_ = minus(share_.available, plan_.need.shared_weights) / engines_;
     plan_.context_tokens = request_.context_tokens == 0 ? trained() : request_.context_tokens;
   }
 
@@ -54,14 +63,14 @@ class Planner {
   /// what they leave.
   std::uint64_t choose_kv() {
     const std::uint64_t wanted = kv_bytes_wanted(model_, slot_context());
-    const std::uint64_t most = std::min(share_.available / 4 / engines_, each_ / 2);
+    const std::uint64_t most = std::min(share_.available / 4 / engines_, minus(each_, plan_.need.own_weights) / 2);
     plan_.shrunk = wanted > most;
     return std::max(least_kv(), std::min(wanted, most));
   }
 
   /// Some of what is left stays free: the gateway and the other processes of the machine live on it.
   std::uint64_t choose_store() {
-    const std::uint64_t most = minus(each_, plan_.need.kv + plan_.need.compute) / 4 * 3;
+    const std::uint64_t most = minus(each_, plan_.need.own()) / 4 * 3;
     if (most >= kStoreBytesDefault) return kStoreBytesDefault;
     plan_.shrunk = true;
     return most < kStoreBytesMin ? 0 : most / kMiB * kMiB;
@@ -90,38 +99,44 @@ class Planner {
     if (spare_kv > 0 && least_own() <= each_) {
       return need.store > 0 ? "lower --kv-memory and --store-memory" : "lower --kv-memory";
     }
-    if (const std::uint64_t fit = engines_that_fit(); fit > 0 && engines_ > 1) {
-      return fmt::format("start fewer workers ({} would fit), or lower --context", fit);
+    if (plan_.weights == Weights::kPacked && Planner{model_, request_, share_, Weights::kMapped}.make()) {
+      return "give --weights mapped";
     }
-    return "lower --context, or take a smaller model";
+    if (const std::uint64_t fit = engines_that_fit(); fit > 0 && engines_ > 1) {
+      return fmt::format("start fewer workers ({} would fit){}", fit, model_.generates ? ", or lower --context" : "");
+    }
+    return model_.generates ? "lower --context, or take a smaller model" : "take a smaller model";
   }
 
   /// With the least KV and no store.
   [[nodiscard]] std::uint64_t least_own() const {
-    return least_kv() + compute_bytes_of(model_, {.slots = 1, .tokens_max = slot_context()});
+    if (!model_.generates) return plan_.need.own_weights;
+    return plan_.need.own_weights + least_kv() + compute_bytes_of(model_, {.slots = 1, .tokens_max = slot_context()});
   }
   [[nodiscard]] std::uint64_t engines_that_fit() const {
-    const std::uint64_t once = share_.weights_shared ? plan_.need.weights : 0;
-    const std::uint64_t each = least_own() + (plan_.need.weights - once);
-    return minus(share_.available, once) / std::max<std::uint64_t>(1, each);
+    return minus(share_.available, plan_.need.shared_weights) / std::max<std::uint64_t>(1, least_own());
   }
 
   [[nodiscard]] std::unexpected<Error> refuse() const {
     const MemoryNeed& need = plan_.need;
     if (engines_ == 1) {
-      return fail(
-          ErrorCode::kOutOfMemory,
-          fmt::format("the model needs {} ({}), but only {} are available", in_mebibytes(need.weights + need.own()),
-                      describe(need), in_whole_mebibytes(share_.available)),
-          hint());
+      return fail(ErrorCode::kOutOfMemory,
+                  fmt::format("the model needs {} ({}), but only {} are available",
+                              in_mebibytes(need.shared_weights + need.own()), describe(need),
+                              in_whole_mebibytes(share_.available)),
+                  hint());
     }
-    const std::uint64_t copies = share_.weights_shared ? 1 : engines_;
     return fail(ErrorCode::kOutOfMemory,
                 fmt::format("{} workers need {} ({}; {}), but only {} are available", engines_,
-                            in_mebibytes(need.weights * copies + need.own() * engines_), describe(need),
-                            share_.weights_shared ? "each, but the weights once" : "each",
-                            in_whole_mebibytes(share_.available)),
+                            in_mebibytes(need.shared_weights + need.own() * engines_), describe(need),
+                            whose_weights(need), in_whole_mebibytes(share_.available)),
                 hint());
+  }
+
+  [[nodiscard]] static std::string whose_weights(const MemoryNeed& need) {
+    if (need.own_weights == 0) return "each, but the weights once";
+    if (need.shared_weights == 0) return "each";
+    return fmt::format("each, but {} of the weights once", in_mebibytes(need.shared_weights));
   }
 
   const llamacpp::ModelFacts& model_;
@@ -134,13 +149,26 @@ class Planner {
 
 }  // namespace
 
+std::optional<Weights> weights_of(std::string_view numerics, std::string_view weights) {
+  if (numerics == "fast") return Weights::kCopied;
+  if (weights == "auto") return std::nullopt;
+  return weights == "packed" ? Weights::kPacked : Weights::kMapped;
+}
+
 Result<MemoryPlan> plan_memory(const llamacpp::ModelFacts& model, const MemoryRequest& request,
                                const MemoryShare& share) {
-  return Planner{model, request, share}.make();
+  if (request.weights) return Planner{model, request, share, *request.weights}.make();
+  const std::uint64_t copies = model.packed_bytes * (std::max(1U, share.engines) - 1);
+  if (copies <= share.available / kCopiesShare) {
+    Result<MemoryPlan> packed = Planner{model, request, share, Weights::kPacked}.make();
+    if (packed) return packed;
+  }
+  return Planner{model, request, share, Weights::kMapped}.make();
 }
 
 std::string describe(const MemoryNeed& need) {
-  return fmt::format("weights {}, KV {}, compute {}, block store {}", in_mebibytes(need.weights), in_mebibytes(need.kv),
+  return fmt::format("weights {}, KV {}, compute {}, block store {}",
+                     in_mebibytes(need.shared_weights + need.own_weights), in_mebibytes(need.kv),
                      in_mebibytes(need.compute), in_mebibytes(need.store));
 }
 

@@ -15,7 +15,7 @@ namespace {
 using testkit::small_model;
 
 std::uint64_t total(const MemoryPlan& plan, const MemoryShare& share) {
-  return plan.need.weights * (share.weights_shared ? 1 : share.engines) + plan.need.own() * share.engines;
+  return plan.need.shared_weights + plan.need.own() * share.engines;
 }
 
 TEST(PlanMemory, TakesWhatItWantsOnALargeMachine) {
@@ -56,6 +56,33 @@ TEST(PlanMemory, APlanAskedForByItsNumbersIsTheSamePlan) {
   EXPECT_EQ(asked->need.store, chosen->need.store);
 }
 
+TEST(PlanMemory, PacksWeightsUnlessTheCopiesTakeTooMuch) {
+  llamacpp::ModelFacts model = small_model();
+  model.weights_bytes = model.packed_bytes = 300 * kMiB;  // its head, which is its embedding too, is packed as well
+  struct Row {
+    const char* name;
+    MemoryShare share;
+    Weights weights;
+  };
+  const Row table[] = {
+      {"one engine has them once either way", {.available = 700 * kMiB}, Weights::kPacked},
+      {"two copies on a large machine", {.available = 8'000 * kMiB, .engines = 2}, Weights::kPacked},
+      {"a copy more than a quarter", {.available = 1'200 * kMiB - 1, .engines = 2}, Weights::kMapped},
+      {"no room for the head twice", {.available = 580 * kMiB}, Weights::kMapped},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    const auto plan = plan_memory(model, {.kv_bytes = 64 * kMiB, .context_tokens = 2'048}, row.share);
+    ASSERT_TRUE(plan) << plan.error().to_string();
+    EXPECT_EQ(plan->weights, row.weights);
+    EXPECT_EQ(plan->need.own_weights, row.weights == Weights::kPacked ? model.packed_bytes : 0);
+    const auto other = row.weights == Weights::kPacked ? Weights::kMapped : Weights::kPacked;
+    const auto asked =
+        plan_memory(model, {.kv_bytes = 64 * kMiB, .context_tokens = 2'048, .weights = other}, row.share);
+    EXPECT_TRUE(!asked || asked->weights == other) << "what is asked for is given or refused";
+  }
+}
+
 TEST(PlanMemory, RefusesWithTheNumbersAndTheFlagThatHelps) {
   struct Row {
     const char* name;
@@ -91,10 +118,15 @@ TEST(PlanMemory, RefusesWithTheNumbersAndTheFlagThatHelps) {
        "8 workers need ",
        "start fewer workers (2 would fit), or lower --context"},
       {"copies of the weights",
-       {},
-       {.available = 700 * kMiB, .engines = 2, .weights_shared = false},
+       {.weights = Weights::kCopied},
+       {.available = 700 * kMiB, .engines = 2},
        "block store 0 MiB; each)",
        "start fewer workers (1 would fit), or lower --context"},
+      {"a packed head beside the embedding",
+       {.weights = Weights::kPacked},
+       {.available = 490 * kMiB},
+       "the model needs ",
+       "give --weights mapped"},
       {"nothing fits", {}, {.available = 200 * kMiB}, "the model needs ", "lower --context, or take a smaller model"},
   };
   for (const Row& row : table) {
@@ -105,6 +137,18 @@ TEST(PlanMemory, RefusesWithTheNumbersAndTheFlagThatHelps) {
     EXPECT_NE(plan.error().what.find(row.what), std::string::npos) << plan.error().what;
     EXPECT_NE(plan.error().hint.find(row.hint), std::string::npos) << plan.error().hint;
   }
+}
+
+TEST(PlanMemory, CountsOnlyWeightsOfAModelThatMakesEmbeddings) {
+  llamacpp::ModelFacts model = small_model();
+  model.generates = false;
+  EXPECT_TRUE(plan_memory(model, {}, {.available = 129 * kMiB}));
+  const auto refused = plan_memory(model, {.weights = Weights::kPacked}, {.available = 200 * kMiB, .engines = 2});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().hint, "give --weights mapped");
+  const auto copied = plan_memory(model, {.weights = Weights::kCopied}, {.available = 150 * kMiB, .engines = 2});
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().hint, "start fewer workers (1 would fit)");
 }
 
 TEST(PlanMemory, RefusesAContextBeyondTheTrainedOneUnlessAllowed) {
@@ -133,13 +177,15 @@ TEST(PlanMemory, NeverGoesBeyondTheMachine) {
     Rng rng{seed};
     llamacpp::ModelFacts model = small_model();
     model.weights_bytes = (1 + rng.below(8'000)) * kMiB;
+    model.packed_bytes = rng.below(10) * model.weights_bytes / 10;
+    model.mapped_bytes = model.weights_bytes - rng.below(2) * model.packed_bytes;
     model.kv_bytes_per_token = 1 + rng.below(200'000);
     model.plain_kv = rng.below(4) > 0;
     const MemoryShare share{.available = (1 + rng.below(32'000)) * kMiB,
-                            .engines = static_cast<std::uint32_t>(1 + rng.below(8)),
-                            .weights_shared = rng.below(2) > 0};
+                            .engines = static_cast<std::uint32_t>(1 + rng.below(8))};
     MemoryRequest request{.context_tokens = static_cast<std::uint32_t>(rng.below(2) * (1 + rng.below(100'000))),
                           .allow_long_context = true};
+    if (rng.below(2) > 0) request.weights = static_cast<Weights>(rng.below(3));
     if (rng.below(2) > 0) request.kv_bytes = rng.below(8'000) * kMiB;
     if (rng.below(2) > 0) request.store_bytes = rng.below(4'000) * kMiB;
     const auto plan = plan_memory(model, request, share);

@@ -92,6 +92,11 @@ std::vector<CLI::Option*> add_memory_flags(CLI::App& app, MemoryFlags& flags) {
                      "exact: the same answer whatever shares the batch; fast: also kernels that round by batch size")
           ->check(CLI::IsMember({"exact", "fast"}))
           ->capture_default_str(),
+      app.add_option("--weights", flags.weights,
+                     "packed: copied in the order in which products read them; mapped: read from the file, whose "
+                     "memory workers share; auto: packed where the copies fit well")
+          ->check(CLI::IsMember({"auto", "packed", "mapped"}))
+          ->capture_default_str(),
   };
 }
 
@@ -105,6 +110,13 @@ std::vector<CLI::Option*> add_worker_flags(CLI::App& app, WorkerFlags& flags) {
   return all;
 }
 
+Result<void> check_memory_flags(const MemoryFlags& flags) {
+  if (flags.numerics == "exact" || flags.weights == "auto") return {};
+  return fail(ErrorCode::kConfigInvalid,
+              fmt::format("--weights {} is of --numerics exact; fast has orders of its own", flags.weights),
+              "leave one of them out");
+}
+
 Result<void> check_worker_flags(const WorkerFlags& flags) {
   constexpr std::size_t kNameBytesMax = 256;
   for (const std::string& name : flags.served_names) {
@@ -113,6 +125,7 @@ Result<void> check_worker_flags(const WorkerFlags& flags) {
                                                          name.size(), kNameBytesMax));
     }
   }
+  LLMD_TRY_VOID(check_memory_flags(flags));
   return check_kv_flags(flags.kv);
 }
 

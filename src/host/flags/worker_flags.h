@@ -32,6 +32,7 @@ struct MemoryFlags {
   bool allow_long_context = false;
   std::uint32_t running_max = 256;
   std::string numerics = "exact";  // exact or fast
+  std::string weights = "auto";    // auto, packed or mapped
 };
 
 /// Flags of one worker that `llmd up` has, too, and hands on to each of its workers. docs/configuration.md explains
@@ -51,7 +52,8 @@ struct WorkerFlags : MemoryFlags {
 std::vector<CLI::Option*> add_memory_flags(CLI::App& app, MemoryFlags& flags);
 std::vector<CLI::Option*> add_worker_flags(CLI::App& app, WorkerFlags& flags);
 
-/// What one flag alone does not show: names and addresses. Error kConfigInvalid or kAddressInvalid names the flag.
+/// What one flag alone does not show. Error kConfigInvalid or kAddressInvalid names the flag.
+[[nodiscard]] Result<void> check_memory_flags(const MemoryFlags& flags);
 [[nodiscard]] Result<void> check_worker_flags(const WorkerFlags& flags);
 
 /// The given ones among `options` as arguments for another command that has them; after parsing.

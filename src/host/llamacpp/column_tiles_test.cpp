@@ -14,6 +14,7 @@
 
 #include "base/rng.h"
 #include "llamacpp/backend.h"
+#include "llamacpp/testing/tile_buffer_type.h"
 
 namespace llmd::llamacpp {
 namespace {
@@ -62,12 +63,15 @@ Rows make_rows(ggml_type type, std::int64_t length, std::int64_t count, std::int
   return rows;
 }
 
-/// columns: heads_out x n_columns x length, on `threads` threads; the answer heads_out x n_columns x rows.
+/// columns: heads_out x n_columns x length, on `threads` threads; the answer heads_out x n_columns x rows. The rows lie
+/// in a buffer of type `rows_in`, or in order.
 std::vector<float> multiply(const Rows& rows, const std::vector<float>& columns, std::int64_t n_columns,
-                            std::int64_t heads_out, int threads) {
-  const std::unique_ptr<ggml_context, FreeGgml> context{ggml_init(
-      {.mem_size = ggml_tensor_overhead() * 8 + ggml_graph_overhead(), .mem_buffer = nullptr, .no_alloc = true})};
-  ggml_tensor* left = ggml_new_tensor_3d(context.get(), rows.type, rows.length, rows.count, rows.heads);
+                            std::int64_t heads_out, int threads, ggml_backend_buffer_type* rows_in = nullptr) {
+  const ggml_init_params params{
+      .mem_size = ggml_tensor_overhead() * 8 + ggml_graph_overhead(), .mem_buffer = nullptr, .no_alloc = true};
+  const std::unique_ptr<ggml_context, FreeGgml> rows_context{ggml_init(params)};
+  const std::unique_ptr<ggml_context, FreeGgml> context{ggml_init(params)};
+  ggml_tensor* left = ggml_new_tensor_3d(rows_context.get(), rows.type, rows.length, rows.count, rows.heads);
   ggml_tensor* right = ggml_new_tensor_3d(context.get(), GGML_TYPE_F32, rows.length, n_columns, heads_out);
   ggml_tensor* product = ggml_mul_mat(context.get(), left, right);
   ggml_cgraph* graph = ggml_new_graph(context.get());
@@ -77,8 +81,11 @@ std::vector<float> multiply(const Rows& rows, const std::vector<float>& columns,
   auto* registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend.get()));
   reinterpret_cast<ggml_backend_set_n_threads_t>(
       ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_n_threads"))(backend.get(), threads);
+  const std::unique_ptr<ggml_backend_buffer, FreeGgml> rows_buffer{ggml_backend_alloc_ctx_tensors_from_buft(
+      rows_context.get(), rows_in != nullptr ? rows_in : ggml_backend_get_default_buffer_type(backend.get()))};
   const std::unique_ptr<ggml_backend_buffer, FreeGgml> buffer{
       ggml_backend_alloc_ctx_tensors(context.get(), backend.get())};
+  EXPECT_TRUE(ggml_backend_supports_op(backend.get(), product));
   ggml_backend_tensor_set(left, rows.bytes.data(), 0, rows.bytes.size());
   ggml_backend_tensor_set(right, columns.data(), 0, columns.size() * sizeof(float));
   EXPECT_EQ(ggml_backend_graph_compute(backend.get(), graph), GGML_STATUS_SUCCESS);
@@ -117,6 +124,7 @@ class ColumnTiles : public testing::TestWithParam<Case> {
  protected:
   ColumnTiles() { ensure_backend(); }
 };
+class PackedRows : public ColumnTiles {};
 
 TEST_P(ColumnTiles, AColumnsProductIsTheSameBitsWhateverStandsBesideIt) {
   const Case& c = GetParam();
@@ -160,6 +168,58 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ColumnTiles,
                            return std::string{ggml_type_name(tested.param.type)} + "_" +
                                   std::to_string(tested.param.length) + "x" + std::to_string(tested.param.rows);
                          });
+
+TEST_P(PackedRows, HaveTheProductsOfTheSameRowsInOrder) {
+  const Case& c = GetParam();
+  ggml_backend_buffer_type* tiles = testkit::tile_buffer_type();
+  if (tiles == nullptr) GTEST_SKIP() << "this machine has no column tiles";
+  const Rows rows = make_rows(c.type, c.length, c.rows, c.heads, 1);
+  Rng rng{3};
+  for (const std::int64_t n_columns : {1, 2, 3, 5, 8, 9, 16, 70, 150}) {
+    const auto columns = random_values(rng, static_cast<std::size_t>(n_columns * c.length * c.heads_out));
+    const auto expected = multiply(rows, columns, n_columns, c.heads_out, 1);
+    const auto got = multiply(rows, columns, n_columns, c.heads_out, kThreads, tiles);
+    ASSERT_EQ(std::memcmp(got.data(), expected.data(), expected.size() * sizeof(float)), 0) << n_columns << " columns";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PackedRows,
+                         testing::Values(Case{GGML_TYPE_Q4_0, 32, 16, 1, 1}, Case{GGML_TYPE_Q4_0, 1'536, 112, 1, 1},
+                                         Case{GGML_TYPE_Q4_0, 2'080, 32, 1, 3}, Case{GGML_TYPE_Q4_1, 576, 48, 1, 1},
+                                         Case{GGML_TYPE_Q4_1, 4'096, 16, 1, 1}, Case{GGML_TYPE_Q8_0, 576, 160, 1, 1},
+                                         Case{GGML_TYPE_Q8_0, 3'232, 32, 1, 1}),
+                         [](const auto& tested) {
+                           return std::string{ggml_type_name(tested.param.type)} + "_" +
+                                  std::to_string(tested.param.length) + "x" + std::to_string(tested.param.rows);
+                         });
+
+TEST(TileBuffers, RefuseWeightsThatCannotBePacked) {
+  ensure_backend();
+  ggml_backend_buffer_type* tiles = testkit::tile_buffer_type();
+  if (tiles == nullptr) GTEST_SKIP() << "this machine has no column tiles";
+  struct Row {
+    const char* name;
+    ggml_type type;
+    std::int64_t length, rows, heads;
+  };
+  const Row table[] = {{"another type", GGML_TYPE_Q4_K, 256, 16, 1},
+                       {"a tile that is not full", GGML_TYPE_Q4_0, 64, 20, 1},
+                       {"several matrices", GGML_TYPE_Q4_0, 64, 16, 2},
+                       {"rows too long for the scales of a column", GGML_TYPE_Q8_0, 65'536, 16, 1}};
+  const std::unique_ptr<ggml_backend, FreeGgml> backend{
+      ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr)};
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    const std::unique_ptr<ggml_context, FreeGgml> context{
+        ggml_init({.mem_size = ggml_tensor_overhead() * 4, .mem_buffer = nullptr, .no_alloc = true})};
+    ggml_tensor* left = ggml_new_tensor_3d(context.get(), row.type, row.length, row.rows, row.heads);
+    ggml_tensor* right = ggml_new_tensor_3d(context.get(), GGML_TYPE_F32, row.length, 2, row.heads);
+    const ggml_tensor* product = ggml_mul_mat(context.get(), left, right);
+    const std::unique_ptr<ggml_backend_buffer, FreeGgml> buffer{ggml_backend_buft_alloc_buffer(tiles, 0)};
+    left->buffer = buffer.get();
+    EXPECT_FALSE(ggml_backend_supports_op(backend.get(), product));
+  }
+}
 
 }  // namespace
 }  // namespace llmd::llamacpp

@@ -75,6 +75,7 @@ llama_model_params to_params(const ModelOptions& options) {
   params.n_gpu_layers = options.gpu_layers;
   params.load_mode = options.use_mmap ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
   params.use_extra_bufts = options.numerics == Numerics::kFast;
+  params.use_tile_bufts = options.pack_weights && options.numerics == Numerics::kExact;
   params.vocab_only = options.vocab_only;
   if (options.facts_only) {
     params.no_alloc = true;

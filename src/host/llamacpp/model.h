@@ -21,6 +21,9 @@ struct ModelOptions {
   std::string path;
   Numerics numerics = Numerics::kExact;
   bool use_mmap = true;
+  /// Weights of types that the column tiles know are copied into memory in the order in which products read them: the
+  /// same bits, sooner (kExact only; kFast has llama.cpp's own orders).
+  bool pack_weights = true;
   std::int32_t gpu_layers = 0;
   bool vocab_only = false;                // for the gateway: tokenizer and chat template, no weights
   bool facts_only = false;                // for planning: the shape of the weights, but none of them

@@ -5,15 +5,30 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "llamacpp/backend.h"
 
 namespace llmd::llamacpp {
+namespace {
+
+/// A tensor that is used in two ways, as an embedding that is the head as well, may stand in both sums.
+void add_packed(const llama_model& model, ModelFacts& facts) {
+  for (const auto& [name, tensor] : model.tensors_by_name) {
+    const bool packed =
+        tensor->buffer != nullptr && std::string_view{ggml_backend_buffer_name(tensor->buffer)} == "CPU_TILES";
+    (packed ? facts.packed_bytes : facts.mapped_bytes) += ggml_nbytes(tensor);
+  }
+  facts.mapped_bytes = std::min(facts.mapped_bytes, facts.weights_bytes);
+}
+
+}  // namespace
 
 ModelFacts model_facts(const Model& model) {
   const llama_hparams& hparams = model.raw()->hparams;
   ModelFacts facts;
   facts.weights_bytes = llama_model_size(model.raw());
+  add_packed(*model.raw(), facts);
   facts.vocabulary = static_cast<std::uint32_t>(std::max(0, llama_vocab_n_tokens(llama_model_get_vocab(model.raw()))));
   facts.context_tokens = model.info().context_tokens;
   facts.causal = hparams.causal_attn;

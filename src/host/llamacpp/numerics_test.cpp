@@ -10,7 +10,9 @@
 
 #include "base/rng.h"
 #include "llamacpp/context.h"
+#include "llamacpp/model_facts.h"
 #include "llamacpp/test_model.h"
+#include "llamacpp/testing/tile_buffer_type.h"
 
 namespace llmd::llamacpp {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 struct Kind {
   llama_ftype ftype;
   const char* name;
+  bool packs = false;  // nearly all weights have a type with tiles
 };
 
 class Quantisation : public testing::TestWithParam<Kind> {
@@ -45,9 +48,17 @@ std::vector<BatchRow> rows_of(const std::vector<TokenId>& tokens, std::size_t fr
   return rows;
 }
 
-TEST_P(Quantisation, LogitsAreTheSameBitsInOnePassInChunksAndBesideOthers) {
+TEST_P(Quantisation, LogitsAreTheSameBitsInOnePassInChunksBesideOthersAndFromPackedWeights) {
   const auto model = Model::load({.path = path_.string()});
   ASSERT_TRUE(model) << model.error().to_string();
+  const ModelFacts facts = model_facts(**model);
+  if (GetParam().packs && testkit::tile_buffer_type() != nullptr) {
+    EXPECT_GT(facts.packed_bytes, facts.mapped_bytes);
+  }
+  const auto foreseen = read_model_facts(path_.string());
+  ASSERT_TRUE(foreseen) << foreseen.error().to_string();
+  EXPECT_EQ(foreseen->packed_bytes, facts.packed_bytes);
+  EXPECT_EQ(foreseen->mapped_bytes, facts.mapped_bytes);
   auto threads = ThreadPool::make(1);
   ASSERT_TRUE(threads);
   const auto context = Context::make(*model, **threads, {.slots = 8, .slot_tokens = 256});
@@ -70,6 +81,13 @@ TEST_P(Quantisation, LogitsAreTheSameBitsInOnePassInChunksAndBesideOthers) {
     }
     EXPECT_EQ(got, expected) << "chunks of " << chunk;
   }
+  const auto mapped = Model::load({.path = path_.string(), .pack_weights = false});
+  ASSERT_TRUE(mapped) << mapped.error().to_string();
+  EXPECT_EQ(model_facts(**mapped).packed_bytes, 0U);
+  const auto in_order = Context::make(*mapped, **threads, {.slots = 1, .slot_tokens = 256});
+  ASSERT_TRUE(in_order) << in_order.error().to_string();
+  ASSERT_TRUE((*in_order)->decode(rows_of(tokens, 0, tokens.size(), 0)));
+  EXPECT_TRUE(std::ranges::equal((*in_order)->logits(tokens.size() - 1), expected)) << "weights that are not packed";
   // The last token beside the prompts and last tokens of five others.
   ASSERT_TRUE((*context)->decode(rows_of(tokens, 0, tokens.size() - 1, 2)));
   std::vector<BatchRow> rows = rows_of(tokens, tokens.size() - 1, tokens.size(), 2);
@@ -82,13 +100,13 @@ TEST_P(Quantisation, LogitsAreTheSameBitsInOnePassInChunksAndBesideOthers) {
   EXPECT_TRUE(std::ranges::equal(beside, expected)) << "beside five others";
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Quantisation,
-                         testing::Values(Kind{LLAMA_FTYPE_MOSTLY_Q4_0, "Q4_0"}, Kind{LLAMA_FTYPE_MOSTLY_Q8_0, "Q8_0"},
-                                         Kind{LLAMA_FTYPE_MOSTLY_Q5_1, "Q5_1"},
-                                         Kind{LLAMA_FTYPE_MOSTLY_Q4_K_M, "Q4_K_M"},
-                                         Kind{LLAMA_FTYPE_MOSTLY_Q6_K, "Q6_K"}, Kind{LLAMA_FTYPE_MOSTLY_F16, "F16"},
-                                         Kind{LLAMA_FTYPE_MOSTLY_BF16, "BF16"}),
-                         [](const auto& tested) { return std::string{tested.param.name}; });
+INSTANTIATE_TEST_SUITE_P(
+    Types, Quantisation,
+    testing::Values(Kind{LLAMA_FTYPE_MOSTLY_Q4_0, "Q4_0", true}, Kind{LLAMA_FTYPE_MOSTLY_Q4_1, "Q4_1", true},
+                    Kind{LLAMA_FTYPE_MOSTLY_Q8_0, "Q8_0", true}, Kind{LLAMA_FTYPE_MOSTLY_Q5_1, "Q5_1"},
+                    Kind{LLAMA_FTYPE_MOSTLY_Q4_K_M, "Q4_K_M"}, Kind{LLAMA_FTYPE_MOSTLY_Q6_K, "Q6_K"},
+                    Kind{LLAMA_FTYPE_MOSTLY_F16, "F16"}, Kind{LLAMA_FTYPE_MOSTLY_BF16, "BF16"}),
+    [](const auto& tested) { return std::string{tested.param.name}; });
 
 }  // namespace
 }  // namespace llmd::llamacpp

@@ -10,6 +10,8 @@ namespace llmd::engine::testkit {
 /// The shape of SmolLM2-135M: 23,040 bytes of KV a token, 180 MiB for its whole context.
 inline llamacpp::ModelFacts small_model() {
   return {.weights_bytes = 98 * kMiB,
+          .packed_bytes = 98 * kMiB,
+          .mapped_bytes = 30 * kMiB,
           .kv_bytes_per_token = 23'040,
           .heads_max = 9,
           .vocabulary = 49'152,
