@@ -94,6 +94,16 @@ std::uint32_t split_count(const gguf_context* gguf) {
   return std::max<std::uint32_t>(1, gguf_get_val_u16(gguf, key));
 }
 
+std::string architecture(const gguf_context* gguf) {
+  const std::int64_t key = gguf_find_key(gguf, "general.architecture");
+  return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_STRING ? gguf_get_val_str(gguf, key) : "";
+}
+
+std::uint64_t vocabulary(const gguf_context* gguf) {
+  const std::int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
+  return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_ARRAY ? gguf_get_arr_n(gguf, key) : 0;
+}
+
 std::uint64_t end_of_tensors(const gguf_context* gguf) {
   std::uint64_t end = gguf_get_data_offset(gguf);
   for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
@@ -137,7 +147,9 @@ Result<GgufFacts> check_gguf(const std::string& path) {
   return GgufFacts{.file_bytes = file_bytes,
                    .header_bytes = std::min<std::uint64_t>(gguf_get_data_offset(gguf.get()), file_bytes),
                    .tensors = static_cast<std::uint64_t>(gguf_get_n_tensors(gguf.get())),
-                   .split_count = split_count(gguf.get())};
+                   .split_count = split_count(gguf.get()),
+                   .architecture = architecture(gguf.get()),
+                   .vocabulary = vocabulary(gguf.get())};
 }
 
 Result<Digest256> fingerprint_gguf(const std::string& path, const GgufFacts& facts) {

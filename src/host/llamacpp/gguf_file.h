@@ -14,6 +14,8 @@ struct GgufFacts {
   std::uint64_t header_bytes = 0;  // metadata and tensor table; the weights follow
   std::uint64_t tensors = 0;
   std::uint32_t split_count = 1;  // files that the model is spread over
+  std::string architecture;       // empty: it says none
+  std::uint64_t vocabulary = 0;   // tokens; 0: it has none
 };
 
 /// Reads the header and checks that the file is as long as its tensors need, before llama.cpp maps it: a file cut short

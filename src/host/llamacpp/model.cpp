@@ -47,17 +47,19 @@ Result<std::vector<std::string>> model_files(const std::string& path, std::uint3
 struct CheckedFiles {
   std::uint64_t bytes = 0;
   Digest256 fingerprint{};
+  GgufFacts first;
 };
 
-Result<CheckedFiles> check_files(const std::string& path) {
+Result<CheckedFiles> check_files(const std::string& path, bool with_fingerprint) {
   LLMD_TRY(const GgufFacts first, check_gguf(path));
   LLMD_TRY(const std::vector<std::string> files, model_files(path, first.split_count));
-  CheckedFiles checked;
+  CheckedFiles checked{.first = first};
   Sha256 hash;
   for (const std::string& file : files) {
     LLMD_TRY(const GgufFacts facts, file == path ? Result<GgufFacts>{first} : check_gguf(file));
-    LLMD_TRY(const Digest256 digest, fingerprint_gguf(file, facts));
     checked.bytes += facts.file_bytes;
+    if (!with_fingerprint) continue;
+    LLMD_TRY(const Digest256 digest, fingerprint_gguf(file, facts));
     hash.update(std::as_bytes(std::span{digest}));
   }
   checked.fingerprint = hash.finish();
@@ -86,6 +88,35 @@ llama_model_params to_params(const ModelOptions& options) {
   return params;
 }
 
+/// Null, and why not.
+llama_model* load_raw(const std::string& path, const llama_model_params& params, std::string& cause) {
+  try {
+    static_cast<void>(take_last_error());
+    llama_model* model = llama_model_load_from_file(path.c_str(), params);
+    cause = take_last_error();
+    return model;
+  } catch (const std::exception& failure) {
+    cause = failure.what();
+    return nullptr;
+  }
+}
+
+/// The shape of the weights. Most of the time would go into the vocabulary, of which they need the size alone.
+llama_model* load_shape(const std::string& path, llama_model_params params, const GgufFacts& facts) {
+  std::array<llama_model_kv_override, 3> overrides{};  // the last one ends the list
+  const std::string size_key = facts.architecture + ".vocab_size";
+  if (facts.vocabulary == 0 || size_key.size() >= sizeof(overrides[0].key)) return nullptr;
+  overrides[0].tag = LLAMA_KV_OVERRIDE_TYPE_STR;
+  std::string_view{"tokenizer.ggml.model"}.copy(overrides[0].key, sizeof(overrides[0].key) - 1);
+  std::string_view{"none"}.copy(overrides[0].val_str, sizeof(overrides[0].val_str) - 1);
+  overrides[1].tag = LLAMA_KV_OVERRIDE_TYPE_INT;
+  size_key.copy(overrides[1].key, sizeof(overrides[1].key) - 1);
+  overrides[1].val_i64 = static_cast<std::int64_t>(facts.vocabulary);
+  params.kv_overrides = overrides.data();
+  std::string cause;
+  return load_raw(path, params, cause);
+}
+
 ModelInfo describe(const llama_model* model, const std::string& path, const CheckedFiles& files) {
   ModelInfo info;
   info.name = meta(model, "general.name");
@@ -108,16 +139,12 @@ ModelInfo describe(const llama_model* model, const std::string& path, const Chec
 
 Result<std::shared_ptr<const Model>> Model::load(const ModelOptions& options) {
   ensure_backend();
-  LLMD_TRY(const CheckedFiles files, check_files(options.path));
+  LLMD_TRY(const CheckedFiles files, check_files(options.path, !options.facts_only));
   std::shared_ptr<Model> model{new Model};
   std::string cause;
-  try {
-    static_cast<void>(take_last_error());
-    model->model_ = llama_model_load_from_file(options.path.c_str(), to_params(options));
-    cause = take_last_error();
-  } catch (const std::exception& failure) {
-    cause = failure.what();
-  }
+  const llama_model_params params = to_params(options);
+  if (options.facts_only) model->model_ = load_shape(options.path, params, files.first);
+  if (model->model_ == nullptr) model->model_ = load_raw(options.path, params, cause);
   if (model->model_ == nullptr) {
     const bool memory = cause.find("alloc") != std::string::npos || cause.find("memory") != std::string::npos;
     return fail(memory ? ErrorCode::kOutOfMemory : ErrorCode::kFileInvalid,

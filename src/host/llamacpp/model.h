@@ -26,7 +26,7 @@ struct ModelOptions {
   bool pack_weights = true;
   std::int32_t gpu_layers = 0;
   bool vocab_only = false;                // for the gateway: tokenizer and chat template, no weights
-  bool facts_only = false;                // for planning: the shape of the weights, but none of them
+  bool facts_only = false;                // for planning: the shape of the weights, no vocabulary, no fingerprint
   std::function<void(float)> progress{};  // 0..1, called on the loading thread
 };
 

@@ -22,6 +22,7 @@ struct ModelFacts {
   bool has_pooling = false;            // the file says how embeddings are pooled
   bool causal = true;
   bool generates = true;  // false: embeddings only
+  bool operator==(const ModelFacts&) const = default;
 };
 
 [[nodiscard]] ModelFacts model_facts(const Model& model);

@@ -57,8 +57,7 @@ TEST_P(Quantisation, LogitsAreTheSameBitsInOnePassInChunksBesideOthersAndFromPac
   }
   const auto foreseen = read_model_facts(path_.string());
   ASSERT_TRUE(foreseen) << foreseen.error().to_string();
-  EXPECT_EQ(foreseen->packed_bytes, facts.packed_bytes);
-  EXPECT_EQ(foreseen->mapped_bytes, facts.mapped_bytes);
+  EXPECT_EQ(*foreseen, facts);
   auto threads = ThreadPool::make(1);
   ASSERT_TRUE(threads);
   const auto context = Context::make(*model, **threads, {.slots = 8, .slot_tokens = 256});
