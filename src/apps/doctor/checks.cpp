@@ -52,12 +52,13 @@ Finding check_model(const std::string& wanted) {
 Finding check_memory(const std::string& wanted_model, const flags::MemoryFlags& flags, std::uint32_t workers,
                      std::uint64_t available) {
   const auto file = llamacpp::find_model(wanted_model, llamacpp::model_folder());
-  const auto facts = file ? llamacpp::read_model_facts(file->path) : std::unexpected(file.error());
-  if (!facts) {
+  if (!file) {
     return {
         Verdict::kWarning, "memory",
         fmt::format("{} available; how much is needed shows once the model is found", in_whole_mebibytes(available))};
   }
+  const auto facts = llamacpp::read_model_facts(file->path);
+  if (!facts) return {Verdict::kBad, "memory", facts.error().to_string()};
   const auto plan = engine::plan_memory(*facts,
                                         {.kv_bytes = flags.kv_bytes,
                                          .store_bytes = flags.store_bytes,

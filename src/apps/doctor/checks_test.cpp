@@ -51,6 +51,10 @@ TEST(Doctor, CountsWeightsKvComputeAndStoreOfEveryWorker) {
   EXPECT_THAT(bad.text, HasSubstr("lower --store-memory to 29"));
 
   EXPECT_EQ(check_memory("/no/such/model.gguf", {}, 1, 64'000 * kMiB).verdict, Verdict::kWarning);
+
+  const Finding broken = check_memory("/proc/self/exe", {}, 1, 64'000 * kMiB);
+  EXPECT_EQ(broken.verdict, Verdict::kBad);
+  EXPECT_THAT(broken.text, HasSubstr("is not a GGUF"));
 }
 
 }  // namespace

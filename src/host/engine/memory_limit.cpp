@@ -1,3 +1,6 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -61,10 +64,19 @@ std::uint64_t cgroup_available(const std::filesystem::path& root) {
   return available;
 }
 
+/// What `ulimit -v` leaves of this process's address space.
+std::uint64_t address_space_available(const std::filesystem::path& root) {
+  rlimit limit{};
+  const auto pages = number_in(root / "proc/self/statm");
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || !pages) return kUnknown;
+  const std::uint64_t used = *pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, used);
+}
+
 }  // namespace
 
 std::uint64_t available_memory_bytes(const std::filesystem::path& root) {
-  return std::min(machine_available(root), cgroup_available(root));
+  return std::min({machine_available(root), cgroup_available(root), address_space_available(root)});
 }
 
 }  // namespace llmd::engine

@@ -70,8 +70,8 @@ inline constexpr std::uint64_t kStoreBytesDefault = 1ULL << 30U;
 /// "weights 100 MiB, KV 200 MiB, compute 50 MiB, block store 10 MiB"
 [[nodiscard]] std::string describe(const MemoryNeed& need);
 
-/// Bytes that this process may still take: the machine's available memory, or what a cgroup (v2) leaves if that is
-/// less. `root` is where /proc and /sys are.
+/// Bytes that this process may still take: the machine's available memory, or what a cgroup (v2) or a limit of its
+/// address space leaves if that is less. `root` is where /proc and /sys are.
 [[nodiscard]] std::uint64_t available_memory_bytes(const std::filesystem::path& root = "/");
 
 }  // namespace llmd::engine

@@ -1,6 +1,7 @@
 #include "engine/memory_plan.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -235,6 +236,20 @@ TEST_F(AvailableMemory, CountsFilesThatTheKernelCanDropAsFree) {
   put("sys/fs/cgroup/one/memory.current", "400000\n");
   put("sys/fs/cgroup/one/memory.stat", "anon 90000\nfile 310000\nactive_file 200000\ninactive_file 100000\n");
   EXPECT_EQ(available_memory_bytes(root_), 900'000U);
+}
+
+TEST(AddressSpace, IsCountedWhereItIsLimited) {
+  std::uint64_t pages = 0;
+  ASSERT_TRUE(std::ifstream{"/proc/self/statm"} >> pages);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) + 256 * kMiB;
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  const std::uint64_t available = available_memory_bytes();
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_LE(available, 256 * kMiB);
+  EXPECT_GT(available, 200 * kMiB);
 }
 
 }  // namespace

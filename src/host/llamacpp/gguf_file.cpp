@@ -104,6 +104,19 @@ std::uint64_t vocabulary(const gguf_context* gguf) {
   return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_ARRAY ? gguf_get_arr_n(gguf, key) : 0;
 }
 
+/// Elsewhere llama.cpp ends the process (LLAMA_MAX_LAYERS).
+Result<void> check_layers(const gguf_context* gguf, const std::string& path) {
+  constexpr std::uint32_t kLayersMax = 512;
+  const std::int64_t key = gguf_find_key(gguf, (architecture(gguf) + ".block_count").c_str());
+  if (key < 0 || gguf_get_kv_type(gguf, key) != GGUF_TYPE_UINT32) return {};  // llama.cpp refuses it
+  const std::uint32_t layers = gguf_get_val_u32(gguf, key);
+  if (layers >= 1 && layers <= kLayersMax) return {};
+  return fail(ErrorCode::kFileInvalid,
+              fmt::format("model file {} is damaged: it says that it has {} layers; expected 1 to {}", path, layers,
+                          kLayersMax),
+              std::string{kDownloadHint});
+}
+
 std::uint64_t end_of_tensors(const gguf_context* gguf) {
   std::uint64_t end = gguf_get_data_offset(gguf);
   for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
@@ -142,6 +155,7 @@ Result<GgufFacts> check_gguf(const std::string& path) {
                 fmt::format("model file {} has a damaged GGUF header{}{}", path, cause.empty() ? "" : ": ", cause),
                 std::string{kDownloadHint});
   }
+  LLMD_TRY_VOID(check_layers(gguf.get(), path));
   const std::uint64_t need = end_of_tensors(gguf.get());
   if (need > file_bytes) return cut_short(path, file_bytes, need);
   return GgufFacts{.file_bytes = file_bytes,

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include "llamacpp/test_model.h"
 
@@ -50,6 +53,20 @@ TEST_F(GgufOnDisk, ThatIsCutInTheWeightsSaysAtWhichByte) {
   const Error error = load_error();
   EXPECT_EQ(error.code, ErrorCode::kFileInvalid);
   EXPECT_NE(error.what.find("is cut short at byte 50000000 of "), std::string::npos) << error.what;
+}
+
+TEST_F(GgufOnDisk, ThatHasAnImpossibleNumberOfLayersIsRefused) {
+  constexpr std::string_view kKey = "llama.block_count";
+  std::string header(2'000'000, '\0');
+  std::ifstream{test_model_path(), std::ios::binary}.read(header.data(), static_cast<std::streamsize>(header.size()));
+  const std::size_t value = header.find(kKey) + kKey.size() + 4;  // behind the type
+  for (const std::uint32_t layers : {0U, 513U, 0x7fffffffU, 0xffffffffU}) {
+    std::memcpy(header.data() + value, &layers, sizeof(layers));
+    std::ofstream{path_, std::ios::binary} << header;
+    const Error error = load_error();
+    EXPECT_EQ(error.code, ErrorCode::kFileInvalid);
+    EXPECT_NE(error.what.find("it has " + std::to_string(layers) + " layers"), std::string::npos) << error.what;
+  }
 }
 
 TEST_F(GgufOnDisk, ThatIsCutAnywhereInTheHeaderIsRefused) {
