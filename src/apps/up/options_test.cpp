@@ -10,11 +10,9 @@
 namespace llmd::up {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 CommandLine parse(std::vector<std::string> words) {
   words.insert(words.begin(), "llmd up");

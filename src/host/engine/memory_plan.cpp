@@ -11,8 +11,7 @@ namespace llmd::engine {
 namespace {
 
 constexpr std::uint64_t kStoreBytesMin = 16 * kMiB;  // a smaller one would only churn
-
-constexpr std::uint64_t kCopiesShare = 4;  // of the memory: more goes to KV and prefix cache sooner
+constexpr std::uint64_t kCopiesShare = 4;            // copies take at most this part of the memory: KV is worth more
 
 std::uint64_t minus(std::uint64_t bytes, std::uint64_t taken) { return bytes - std::min(bytes, taken); }
 
