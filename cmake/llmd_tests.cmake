@@ -69,3 +69,12 @@ endforeach()
 # It runs every claim of a page of docs.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/host/llamacpp/structured_output_test.cpp PROPERTIES
                             COMPILE_DEFINITIONS LLMD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+
+# The plugin that authors of plugins start from: built as C, loaded by a test of scheduling.
+add_library(llmd_example_plugin MODULE ${PROJECT_SOURCE_DIR}/examples/plugin/queue_depth_scorer.c)
+target_include_directories(llmd_example_plugin PRIVATE ${PROJECT_SOURCE_DIR}/src/core/scheduling/abi)
+target_compile_options(llmd_example_plugin PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Werror)
+set_target_properties(llmd_example_plugin PROPERTIES C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+add_dependencies(llmd_scheduling_test llmd_example_plugin)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/core/scheduling/abi_plugin_test.cpp PROPERTIES
+                            COMPILE_DEFINITIONS LLMD_EXAMPLE_PLUGIN="$<TARGET_FILE:llmd_example_plugin>")

@@ -480,7 +480,7 @@ def check_doc_links(tree, _modules):
             continue
         folder = pathlib.PurePosixPath(path).parent
         for number, line in enumerate(tree.text(path).splitlines(), 1):
-            named = re.findall(r"\bdocs/[\w-]+\.md\b", line)
+            named = re.findall(r"(?<![\w/])docs/[\w-]+\.md\b", line)
             if path.endswith(".md"):
                 links = re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", line)
                 named += [os.path.normpath(folder / link) for link in links]

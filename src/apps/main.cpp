@@ -27,6 +27,10 @@
 #include "apps/explain/explain.h"
 #define LLMD_HAS_EXPLAIN 1
 #endif
+#if __has_include("apps/config_tool/config_tool.h")
+#include "apps/config_tool/config_tool.h"
+#define LLMD_HAS_CONFIG 1
+#endif
 #if __has_include("apps/doctor/doctor.h")
 #include "apps/doctor/doctor.h"
 #define LLMD_HAS_DOCTOR 1
@@ -62,6 +66,9 @@ constexpr Command kCommands[] = {
 #endif
 #ifdef LLMD_HAS_EXPLAIN
     {"explain", "why a request went where it went", llmd::explain_main},
+#endif
+#ifdef LLMD_HAS_CONFIG
+    {"config", "validate, show, compare and roll back configurations", llmd::config_main},
 #endif
 #ifdef LLMD_HAS_DOCTOR
     {"doctor", "check ports, memory, model file and CPU", llmd::doctor_main},

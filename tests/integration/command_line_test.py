@@ -94,7 +94,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     assert ran.returncode == 0 and ran.stderr == ""
     told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system"}
-    assert told - any_text - {"--json", "--once", "--allow-long-context"} == set(COMMANDS[command][1])
+    switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins"}
+    assert told - any_text - switches == set(COMMANDS[command][1])
 
 
 @pytest.mark.parametrize("command,arguments,named", ALONE)

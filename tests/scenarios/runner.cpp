@@ -46,6 +46,7 @@ std::string outcome_name(Decision::Outcome outcome) {
     case Decision::Outcome::kDispatch: return "dispatch";
     case Decision::Outcome::kNoEndpoint: return "no-endpoint";
     case Decision::Outcome::kModelUnknown: return "model-unknown";
+    case Decision::Outcome::kNotAdmitted: return "not-admitted";
   }
   return "unknown";
 }

@@ -1,9 +1,12 @@
 #include "apps/gateway/gateway.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "apps/gateway/config.h"
+#include "apps/gateway/live_config.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/run.h"
 #include "config/default_config.h"
@@ -17,16 +20,32 @@ namespace llmd {
 namespace gateway {
 namespace {
 
+/// The endpoint file that the configuration's discovery names; empty: none.
+std::string discovery_file(const config::EndpointPickerConfig& config) {
+  const auto& plugins = config.scheduling.others;
+  const auto found = std::ranges::find(plugins, config.data_layer.discovery, &scheduling::PluginInstance::name);
+  if (config.data_layer.discovery.empty() || found == plugins.end()) return {};
+  const scheduling::ParameterValue* path = found->parameters.find("path");
+  return path == nullptr ? std::string{} : std::get<std::string>(*path);
+}
+
 Result<Setup> make_setup(Options options) {
   Setup setup;
-  if (pool::names_endpoint_file(options.endpoints)) {
-    setup.endpoint_file = options.endpoints;
-    LLMD_TRY(setup.endpoints, pool::load_endpoint_file(options.endpoints));
+  setup.config_source = config_source(options, config::default_unified_config());
+  LLMD_TRY(setup.config, load_config(setup.config_source));
+  const std::string discovery = discovery_file(setup.config.config);
+  const bool discovered = options.endpoints.empty() && !discovery.empty();
+  if (discovered || pool::names_endpoint_file(options.endpoints)) {
+    setup.endpoint_file = discovered ? discovery : options.endpoints;
+    LLMD_TRY(setup.endpoints, pool::load_endpoint_file(setup.endpoint_file));
+  } else if (options.endpoints.empty()) {
+    return fail(ErrorCode::kConfigInvalid,
+                fmt::format("{} names no endpoints, and --endpoints is not given", options.config_path),
+                "give --endpoints, or dataLayer.discovery with a file-discovery plugin");
   } else {
     LLMD_TRY(setup.endpoints, pool::parse_endpoint_urls(options.endpoints));
   }
   setup.options = std::move(options);
-  LLMD_TRY_VOID(load_config(setup, config::default_unified_config()));
   return setup;
 }
 

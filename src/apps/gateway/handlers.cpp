@@ -162,7 +162,11 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
     tokens = *std::move(read);
   }
   routing::Route decided =
-      router_->route({.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts},
+      router_->route({.request_id = request_id,
+                      .model = *model,
+                      .fields = *fields,
+                      .prompts = tokens.prompts,
+                      .header = [&request](std::string_view name) { return request.headers.get(name); }},
                      context.scratch, SteadyClock::now());
   if (decided.decision.outcome != Decision::Outcome::kDispatch) {
     co_return co_await answer_error(routing::refusal_of(decided.decision.outcome), request_id, exchange);

@@ -12,13 +12,18 @@ namespace llmd::gateway {
 namespace {
 
 void add_own_flags(CLI::App& app, Options& options) {
-  app.add_option("--endpoints", options.endpoints, "URL,URL,... or a file in llm-d's file-discovery form")->required();
+  app.add_option("--endpoints", options.endpoints,
+                 "URL,URL,... or a file in llm-d's file-discovery form "
+                 "(default: what --config's discovery names)");
   app.add_option("--loops", options.loops, "Event loops; 0: one a core, at most 8")->check(CLI::Range(0U, 64U));
   flags::add_milliseconds(app, "--probe-interval", options.probe_interval, {50, 600'000},
                           "Milliseconds between two looks at an endpoint");
 }
 
-Result<void> check_endpoints(const std::string& endpoints) {
+Result<void> check_endpoints(const Options& options) {
+  const std::string& endpoints = options.endpoints;
+  if (endpoints.empty() && !options.config_path.empty()) return {};
+  if (endpoints.empty()) return fail(ErrorCode::kAddressInvalid, "--endpoints is required");
   if (pool::names_endpoint_file(endpoints)) return {};
   const auto parsed = pool::parse_endpoint_urls(endpoints);
   if (parsed) return {};
@@ -31,7 +36,9 @@ Result<void> check_endpoints(const std::string& endpoints) {
 void add_front_flags(CLI::App& app, Options& options) {
   flags::add_address_flag(app, "--listen", options.listen, "HOST:PORT or unix:PATH; port 0 picks one")
       ->capture_default_str();
-  app.add_option("--config", options.config_path, "EndpointPickerConfig file");
+  app.add_option("--config", options.config_path, "EndpointPickerConfig file, read again when it changes or on SIGHUP");
+  app.add_flag("--allow-experimental-plugins", options.allow_experimental_plugins,
+               "Let --config use plugin types that are marked experimental");
   app.add_option("--admin", options.admin, "unix:PATH of the control socket, or none (default: in the runtime folder)");
   flags::add_body_flag(app, options.body_bytes_max);
   app.add_option("--max-in-flight", options.in_flight_max, "Inference requests at once; beyond them 429")
@@ -63,7 +70,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   add_own_flags(app, options);
   add_front_flags(app, options);
   if (auto ending = flags::parse(app, argc, argv)) return {.options = {}, .ending = *std::move(ending)};
-  for (const Result<void>& checked : {check_endpoints(options.endpoints), check_front_flags(options)}) {
+  for (const Result<void>& checked : {check_endpoints(options), check_front_flags(options)}) {
     if (!checked) return {.options = {}, .ending = flags::refusal(app, checked.error())};
   }
   options.api_key = flags::api_key();

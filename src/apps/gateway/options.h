@@ -18,10 +18,11 @@ namespace llmd::gateway {
 /// The gateway's options; docs/configuration.md explains each.
 struct Options : flags::ServingFlags {
   std::string listen = "127.0.0.1:8080";
-  std::string endpoints;    // URLs, or a file in llm-d's file-discovery form
-  std::string config_path;  // an EndpointPickerConfig; empty: the default profile
-  std::string admin;        // unix:PATH; empty: a socket in the runtime directory; "none": no socket
-  unsigned loops = 0;       // 0: one a core, at most 8
+  std::string endpoints;                    // URLs, or a file in llm-d's file-discovery form
+  std::string config_path;                  // an EndpointPickerConfig; empty: the default profile
+  bool allow_experimental_plugins = false;  // of --config
+  std::string admin;                        // unix:PATH; empty: a socket in the runtime directory; "none": no socket
+  unsigned loops = 0;                       // 0: one a core, at most 8
   std::size_t body_bytes_max = flags::kBodyBytesMax;
   std::uint32_t in_flight_max = 4'096;               // inference requests; beyond it 429
   std::uint32_t attempts_max = 4;                    // endpoints tried for one request

@@ -77,7 +77,9 @@ std::string Service::config_json() {
   writer.key("attempts_max").integer(options.attempts_max);
   writer.key("request_timeout_ms").integer(options.request_timeout.count());
   writer.key("probe_interval_ms").integer(options.probe_interval.count());
-  writer.key("config").string(setup_.config_text);
+  const config::ConfigVersion version = live_config_->versions().current();
+  writer.key("config").string(version.text);
+  writer.key("config_version").integer(static_cast<std::int64_t>(version.number));
   const auto scheduler = router_->scheduler();
   writer.key("profiles").begin_array();
   for (const scheduling::ProfileConfig& profile : scheduler->config().profiles) {

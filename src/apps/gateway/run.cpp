@@ -1,5 +1,6 @@
 #include "apps/gateway/run.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -25,7 +26,10 @@ void warn_if_open_to_all(const net::Address& listen, const Options& options) {
   log::warn("ANYBODY WHO REACHES {} CAN USE THIS SERVER: set LLMD_API_KEY, or listen on 127.0.0.1", listen.to_string());
 }
 
-SignalledRun::SignalledRun(Loop& home) : home_{home}, signals_{home, [this](int signal) { on_signal(signal); }} {}
+SignalledRun::SignalledRun(Loop& home)
+    : home_{home},
+      had_terminal_{has_terminal()},
+      signals_{home, {SIGINT, SIGTERM, SIGHUP}, [this](int signal) { on_signal(signal); }} {}
 
 void SignalledRun::run(Service& service, std::function<Task<void>()> before_exit) {
   const StallDetector stalls{service.metrics(), {}};
@@ -35,6 +39,10 @@ void SignalledRun::run(Service& service, std::function<Task<void>()> before_exit
 }
 
 void SignalledRun::on_signal(int signal) {
+  if (signal == SIGHUP && (!had_terminal_ || has_terminal())) {
+    service_->live_config().reload();
+    return;
+  }
   if (std::exchange(asked_, true)) std::_Exit(kInterruptedExit);
   log::info("signal {}: finishing what is in flight; once more ends at once", signal);
   home_.spawn(drain_and_stop(home_, *service_, before_exit_));

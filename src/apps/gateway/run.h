@@ -13,7 +13,8 @@ namespace llmd::gateway {
 void warn_if_open_to_all(const net::Address& listen, const Options& options);
 
 /// From its construction on a SIGINT or SIGTERM waits for run(): made before the service is, so that one that comes
-/// while it starts ends it cleanly too.
+/// while it starts ends it cleanly too. A SIGHUP reads the configuration again, unless it says that the terminal which
+/// the process was started from has gone: then it ends the process as SIGTERM does.
 class SignalledRun {
  public:
   explicit SignalledRun(Loop& home);
@@ -29,7 +30,8 @@ class SignalledRun {
   Service* service_ = nullptr;  // set before the loop runs
   std::function<Task<void>()> before_exit_;
   bool asked_ = false;
-  TerminationSignals signals_;
+  const bool had_terminal_;
+  SignalWatch signals_;
 };
 
 }  // namespace llmd::gateway

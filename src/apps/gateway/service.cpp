@@ -35,14 +35,6 @@ Counter& tokens(MetricsRegistry& metrics, const char* kind) {
                          {{"kind", kind}});
 }
 
-/// What tells whether a file was replaced or written.
-std::pair<std::filesystem::file_time_type, std::uintmax_t> stamp_of(const std::string& path) {
-  std::error_code error;
-  const auto time = std::filesystem::last_write_time(path, error);
-  const auto size = std::filesystem::file_size(path, error);
-  return {time, size};
-}
-
 /// Design principle 8, from the other side: what our workers trust is sent to nobody else.
 Result<void> check_own_workers(const Setup& setup) {
   const bool all_own =
@@ -61,6 +53,7 @@ Service::Service(Loop& home, Setup setup)
     : home_{home},
       setup_{std::move(setup)},
       pool_{pool::PoolOptions{}},
+      libraries_{metrics_},
       body_budget_{"request-bodies", kBodyBudgetBytes},
       started_at_{SteadyClock::now()},
       in_flight_gauge_{metrics_.gauge("llmd_gateway_requests_in_flight", "Inference requests being served")},
@@ -95,8 +88,12 @@ Result<std::unique_ptr<Service>> Service::start(Loop& home, Setup setup) {
 }
 
 Result<void> Service::open() {
-  LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(setup_.scheduling));
+  scheduling::SchedulingConfig scheduling = setup_.config.config.scheduling;
+  scheduling.libraries = &libraries_;
+  LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
   router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), routing::RouterOptions{}, metrics_);
+  live_config_ =
+      std::make_unique<LiveConfig>(setup_.config_source, setup_.config.version, *router_, libraries_, metrics_);
   pool_.set_endpoints(setup_.endpoints, SteadyClock::now());
   if (!setup_.own_model_path.empty()) {
     LLMD_TRY_VOID(check_own_workers(setup_));
@@ -137,6 +134,9 @@ Result<void> Service::open_admin() {
       .endpoints = [this] { return pool_.report(SteadyClock::now()); },
       .config_json = [this] { return config_json(); },
       .summary_json = [this] { return summary_json(); },
+      .versions_json = [this] { return live_config_->versions_json(); },
+      .version_json = [this](std::uint64_t number) { return live_config_->version_json(number); },
+      .roll_back = [this](std::uint64_t number) { return live_config_->roll_back(number); },
   };
   LLMD_TRY(admin_, admin::AdminServer::listen(home_, setup_.admin, std::move(sources)));
   return {};
@@ -167,6 +167,7 @@ Task<void> Service::housekeeping() {
     co_await sleep_for(kHousekeepingInterval);
     if (draining_) co_return;
     router_->sweep(SteadyClock::now());
+    live_config_->look();
     if (setup_.endpoint_file.empty()) continue;
     const auto now = stamp_of(setup_.endpoint_file);
     if (now == stamp) continue;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "admin/admin_server.h"
+#include "apps/gateway/live_config.h"
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
@@ -16,6 +17,7 @@
 #include "net/server.h"
 #include "pool/endpoint_prober.h"
 #include "pool/pool.h"
+#include "routing/plugin_libraries.h"
 #include "routing/router.h"
 #include "scheduling/scheduler.h"
 #include "telemetry/metrics.h"
@@ -25,8 +27,8 @@ namespace llmd::gateway {
 /// What a service is started with, beside its options.
 struct Setup {
   Options options;
-  scheduling::SchedulingConfig scheduling;
-  std::string config_text;          // as loaded, for the admin socket; empty: the default
+  ConfigSource config_source;
+  LoadedConfig config;              // load_config() of the source
   std::vector<Endpoint> endpoints;  // may be empty: they can come later
   std::string endpoint_file;        // watched for changes; empty: none
   net::Address admin;               // empty path: no admin socket
@@ -52,6 +54,7 @@ class Service {
   [[nodiscard]] pool::Pool& pool() noexcept { return pool_; }
   [[nodiscard]] routing::Router& router() noexcept { return *router_; }
   [[nodiscard]] MetricsRegistry& metrics() noexcept { return metrics_; }
+  [[nodiscard]] LiveConfig& live_config() noexcept { return *live_config_; }
 
   /// On the home loop: stops accepting, lets answers in flight end until the drain timeout, closes everything.
   [[nodiscard]] Task<void> drain();
@@ -94,7 +97,9 @@ class Service {
   const Setup setup_;
   MetricsRegistry metrics_;
   pool::Pool pool_;
+  routing::LoadedLibraries libraries_;
   std::unique_ptr<routing::Router> router_;
+  std::unique_ptr<LiveConfig> live_config_;
   std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home

@@ -1,6 +1,7 @@
 #include "apps/worker/worker.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -159,7 +160,7 @@ Task<void> Process::drain() {
 int Process::run() {
   const StallDetector stalls{registry_, {}};
   log::add_metrics(registry_);
-  const TerminationSignals signals{loop_, [this](int signal) { on_signal(signal); }};
+  const SignalWatch signals{loop_, {SIGINT, SIGTERM}, [this](int signal) { on_signal(signal); }};
   const Result<void> listening = listen();
   if (!listening) {
     log::error("cannot listen on {}: {}", options_.listen, listening.error().to_string());

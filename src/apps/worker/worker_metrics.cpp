@@ -71,6 +71,10 @@ WorkerMetrics::WorkerMetrics(MetricsRegistry& registry, const std::string& model
       max_tokens_{registry.histogram("vllm:request_params_max_tokens", "Output limits that requests ask for.",
                                      kSizeBounds, labels_)},
       ready_{registry.gauge("llmd_worker_ready", "1 once the model is loaded and until a drain begins.", labels_)},
+      cpu_use_{registry.gauge("llmd_worker_cpu_use", "Share of the cores that this process used since the last look.",
+                              labels_)},
+      memory_use_{
+          registry.gauge("llmd_worker_memory_use", "Share of the machine's memory that this process holds.", labels_)},
       in_flight_{registry.gauge("llmd_worker_requests_in_flight",
                                 "Inference requests that were accepted and not yet answered.", labels_)} {
   for (const auto reason :
@@ -110,6 +114,8 @@ void WorkerMetrics::add_engine_series() {
           [](const Load& load) { return static_cast<double>(load.generation_tokens); });
   gauge("llmd_worker_waiting_tokens", "Prompt tokens not computed yet.",
         [](const Load& load) -> double { return load.waiting_tokens; });
+  gauge("llmd_worker_decode_tokens_left", "Tokens that all sequences will probably still make.",
+        [](const Load& load) { return static_cast<double>(load.decode_tokens_left); });
   gauge("llmd_worker_store_blocks", "Blocks in the prefix cache.",
         [](const Load& load) { return static_cast<double>(load.store_blocks); });
   gauge("llmd_worker_store_bytes", "Bytes of the prefix cache.",
@@ -136,6 +142,9 @@ void WorkerMetrics::attach(Engine& engine) {
 }
 
 void WorkerMetrics::refresh() {
+  const ResourceUse::Shares shares = resources_.sample(SteadyClock::now());
+  if (shares.cpu) cpu_use_.set(*shares.cpu);
+  if (shares.memory) memory_use_.set(*shares.memory);
   const Engine* engine = engine_.load(std::memory_order_acquire);
   if (engine == nullptr) return;
   const EngineLoad load = engine->load();

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "runtime/resource_use.h"
 #include "telemetry/metrics.h"
 
 namespace llmd::worker {
@@ -48,6 +49,7 @@ class WorkerMetrics {
   void add_engine_series();
   void refresh();
 
+  ResourceUse resources_;
   MetricsRegistry& registry_;
   LabelSet labels_;
   Histogram& first_token_;
@@ -65,6 +67,8 @@ class WorkerMetrics {
   Histogram& max_tokens_;
   std::array<Counter*, 4> finishes_{};
   Gauge& ready_;
+  Gauge& cpu_use_;
+  Gauge& memory_use_;
   Gauge& in_flight_;
 
   struct EngineGauge {

@@ -280,6 +280,9 @@ void BatchScheduler::update(const std::vector<StepOutcome>& outcomes) {
     if (found == sequences_.end()) continue;
     Sequence& sequence = found->second;
     if (outcome.finished) {
+      constexpr double kNewShare = 1.0 / 16;
+      const double output = sequence.tokens + outcome.appended - sequence.spec.prompt_tokens;
+      mean_output_ = mean_output_ < 0 ? output : mean_output_ + kNewShare * (output - mean_output_);
       forget(sequence);
       continue;
     }
@@ -308,6 +311,18 @@ std::uint64_t BatchScheduler::waiting_tokens() const noexcept {
   std::uint64_t tokens = 0;
   for (const Sequence* sequence : order_) {
     if (!sequence->slot || !sequence->decoding()) tokens += sequence->remaining();
+  }
+  return tokens;
+}
+
+std::uint64_t BatchScheduler::decode_tokens_left() const noexcept {
+  std::uint64_t tokens = 0;
+  for (const Sequence* sequence : order_) {
+    const SequenceSpec& spec = sequence->spec;
+    const std::uint32_t limit = spec.tokens_max - std::min(spec.tokens_max, sequence->tokens);
+    const double missing = mean_output_ - (sequence->tokens - spec.prompt_tokens);
+    const std::uint32_t expected = mean_output_ < 0 ? limit : static_cast<std::uint32_t>(std::max(1.0, missing));
+    tokens += std::min(limit, expected);
   }
   return tokens;
 }

@@ -144,6 +144,9 @@ class BatchScheduler {
   [[nodiscard]] std::uint32_t decoding() const noexcept;  // hold one, and lack nothing but their newest token
   /// Tokens to prefill before all sequences decode (for one that is out, all of its tokens). O(sequences).
   [[nodiscard]] std::uint64_t waiting_tokens() const noexcept;
+  /// Tokens that its sequences will probably still sample: what lacks to the mean output of those that finished of
+  /// late, at least one and at most what each may. Until one has finished: what each may. O(sequences).
+  [[nodiscard]] std::uint64_t decode_tokens_left() const noexcept;
   [[nodiscard]] std::uint64_t cells_used() const noexcept;
   [[nodiscard]] std::uint64_t cells_total() const noexcept;
   [[nodiscard]] std::uint64_t preemptions() const noexcept;  // since the start; moves not counted
@@ -222,6 +225,7 @@ class BatchScheduler {
   std::uint64_t step_ = 0;
   std::uint64_t arrivals_ = 0;
   std::uint64_t preemptions_ = 0;
+  double mean_output_ = -1;            // tokens of the sequences that finished of late; below 0: none has
   std::uint32_t unservable_from_ = 0;  // in this step: needs of this class or larger found no slot and no victim
 };
 

@@ -57,6 +57,7 @@ struct Explanation {
   std::string pd_rule;  // which rule of the decider fired, empty without P/D
   std::uint32_t pd_observed = 0;
   std::uint32_t pd_limit = 0;
+  std::string refused_by{};  // why an admitter refused; empty: none did
 };
 
 /// Where a request goes. A value: the caller acts on `outcome`.
@@ -65,12 +66,17 @@ struct Decision {
     kDispatch,      // send to `decode` (and first to `prefill`, if there is one)
     kNoEndpoint,    // nothing can serve it now: answer 503
     kModelUnknown,  // no endpoint of the pool serves the model: answer 404
+    kNotAdmitted,   // an admitter refused it for now: answer 429
   };
   Outcome outcome = Outcome::kNoEndpoint;
   std::shared_ptr<const Endpoint> decode;
   std::shared_ptr<const Endpoint> prefill;                        // null: no separate prefill leg
   std::vector<std::shared_ptr<const Endpoint>> decode_fallbacks;  // next best, best first
+  std::vector<std::shared_ptr<const Endpoint>> encode;            // for media, best first; empty: no encode leg
+  std::shared_ptr<const Endpoint> kv_source;                      // holds more of the prompt than `decode`; null: none
   std::uint32_t cached_tokens_expected = 0;                       // on the decode endpoint, by the prefix index
+  bool cached_anywhere = false;                                   // any candidate had a block of the prompt
+  std::uint16_t data_parallel_port = 0;  // data-parallel-profile-handler: connect here, `decode` is named by a header
 };
 
 /// What became of a dispatched request: one value to telemetry, predictors, prefix index, pool and explanation ring.

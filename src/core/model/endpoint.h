@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -66,6 +68,53 @@ struct Reading {
   TimePoint at{};
 };
 
+/// What beside queue and KV may be known of an endpoint, and its unit.
+enum class Signal : std::uint8_t {
+  kCpuUse,                // 0..1 of the cores that the engine may use
+  kGpuUse,                // 0..1
+  kMemoryUse,             // 0..1 of the memory (the GPU's, if it has one)
+  kCacheHitRatio,         // 0..1, prompt tokens that the engine found cached
+  kQueuedTokens,          // prompt tokens that wait at the engine
+  kDecodeTokensLeft,      // tokens that its running sequences will probably still make
+  kErrorRate,             // 0..1 of the requests of late
+  kLatencyMs,             // round trip from here
+  kBandwidthMbps,         // megabytes a second from here
+  kPacketLoss,            // 0..1
+  kCostPerMillionTokens,  // any currency
+  kJoulesPerToken,
+  kReadySeconds,  // for how long it has been ready
+};
+inline constexpr std::size_t kSignals = 13;
+
+/// In snake case, with the unit: "latency_ms".
+[[nodiscard]] std::string_view signal_name(Signal signal) noexcept;
+
+/// A reading by the name that a configuration gives it (llm-d's custom metrics).
+struct NamedReading {
+  std::string name;  // as `endpoint-attribute-*` name it, with "/" and the producer where one is named
+  Reading<float> reading;
+};
+
+/// Readings that not every endpoint has. Immutable: a new scrape makes a new object.
+struct EndpointSignals {
+  std::array<Reading<float>, kSignals> known{};
+  std::vector<NamedReading> named{};  // sorted by name
+
+  [[nodiscard]] const Reading<float>& operator[](Signal signal) const noexcept {
+    return known[static_cast<std::size_t>(signal)];
+  }
+  [[nodiscard]] Reading<float>& operator[](Signal signal) noexcept { return known[static_cast<std::size_t>(signal)]; }
+  /// Null if there is none of the name. O(log n).
+  [[nodiscard]] const Reading<float>* find(std::string_view name) const noexcept;
+};
+
+/// The LoRA adapters of an engine, as vLLM tells them.
+struct LoraState {
+  std::vector<std::string> running{};
+  std::vector<std::string> waiting{};
+  std::uint32_t adapters_max = 0;
+};
+
 /// What is known of one endpoint at the snapshot's time.
 struct EndpointState {
   std::shared_ptr<const Endpoint> endpoint;
@@ -75,16 +124,21 @@ struct EndpointState {
   Reading<float> kv_usage;                 // 0..1
   Reading<std::uint32_t> kv_block_tokens;  // tokens a KV block
   Reading<std::uint64_t> kv_blocks;        // blocks in all
+  Reading<std::shared_ptr<const LoraState>> lora{};
+  std::shared_ptr<const EndpointSignals> signals{};  // null: none known
   // Live, raised by decisions before dispatch, so that loops do not herd between two snapshots.
   std::uint32_t inflight_requests = 0;
   std::uint64_t inflight_tokens = 0;
 };
+
+class LinkTable;
 
 /// The pool at one moment. Immutable; shared between loops as shared_ptr<const EndpointSnapshot>.
 struct EndpointSnapshot {
   std::uint64_t version = 0;
   TimePoint taken_at{};
   std::vector<EndpointState> endpoints;
+  std::shared_ptr<const LinkTable> links{};  // between endpoints; null: nothing measured
 };
 
 }  // namespace llmd

@@ -2,16 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "scheduling/handlers/data_parallel_profile_handler.h"
 #include "scheduling/handlers/disagg_profile_handler.h"
-#include "scheduling/handlers/single_profile_handler.h"
+#include "scheduling/handlers/header_profile_handler.h"
 #include "scheduling/nearest_name.h"
 #include "scheduling/producers/approx_prefix_cache_producer.h"
+#include "scheduling/producers/inflight_load_producer.h"
+#include "scheduling/producers/mm_embeddings_cache_producer.h"
 
 namespace llmd::scheduling {
 namespace {
@@ -24,7 +28,7 @@ std::unexpected<Error> invalid(std::string what, std::string hint = {}) {
 struct Known {
   const PluginInstance* instance;
   const PluginSpec* spec;
-  const AnyPlugin* plugin;
+  const PluginObjects* objects;
 };
 using KnownPlugins = std::map<std::string_view, Known>;
 
@@ -42,16 +46,20 @@ Result<const PluginSpec*> checked_spec(const PluginInstance& instance) {
     return invalid(fmt::format("plugin type \"{}\" is not known", instance.type),
                    nearest_name_hint(instance.type, types));
   }
-  for (const auto& [name, value] : instance.parameters.values()) LLMD_TRY_VOID(check_parameter(*spec, name, value));
+  LLMD_TRY_VOID(check_parameters(spec->type, spec->parameters, instance.parameters));
   return spec;
 }
 
-Result<KnownPlugins> make_plugins(const SchedulingConfig& config, std::vector<AnyPlugin>& plugins) {
+Result<KnownPlugins> make_plugins(const SchedulingConfig& config, std::vector<PluginObjects>& plugins) {
   KnownPlugins known;
   plugins.reserve(config.plugins.size());  // Known points into it
   for (const PluginInstance& instance : config.plugins) {
     LLMD_TRY(const PluginSpec* spec, checked_spec(instance));
-    plugins.push_back(spec->make == nullptr ? AnyPlugin{} : spec->make(ParameterReader{*spec, instance.parameters}));
+    PluginObjects objects;
+    if (spec->make != nullptr) {
+      LLMD_TRY(objects, spec->make(ParameterReader{spec->parameters, instance.parameters, &config}));
+    }
+    plugins.push_back(std::move(objects));
     if (!known.emplace(instance.name, Known{&instance, spec, &plugins.back()}).second) {
       return invalid(fmt::format("two plugins are named \"{}\"", instance.name),
                      "give one of them another name; the name defaults to the type");
@@ -67,29 +75,57 @@ Result<Known> lookup(const KnownPlugins& known, std::string_view name, std::stri
                  nearest_name_hint(name, names_of(known)));
 }
 
-Result<std::unique_ptr<const Profile>> make_profile(const ProfileConfig& config, const KnownPlugins& known) {
-  Profile::Parts parts{.name = config.name, .filters = {}, .scorers = {}, .picker = {}};
-  const std::string place = fmt::format("profile \"{}\"", config.name);
-  for (const PluginRef& ref : config.plugins) {
-    LLMD_TRY(const Known plugin, lookup(known, ref.plugin, place));
-    if (!std::isfinite(ref.weight))
-      return invalid(fmt::format("{}: the weight of \"{}\" is not a finite number", place, ref.plugin));
-    if (const auto* filter = std::get_if<std::unique_ptr<const Filter>>(plugin.plugin)) {
-      parts.filters.push_back({ref.plugin, filter->get()});
-    } else if (const auto* scorer = std::get_if<std::unique_ptr<const Scorer>>(plugin.plugin)) {
-      parts.scorers.push_back({ref.plugin, scorer->get(), static_cast<float>(ref.weight)});
-    } else if (const auto* picker = std::get_if<std::unique_ptr<const Picker>>(plugin.plugin)) {
-      if (parts.picker.picker != nullptr) {
-        return invalid(fmt::format("{} has two pickers, \"{}\" and \"{}\"", place, parts.picker.name, ref.plugin),
-                       "keep one");
-      }
-      parts.picker = {ref.plugin, picker->get()};
-    } else {
-      return invalid(fmt::format("{} names \"{}\", a {}; expected a filter, scorer or picker", place, ref.plugin,
-                                 plugin_kind_name(plugin.spec->kind)));
+/// Gives the object its places among those with fixed values and with memory.
+Profile::Slots place(BuiltScheduler& built, const Plugin& plugin) {
+  const auto place_in = [&](auto& list, const auto& is_it) {
+    const auto found = std::find_if(list.begin(), list.end(), is_it);
+    return found == list.end() ? Profile::kNone : static_cast<std::size_t>(found - list.begin());
+  };
+  return {.fixed = place_in(built.with_fixed, [&](const Plugin* each) { return each == &plugin; }),
+          .memory = place_in(built.rememberers, [&](const Rememberer& each) { return each.plugin == &plugin; })};
+}
+
+void list_objects(BuiltScheduler& built) {
+  for (std::size_t i = 0; i < built.plugins.size(); ++i) {
+    const PluginObjects& objects = built.plugins[i];
+    const std::pair<const Plugin*, std::string_view> all[] = {{objects.filter.get(), "filter"},
+                                                              {objects.scorer.get(), "scorer"},
+                                                              {objects.picker.get(), "picker"},
+                                                              {objects.decider.get(), "decider"},
+                                                              {objects.admitter.get(), "admitter"}};
+    for (const auto& [plugin, verb] : all) {
+      if (plugin == nullptr) continue;
+      built.all.push_back(plugin);
+      if (plugin->has_fixed_value()) built.with_fixed.push_back(plugin);
+      if (plugin->make_memory() != nullptr)
+        built.rememberers.push_back(
+            {plugin, fmt::format("{}/{}/{}", built.config.plugins[i].name, built.config.plugins[i].type, verb)});
     }
+    if (objects.admitter != nullptr)
+      built.admitters.push_back({objects.admitter.get(), place(built, *objects.admitter)});
   }
-  return std::make_unique<const Profile>(std::move(parts));
+}
+
+/// A plugin of another kind has nothing to do in a profile, as in llm-d.
+Result<void> add_to_profile(BuiltScheduler& built, const PluginRef& ref, const Known& plugin, Profile::Parts& parts) {
+  const PluginObjects& objects = *plugin.objects;
+  const std::string where = fmt::format("profile \"{}\"", parts.name);
+  if (!std::isfinite(ref.weight))
+    return invalid(fmt::format("{}: the weight of \"{}\" is not a finite number", where, ref.plugin));
+  if (objects.filter != nullptr)
+    parts.filters.push_back({ref.plugin, objects.filter.get(), place(built, *objects.filter)});
+  if (objects.scorer != nullptr) {
+    parts.scorers.push_back(
+        {ref.plugin, objects.scorer.get(), static_cast<float>(ref.weight), place(built, *objects.scorer)});
+  }
+  if (objects.picker != nullptr) {
+    if (parts.picker.picker != nullptr) {
+      return invalid(fmt::format("{} has two pickers, \"{}\" and \"{}\"", where, parts.picker.name, ref.plugin),
+                     "keep one");
+    }
+    parts.picker = {ref.plugin, objects.picker.get()};
+  }
+  return {};
 }
 
 Result<void> make_profiles(BuiltScheduler& built, const KnownPlugins& known) {
@@ -98,8 +134,12 @@ Result<void> make_profiles(BuiltScheduler& built, const KnownPlugins& known) {
     if (config.name.empty()) return invalid("a scheduling profile has no name");
     if (!names.insert(config.name).second)
       return invalid(fmt::format("two scheduling profiles are named \"{}\"", config.name));
-    LLMD_TRY(std::unique_ptr<const Profile> profile, make_profile(config, known));
-    built.profiles.push_back(std::move(profile));
+    Profile::Parts parts{.name = config.name, .filters = {}, .scorers = {}, .picker = {}};
+    for (const PluginRef& ref : config.plugins) {
+      LLMD_TRY(const Known plugin, lookup(known, ref.plugin, fmt::format("profile \"{}\"", config.name)));
+      LLMD_TRY_VOID(add_to_profile(built, ref, plugin, parts));
+    }
+    built.profiles.push_back(std::make_unique<const Profile>(std::move(parts)));
   }
   return {};
 }
@@ -111,33 +151,40 @@ const Profile* find_profile(const BuiltScheduler& built, std::string_view name) 
   return nullptr;
 }
 
-Result<void> use_disagg_handler(BuiltScheduler& built, const KnownPlugins& known, const DisaggProfileHandler& handler) {
+Result<const Decider*> find_decider(const KnownPlugins& known, std::string_view name, std::string_view place) {
+  if (name.empty()) return nullptr;
+  LLMD_TRY(const Known decider, lookup(known, name, place));
+  if (decider.objects->decider != nullptr) return decider.objects->decider.get();
+  return invalid(fmt::format("{} is \"{}\", {}; expected a decider", place, name, a_plugin_kind(decider.spec->kind)));
+}
+
+Result<void> use_disagg_handler(BuiltScheduler& built, const KnownPlugins& known, const Known& plugin) {
+  LLMD_TRY(const DisaggProfileHandler handler,
+           DisaggProfileHandler::read({plugin.spec->parameters, plugin.instance->parameters}));
+  const std::string_view type = plugin.spec->type;
   Stages& stages = built.stages;
   stages.prefill_first = handler.prefill_first;
   stages.decode = find_profile(built, handler.decode_profile);
   stages.prefill = find_profile(built, handler.prefill_profile);
+  stages.encode = find_profile(built, handler.encode_profile);
+  stages.data_parallel_port = handler.primary_port;
   if (stages.decode == nullptr) {
-    return invalid(fmt::format("disagg-profile-handler: there is no profile \"{}\" for decode", handler.decode_profile),
+    return invalid(fmt::format("{}: there is no profile \"{}\" for decode", type, handler.decode_profile),
                    "add it, or name another in profiles.decode");
   }
-  if (handler.prefill_decider.empty()) return {};
-  if (stages.prefill_first) {
-    return invalid(fmt::format("disagg-profile-handler: deciders.prefill is \"{}\" with stageOrder prefill-first",
-                               handler.prefill_decider),
-                   "prefill-first always prefills; drop the decider or use decode-first");
+  LLMD_TRY(stages.prefill_decider,
+           find_decider(known, handler.prefill_decider, fmt::format("{}: deciders.prefill", type)));
+  LLMD_TRY(stages.encode_decider,
+           find_decider(known, handler.encode_decider, fmt::format("{}: deciders.encode", type)));
+  return {};
+}
+
+Result<void> use_single_profile(BuiltScheduler& built, std::string_view type) {
+  if (built.profiles.size() != 1) {
+    return invalid(fmt::format("{} with {} scheduling profiles; expected 1", type, built.profiles.size()),
+                   "use disagg-profile-handler for prefill and decode");
   }
-  LLMD_TRY(const Known decider, lookup(known, handler.prefill_decider, "disagg-profile-handler: deciders.prefill"));
-  const auto* plugin = std::get_if<std::unique_ptr<const PdDecider>>(decider.plugin);
-  if (plugin == nullptr) {
-    return invalid(fmt::format("disagg-profile-handler: deciders.prefill is \"{}\", a {}; expected a P/D decider",
-                               handler.prefill_decider, plugin_kind_name(decider.spec->kind)));
-  }
-  if (stages.prefill == nullptr) {
-    return invalid(fmt::format("disagg-profile-handler: there is no profile \"{}\" for prefill, but a decider",
-                               handler.prefill_profile),
-                   "add it, or name another in profiles.prefill");
-  }
-  stages.decider = plugin->get();
+  built.stages.decode = built.profiles.front().get();
   return {};
 }
 
@@ -156,34 +203,48 @@ Result<void> use_handler(BuiltScheduler& built, const KnownPlugins& known) {
     return invalid(fmt::format("{} scheduling profiles and no profile handler", profiles),
                    "add disagg-profile-handler, or keep one profile");
   }
-  if (handler->spec == &DisaggProfileHandler::kSpec) {
-    return use_disagg_handler(built, known,
-                              DisaggProfileHandler::read({*handler->spec, handler->instance->parameters}));
+  const ParameterReader parameters{handler->spec->parameters, handler->instance->parameters};
+  if (handler->spec == &DisaggProfileHandler::kSpec || handler->spec == &DisaggProfileHandler::kPdSpec)
+    return use_disagg_handler(built, known, *handler);
+  if (handler->spec == &HeaderProfileHandler::kSpec) {
+    const HeaderProfileHandler by_header = HeaderProfileHandler::read(parameters);
+    if (profiles == 1) return use_single_profile(built, handler->spec->type);
+    built.stages.profile_header = by_header.header;
+    built.stages.decode = find_profile(built, by_header.default_profile);
+    return {};
   }
-  if (profiles != 1) {
-    return invalid(fmt::format("single-profile-handler with {} scheduling profiles; expected 1", profiles),
-                   "use disagg-profile-handler for prefill and decode");
-  }
-  built.stages.decode = built.profiles.front().get();
-  return {};
+  if (handler->spec == &DataParallelProfileHandler::kSpec)
+    built.stages.data_parallel_port = DataParallelProfileHandler::read(parameters);
+  return use_single_profile(built, handler->spec->type);
+}
+
+Result<void> check_reference(const KnownPlugins& known, const Known& plugin, const ParameterSpec& parameter) {
+  const ParameterValue* value = plugin.instance->parameters.find(parameter.name);
+  if (!parameter.refers || value == nullptr || std::get<std::string>(*value).empty()) return {};
+  const auto& wanted = std::get<std::string>(*value);
+  const std::string place = fmt::format("{}: {}", plugin.instance->name, parameter.name);
+  LLMD_TRY(const Known found, lookup(known, wanted, place));
+  if (found.spec->kind == *parameter.refers) return {};
+  return invalid(fmt::format("{} is \"{}\", {}; expected {}", place, wanted, a_plugin_kind(found.spec->kind),
+                             a_plugin_kind(*parameter.refers)));
 }
 
 Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
   for (const auto& [name, plugin] : known) {
-    const ParameterValue* producer = plugin.instance->parameters.find("prefixMatchInfoProducerName");
-    if (producer != nullptr && !std::get<std::string>(*producer).empty()) {
-      const std::string& wanted = std::get<std::string>(*producer);
-      LLMD_TRY(const Known found, lookup(known, wanted, fmt::format("{}: prefixMatchInfoProducerName", name)));
-      if (found.spec != &ApproxPrefixCacheProducer::kSpec) {
-        return invalid(
-            fmt::format("{}: prefixMatchInfoProducerName is \"{}\", a {}; expected an approx-prefix-cache-producer",
-                        name, wanted, plugin_kind_name(found.spec->kind)));
-      }
+    for (const ParameterSpec& parameter : plugin.spec->parameters)
+      LLMD_TRY_VOID(check_reference(known, plugin, parameter));
+    const ParameterReader parameters{plugin.spec->parameters, plugin.instance->parameters};
+    if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) built.media = MmEmbeddingsCacheProducer::read(parameters);
+    if (plugin.spec == &P2pSourceProducer::kSpec) built.kv_source = P2pSourceProducer::read(parameters);
+    if (plugin.spec == &InflightLoadProducer::kSpec) built.inflight = InflightLoadProducer::read(parameters);
+    if (plugin.spec != &ApproxPrefixCacheProducer::kSpec &&
+        plugin.spec != &ApproxPrefixCacheProducer::kMulticlusterSpec)
+      continue;
+    if (built.reads_prefixes) {
+      return invalid(fmt::format("a second producer of prefix matches is configured, \"{}\"", name), "keep one");
     }
-    if (plugin.spec != &ApproxPrefixCacheProducer::kSpec) continue;
-    if (built.reads_prefixes) return invalid("two approx-prefix-cache-producer plugins are configured", "keep one");
     built.reads_prefixes = true;
-    built.prefix = ApproxPrefixCacheProducer::read({*plugin.spec, plugin.instance->parameters});
+    built.prefix = ApproxPrefixCacheProducer::read(parameters);
   }
   return {};
 }
@@ -195,6 +256,8 @@ Result<BuiltScheduler> build_scheduler(SchedulingConfig config) {
   built.config = std::move(config);
   apply_defaults(built.config);
   LLMD_TRY(const KnownPlugins known, make_plugins(built.config, built.plugins));
+  built.identity = std::make_shared<const int>(0);
+  list_objects(built);
   LLMD_TRY_VOID(make_profiles(built, known));
   LLMD_TRY_VOID(use_handler(built, known));
   LLMD_TRY_VOID(use_producers(built, known));

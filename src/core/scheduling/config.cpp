@@ -1,6 +1,7 @@
 #include "scheduling/config.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "scheduling/plugin_spec.h"
@@ -20,6 +21,20 @@ bool is_kind(const PluginSpec* spec, PluginKind kind) { return spec != nullptr &
 bool has_kind(const SchedulingConfig& config, PluginKind kind) {
   return std::any_of(config.plugins.begin(), config.plugins.end(),
                      [&](const PluginInstance& each) { return is_kind(find_plugin_spec(each.type), kind); });
+}
+
+constexpr std::string_view kPrefixProducer = "approx-prefix-cache-producer";
+
+bool has_type(const SchedulingConfig& config, std::string_view type) {
+  return std::ranges::find(config.plugins, type, &PluginInstance::type) != config.plugins.end();
+}
+
+/// Whether any plugin needs to know what of a prompt the endpoints have cached.
+bool reads_prefixes(const SchedulingConfig& config) {
+  return std::ranges::any_of(config.plugins, [](const PluginInstance& each) {
+    const PluginSpec* spec = find_plugin_spec(each.type);
+    return spec != nullptr && spec->reads_prefixes;
+  });
 }
 
 void add_plugin(SchedulingConfig& config, std::string type) {
@@ -43,7 +58,7 @@ ProfileConfig profile_of_everything(const SchedulingConfig& config) {
   for (const PluginInstance& each : config.plugins) {
     const PluginSpec* spec = find_plugin_spec(each.type);
     if (is_kind(spec, PluginKind::kFilter) || is_kind(spec, PluginKind::kScorer) ||
-        is_kind(spec, PluginKind::kPicker)) {
+        is_kind(spec, PluginKind::kPicker) || is_kind(spec, PluginKind::kSaturationDetector)) {
       profile.plugins.push_back({.plugin = each.name});
     }
   }
@@ -80,11 +95,7 @@ void apply_defaults(SchedulingConfig& config) {
   if (config.profiles.size() == 1 && !has_kind(config, PluginKind::kProfileHandler))
     add_plugin(config, "single-profile-handler");
   add_missing_pickers(config);
-  const bool reads_prefixes = std::any_of(config.plugins.begin(), config.plugins.end(), [](const PluginInstance& each) {
-    return each.type == "prefix-cache-scorer" || each.type == "prefix-based-pd-decider";
-  });
-  if (reads_prefixes && !has_kind(config, PluginKind::kDataProducer))
-    add_plugin(config, "approx-prefix-cache-producer");
+  if (reads_prefixes(config) && !has_type(config, kPrefixProducer)) add_plugin(config, std::string{kPrefixProducer});
 }
 
 }  // namespace llmd::scheduling

@@ -12,12 +12,17 @@
 
 namespace llmd::scheduling {
 
-using ParameterValue = std::variant<bool, std::int64_t, double, std::string>;
+class Parameters;
+using TextList = std::vector<std::string>;
+using TextMap = std::map<std::string, std::string, std::less<>>;
+using ObjectList = std::vector<Parameters>;
+using ParameterValue = std::variant<bool, std::int64_t, double, std::string, TextList, TextMap, ObjectList>;
 
 /// The parameters that a configuration gives to one plugin. Nested objects are flattened with dots: "deciders.prefill".
 /// The loader has checked names, types and ranges against the plugin's spec; what is not set has the spec's default.
 class Parameters {
  public:
+  Parameters() = default;
   void set(std::string name, ParameterValue value) { values_.insert_or_assign(std::move(name), std::move(value)); }
   [[nodiscard]] const ParameterValue* find(std::string_view name) const;
   [[nodiscard]] const auto& values() const noexcept { return values_; }
@@ -44,10 +49,16 @@ struct ProfileConfig {
   std::vector<PluginRef> plugins{};
 };
 
+class PluginLibraries;
+
 /// What a Scheduler is made of: the scheduling part of an EndpointPickerConfig, typed.
 struct SchedulingConfig {
   std::vector<PluginInstance> plugins{};
   std::vector<ProfileConfig> profiles{};
+  /// Plugins of other layers, whose parameters those of scheduling may look at.
+  std::vector<PluginInstance> others{};
+  /// Loads plugins from shared libraries; must outlive the schedulers made. Null: they are checked, and have no data.
+  PluginLibraries* libraries = nullptr;
 
   /// A reading older than this counts as missing. Raise it if scrapes are slow; most people leave it alone.
   std::chrono::milliseconds metric_age_max{2'000};
@@ -70,6 +81,13 @@ struct PrefixOptions {
   std::uint32_t blocks_max = 2'048;            // of one prompt, if tokens_max is 0; 0: no limit
   std::uint32_t tokens_max = 131'072;          // of one prompt; 0: blocks_max counts
   std::uint32_t endpoint_blocks_max = 31'250;  // least recently used go first
+};
+
+/// What a request adds to the tokens in flight at its endpoint: the parameters of inflight-load-producer.
+struct InflightOptions {
+  bool add_output = false;       // beside the uncached prompt an estimate of the answer, until it ends
+  double output_ratio = 1.5;     // of the prompt's tokens
+  std::uint32_t output_max = 0;  // tokens; 0: no limit but the client's
 };
 
 }  // namespace llmd::scheduling

@@ -61,6 +61,14 @@ TEST(ApplyDefaults, AddsTheProducerThatAPrefixReaderNeeds) {
   EXPECT_NE(plugin_names(without).back(), "approx-prefix-cache-producer");
 }
 
+TEST(ApplyDefaults, AddsThePrefixProducerBesideOtherProducers) {
+  for (const std::string type : {"latency-scorer", "no-hit-lru-scorer", "prefix-cache-scorer"}) {
+    SchedulingConfig config{.plugins = {{.type = type}, {.type = "session-id-producer"}}};
+    apply_defaults(config);
+    EXPECT_EQ(plugin_names(config).back(), "approx-prefix-cache-producer") << type;
+  }
+}
+
 TEST(ApplyDefaults, ChangesNothingTheSecondTime) {
   SchedulingConfig config;
   apply_defaults(config);
@@ -98,10 +106,6 @@ TEST(SchedulerMake, RefusesWhatLlmdRefuses) {
       {"two pickers",
        {.plugins = {{.type = "random-picker"}, {.type = "max-score-picker"}}},
        "profile \"default\" has two pickers, \"random-picker\" and \"max-score-picker\""},
-      {"decider in a profile",
-       {.plugins = {{.type = "always-disagg-pd-decider"}},
-        .profiles = {{.name = "p", .plugins = {{.plugin = "always-disagg-pd-decider"}}}}},
-       "profile \"p\" names \"always-disagg-pd-decider\", a P/D decider; expected a filter, scorer or picker"},
       {"no decode profile",
        {.plugins = {{.type = "disagg-profile-handler"}}, .profiles = {{.name = "p"}}},
        "disagg-profile-handler: there is no profile \"decode\" for decode"},

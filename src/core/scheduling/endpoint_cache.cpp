@@ -1,42 +1,32 @@
 #include "scheduling/endpoint_cache.h"
 
 #include <algorithm>
-#include <array>
+
+#include "scheduling/plugin.h"
 
 namespace llmd::scheduling {
-namespace {
 
-constexpr std::array<std::string_view, 4> kDecodeRoles{"decode", "prefill-decode", "both", "encode-prefill-decode"};
-constexpr std::array<std::string_view, 5> kPrefillRoles{"prefill", "encode-prefill", "prefill-decode", "both",
-                                                        "encode-prefill-decode"};
-
-bool is_one_of(std::string_view role, std::span<const std::string_view> roles) {
-  return std::find(roles.begin(), roles.end(), role) != roles.end();
-}
-
-}  // namespace
-
-std::span<const EndpointFacts> EndpointCache::update(std::span<const EndpointState> endpoints) {
-  const bool same = std::equal(
-      endpoints.begin(), endpoints.end(), facts_.begin(), facts_.end(),
-      [](const EndpointState& state, const EndpointFacts& facts) { return state.endpoint == facts.endpoint; });
-  if (same) return facts_;
-  facts_.clear();
+void EndpointCache::update(std::span<const EndpointState> endpoints, std::span<const Plugin* const> plugins,
+                           const std::shared_ptr<const int>& owner) {
+  const bool same = owner == owner_ &&
+                    std::equal(endpoints.begin(), endpoints.end(), endpoints_.begin(), endpoints_.end(),
+                               [](const EndpointState& state, const auto& known) { return state.endpoint == known; });
+  if (same) return;
+  owner_ = owner;
+  endpoints_.clear();
+  fixed_.clear();
   models_.clear();
   untold_.clear();
   marked_ = nullptr;
   for (const EndpointState& state : endpoints) {
-    const Endpoint& endpoint = *state.endpoint;
-    const auto place = static_cast<std::uint32_t>(facts_.size());
-    EndpointFacts facts{.endpoint = state.endpoint};
-    for (const ServedModel& model : endpoint.models) models_[model.id].push_back(place);
-    if (endpoint.models.empty()) untold_.push_back(place);
-    const auto role = endpoint.labels.find(std::string{kRoleLabel});
-    facts.may_decode = role == endpoint.labels.end() || is_one_of(role->second, kDecodeRoles);
-    facts.may_prefill = role != endpoint.labels.end() && is_one_of(role->second, kPrefillRoles);
-    facts_.push_back(std::move(facts));
+    const auto place = static_cast<std::uint32_t>(endpoints_.size());
+    for (const ServedModel& model : state.endpoint->models) models_[model.id].push_back(place);
+    if (state.endpoint->models.empty()) untold_.push_back(place);
+    endpoints_.push_back(state.endpoint);
   }
-  return facts_;
+  for (const Plugin* plugin : plugins) {
+    for (const auto& endpoint : endpoints_) fixed_.push_back(plugin->fixed_value(*endpoint));
+  }
 }
 
 std::span<const std::uint8_t> EndpointCache::serving(std::string_view model) {
@@ -44,7 +34,7 @@ std::span<const std::uint8_t> EndpointCache::serving(std::string_view model) {
   const auto found = models_.find(model);
   const Members& members = found == models_.end() ? none_ : found->second;
   if (marked_ == &members) return marks_;
-  marks_.assign(facts_.size(), 0);
+  marks_.assign(endpoints_.size(), 0);
   for (const std::uint32_t place : members) marks_[place] = 1;
   for (const std::uint32_t place : untold_) marks_[place] = 1;
   marked_ = &members;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -12,23 +14,31 @@
 
 namespace llmd::scheduling {
 
-/// What filters need of an endpoint's fixed part, without a look at its labels or names in each decision.
-struct EndpointFacts {
-  std::shared_ptr<const Endpoint> endpoint;
-  bool may_decode = false;   // llm-d's decode-filter keeps it
-  bool may_prefill = false;  // llm-d's prefill-filter keeps it
+class Plugin;
+
+/// What a plugin derived from an endpoint's fixed part (Plugin::fixed_value). What the members mean is the plugin's.
+struct FixedValue {
+  float low = 0;
+  float high = 0;
+  std::array<std::uint64_t, 4> ids{};
 };
 
-/// EndpointFacts of the last snapshot seen and who lists which model, made anew only when an endpoint is another object
-/// than before. Part of a thread's scratch; not thread-safe.
+/// What plugins derived from the endpoints of the last snapshot seen, and who lists which model: made anew only when an
+/// endpoint is another object than before, or the plugins are. Part of a thread's scratch; not thread-safe.
 class EndpointCache {
  public:
   EndpointCache() = default;
   EndpointCache(const EndpointCache&) = delete;
   EndpointCache& operator=(const EndpointCache&) = delete;
 
-  /// One comparison of pointers an endpoint while the pool stays as it is. The view is valid until the next update.
-  std::span<const EndpointFacts> update(std::span<const EndpointState> endpoints);
+  /// One comparison of pointers an endpoint while the pool stays as it is. `plugins` are those with fixed values; they
+  /// must not change while `owner` stays the same object.
+  void update(std::span<const EndpointState> endpoints, std::span<const Plugin* const> plugins,
+              const std::shared_ptr<const int>& owner);
+  /// One an endpoint of the last update: the fixed values of plugins[plugin]. Valid until the next update.
+  [[nodiscard]] std::span<const FixedValue> fixed(std::size_t plugin) const noexcept {
+    return std::span{fixed_}.subspan(plugin * endpoints_.size(), endpoints_.size());
+  }
   /// One mark an endpoint of the last update: 1 if it lists the model, or has not told yet what it serves. Empty if no
   /// model is named: any endpoint will do. One look-up by name, and a mark an endpoint where the model is another than
   /// before; no allocation once there were as many endpoints. The view is valid until the next call.
@@ -40,7 +50,9 @@ class EndpointCache {
     using is_transparent = void;
     std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
   };
-  std::vector<EndpointFacts> facts_;
+  std::vector<std::shared_ptr<const Endpoint>> endpoints_;
+  std::vector<FixedValue> fixed_;     // a row a plugin
+  std::shared_ptr<const int> owner_;  // held, so that its address names no other meanwhile
   std::unordered_map<std::string, Members, NameHash, std::equal_to<>> models_;
   Members untold_;  // endpoints that list no model yet
   const Members none_;

@@ -10,6 +10,7 @@
 namespace llmd::scheduling {
 namespace {
 
+constexpr std::size_t kListedMax = 16;  // of a hint
 constexpr std::size_t kLengthMax = 64;
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -47,7 +48,10 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
 std::string nearest_name_hint(std::string_view name, std::span<const std::string_view> known) {
   if (const std::string_view nearest = nearest_name(name, known); !nearest.empty())
     return fmt::format("did you mean {}?", nearest);
-  return known.empty() ? std::string{"none is known here"} : fmt::format("known: {}", fmt::join(known, ", "));
+  if (known.empty()) return "none is known here";
+  const auto listed = known.first(std::min(known.size(), kListedMax));
+  const std::size_t more = known.size() - listed.size();
+  return fmt::format("known: {}{}", fmt::join(listed, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
 }  // namespace llmd::scheduling

@@ -24,8 +24,9 @@ float stand_in(std::span<const float> scores) {
 float counted(float score, float instead) { return std::isnan(score) ? instead : std::clamp(score, 0.0F, 1.0F); }
 
 // The age of the oldest reading of the metrics consumed, -1 if they are not readings or one was never made.
-std::int64_t oldest_age_ms(const PluginInput& input, EndpointIndex endpoint, MetricSet metrics) {
+std::int64_t oldest_age_ms(const PluginInput& input, EndpointIndex endpoint, const Scorer& scorer) {
   const EndpointState& state = input.endpoints[endpoint];
+  const MetricSet metrics = scorer.consumes();
   std::int64_t oldest = -1;
   const auto look = [&](Metric metric, const auto& reading) {
     if (!metrics.has(metric) || !reading.value) return;
@@ -35,25 +36,34 @@ std::int64_t oldest_age_ms(const PluginInput& input, EndpointIndex endpoint, Met
   look(Metric::kWaiting, state.waiting_requests);
   look(Metric::kRunning, state.running_requests);
   look(Metric::kKvUsage, state.kv_usage);
+  look(Metric::kLora, state.lora);
+  const std::optional<Signal> signal = scorer.signal();
+  if (signal && state.signals != nullptr) look(Metric::kSignal, (*state.signals)[*signal]);
   return oldest;
 }
 
 }  // namespace
 
-void Profile::run(const PluginInput& input, Rng& rng, const Limits& limits, ProfileScratch& scratch,
-                  ProfileExplanation* explanation) const {
+void Profile::hand_over(const Slots& slots, const Belongings& belongings, PluginInput& input) {
+  input.fixed = slots.fixed == kNone ? std::span<const FixedValue>{} : belongings.cache.fixed(slots.fixed);
+  input.memory = slots.memory == kNone || belongings.memory.empty() ? nullptr : belongings.memory[slots.memory].get();
+}
+
+void Profile::run(const PluginInput& input, const Belongings& belongings, Rng& rng, const Limits& limits,
+                  ProfileScratch& scratch, ProfileExplanation* explanation) const {
   if (explanation != nullptr) {
     explanation->profile = parts_.name;
     explanation->picker = parts_.picker.name;
   }
-  filter(input, limits.explained_max, scratch, explanation);
-  score(input, scratch);
+  PluginInput own = input;
+  filter(own, belongings, rng, limits.explained_max, scratch, explanation);
+  score(own, belongings, rng, scratch);
   pick(rng, std::max(limits.picked_max, parts_.picker.picker->endpoints_max()), scratch);
   if (explanation != nullptr) explain(input, limits.explained_max, scratch, *explanation);
 }
 
-void Profile::filter(const PluginInput& input, std::uint32_t explained_max, ProfileScratch& scratch,
-                     ProfileExplanation* explanation) const {
+void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t explained_max,
+                     ProfileScratch& scratch, ProfileExplanation* explanation) const {
   scratch.candidates.resize(input.endpoints.size());
   std::iota(scratch.candidates.begin(), scratch.candidates.end(), EndpointIndex{0});
   std::vector<EndpointIndex> before;  // used for explanations only
@@ -77,16 +87,22 @@ void Profile::filter(const PluginInput& input, std::uint32_t explained_max, Prof
   apply(HealthFilter::kName, health_filter_);
   for (const NamedFilter& each : parts_.filters) {
     if (scratch.candidates.empty()) return;
+    hand_over(each.slots, belongings, input);
+    input.chance = rng.uniform();
     apply(each.name, *each.filter);
   }
 }
 
-bool Profile::keeps_any(const PluginInput& input, std::span<EndpointIndex> candidates) const noexcept {
-  for (const NamedFilter& each : parts_.filters) candidates = candidates.first(each.filter->filter(input, candidates));
+bool Profile::keeps_any(PluginInput input, const Belongings& belongings,
+                        std::span<EndpointIndex> candidates) const noexcept {
+  for (const NamedFilter& each : parts_.filters) {
+    hand_over(each.slots, belongings, input);
+    candidates = candidates.first(each.filter->filter(input, candidates));
+  }
   return !candidates.empty();
 }
 
-void Profile::score(const PluginInput& input, ProfileScratch& scratch) const {
+void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch) const {
   const std::size_t count = scratch.candidates.size();
   scratch.scores.resize(count * parts_.scorers.size());
   scratch.stand_ins.resize(parts_.scorers.size());
@@ -94,6 +110,8 @@ void Profile::score(const PluginInput& input, ProfileScratch& scratch) const {
   if (count == 0) return;
   for (std::size_t s = 0; s < parts_.scorers.size(); ++s) {
     const std::span<float> row = std::span{scratch.scores}.subspan(s * count, count);
+    hand_over(parts_.scorers[s].slots, belongings, input);
+    input.chance = rng.uniform();
     parts_.scorers[s].scorer->score(input, scratch.candidates, row);
     scratch.stand_ins[s] = stand_in(row);
     for (std::size_t c = 0; c < count; ++c)
@@ -146,7 +164,7 @@ CandidateScore Profile::explain_candidate(const PluginInput& input, std::size_t 
                                .score = counted(raw, scratch.stand_ins[s]),
                                .weight = parts_.scorers[s].weight,
                                .metric_missing = std::isnan(raw),
-                               .metric_age_ms = oldest_age_ms(input, endpoint, parts_.scorers[s].scorer->consumes())});
+                               .metric_age_ms = oldest_age_ms(input, endpoint, *parts_.scorers[s].scorer)});
   }
   return candidate;
 }

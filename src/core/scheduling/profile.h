@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
 #include "model/decision.h"
+#include "scheduling/endpoint_cache.h"
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
 #include "scheduling/plugin.h"
@@ -28,14 +31,25 @@ struct ProfileScratch {
 /// picker. Immutable; the plugins belong to the Scheduler.
 class Profile {
  public:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  /// Where the scheduler keeps what a plugin has beside its parameters: places in its lists, or kNone.
+  struct Slots {
+    std::size_t fixed = kNone;
+    std::size_t memory = kNone;
+  };
+  struct Belongings;
+  /// Puts what belongs to the plugin of the slots, which is called next, into the input.
+  static void hand_over(const Slots& slots, const Belongings& belongings, PluginInput& input);
   struct NamedFilter {
     std::string name;
     const Filter* filter;
+    Slots slots{};
   };
   struct WeightedScorer {
     std::string name;
     const Scorer* scorer;
     float weight;
+    Slots slots{};
   };
   struct NamedPicker {
     std::string name;
@@ -51,22 +65,30 @@ class Profile {
     std::uint32_t picked_max;
     std::uint32_t explained_max;
   };
+  /// What belongs to the plugins, in the order of their Slots.
+  struct Belongings {
+    const EndpointCache& cache;
+    std::span<const std::shared_ptr<PluginMemory>> memory;  // empty: nobody remembers
+  };
 
   explicit Profile(Parts parts) : parts_{std::move(parts)} {}
 
   /// Fills scratch.picked: empty if the filters left nothing. `explanation` may be null.
-  void run(const PluginInput& input, Rng& rng, const Limits& limits, ProfileScratch& scratch,
-           ProfileExplanation* explanation) const;
+  void run(const PluginInput& input, const Belongings& belongings, Rng& rng, const Limits& limits,
+           ProfileScratch& scratch, ProfileExplanation* explanation) const;
 
   /// Whether its configured filters keep any of the candidates, whose order is lost.
-  [[nodiscard]] bool keeps_any(const PluginInput& input, std::span<EndpointIndex> candidates) const noexcept;
+  [[nodiscard]] bool keeps_any(PluginInput input, const Belongings& belongings,
+                               std::span<EndpointIndex> candidates) const noexcept;
 
   [[nodiscard]] const std::string& name() const noexcept { return parts_.name; }
+  /// How many endpoints its picker is to name.
+  [[nodiscard]] std::uint32_t endpoints_max() const noexcept { return parts_.picker.picker->endpoints_max(); }
 
  private:
-  void filter(const PluginInput& input, std::uint32_t explained_max, ProfileScratch& scratch,
-              ProfileExplanation* explanation) const;
-  void score(const PluginInput& input, ProfileScratch& scratch) const;
+  void filter(PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t explained_max,
+              ProfileScratch& scratch, ProfileExplanation* explanation) const;
+  void score(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch) const;
   void pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
   void explain(const PluginInput& input, std::uint32_t explained_max, const ProfileScratch& scratch,
                ProfileExplanation& explanation) const;

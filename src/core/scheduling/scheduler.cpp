@@ -5,16 +5,22 @@
 #include <utility>
 
 #include "scheduling/builder.h"
+#include "scheduling/header_name.h"
 #include "scheduling/profile.h"
 
 namespace llmd::scheduling {
 namespace {
 
-PdDecision route_prefill(const Stages& stages, const PdFacts& facts) {
+StageDecision route_prefill(const Stages& stages, const StageFacts& facts) {
   if (stages.prefill == nullptr) return {};
-  if (stages.prefill_first) return {PrefillRoute::kRemote, "prefill-first", facts.prompt_tokens, 0};
-  if (stages.decider == nullptr) return {PrefillRoute::kLocal, "no-decider", facts.prompt_tokens, 0};
-  return stages.decider->decide(facts);
+  if (stages.prefill_first) return {StageRoute::kRun, "prefill-first", facts.prompt_tokens, 0};
+  if (stages.prefill_decider == nullptr) return {StageRoute::kSkip, "no-decider", facts.prompt_tokens, 0};
+  return stages.prefill_decider->decide(facts);
+}
+
+bool wants_encode(const Stages& stages, const StageFacts& facts) {
+  return stages.encode != nullptr && stages.encode_decider != nullptr &&
+         stages.encode_decider->decide(facts).route == StageRoute::kRun;
 }
 
 ProfileExplanation* next_profile(Explanation* explanation) {
@@ -29,7 +35,7 @@ void start_explanation(const DecisionInput& input, Explanation& explanation) {
   explanation.prompt_tokens_exact = input.request.prompt_tokens_exact;
   explanation.block_tokens = input.request.prefix.block_tokens;
   explanation.profiles.clear();
-  explanation.profiles.reserve(2);  // pointers into it are held while profiles run
+  explanation.profiles.reserve(3);  // pointers into it are held while profiles run
 }
 
 /// What of a prompt an endpoint need not compute that holds so many of its blocks.
@@ -45,15 +51,34 @@ std::uint32_t cached_tokens(const RequestFacts& request, std::uint32_t blocks) {
 
 struct Scheduler::Impl {
   BuiltScheduler built;
+  std::vector<std::string> headers;
 
-  void choose_prefill(const PluginInput& input, PdDecision route, Rng& rng, ProfileScratch& scratch, Decision& decision,
-                      Explanation* explanation) const;
+  /// One decision under way.
+  struct Run {
+    const PluginInput& input;
+    const Profile::Belongings& belongings;
+    Rng& rng;
+    DecisionScratch::Impl& work;
+    Explanation* explanation;
+  };
+  [[nodiscard]] const Profile* decode_profile(const RequestFacts& request) const;
+  [[nodiscard]] const char* refusal(const Run& run) const;
+  /// Runs a stage before decode; its choice, or kNoEndpointIndex.
+  EndpointIndex choose_stage(const Run& run, const Profile& profile, EndpointIndex peer) const;
+  bool choose_decode(const Run& run, EndpointIndex peer, Decision& decision) const;
+  void choose_encode(const Run& run, Decision& decision) const;
+  void use_prefill(const Run& run, StageDecision route, EndpointIndex prefill, Decision& decision) const;
+  void decode_first(const Run& run, Decision& decision) const;
+  void prefill_first(const Run& run, Decision& decision) const;
 };
 
 struct DecisionScratch::Impl {
   EndpointCache cache;
   PrefixMatch match;
   ProfileScratch profile;
+  std::vector<EndpointIndex> all;
+  std::vector<float> media_matched;
+  EndpointIndex decode = kNoEndpointIndex;
 };
 
 DecisionScratch::DecisionScratch() : impl_{std::make_unique<Impl>()} {}
@@ -68,26 +93,130 @@ Scheduler& Scheduler::operator=(Scheduler&&) noexcept = default;
 
 Result<Scheduler> Scheduler::make(SchedulingConfig config) {
   LLMD_TRY(BuiltScheduler built, build_scheduler(std::move(config)));
-  return Scheduler{std::make_unique<const Impl>(std::move(built))};
+  auto impl = std::make_unique<Impl>(std::move(built), std::vector<std::string>{});
+  for (const Plugin* plugin : impl->built.all) plugin->headers_read(impl->headers);
+  if (!impl->built.stages.profile_header.empty()) impl->headers.push_back(impl->built.stages.profile_header);
+  std::ranges::sort(impl->headers);
+  const auto repeated = std::ranges::unique(impl->headers);
+  impl->headers.erase(repeated.begin(), repeated.end());
+  return Scheduler{std::move(impl)};
 }
 
-void Scheduler::Impl::choose_prefill(const PluginInput& input, PdDecision route, Rng& rng, ProfileScratch& scratch,
-                                     Decision& decision, Explanation* explanation) const {
-  if (route.route == PrefillRoute::kRemote) {
-    built.stages.prefill->run(input, rng, {.picked_max = 1, .explained_max = built.config.explain_endpoints_max},
-                              scratch, next_profile(explanation));
-    if (scratch.picked.empty()) {
+const Profile* Scheduler::Impl::decode_profile(const RequestFacts& request) const {
+  if (built.stages.profile_header.empty()) return built.stages.decode;
+  const std::string wanted = trimmed(request.header(built.stages.profile_header));
+  if (wanted.empty()) return built.stages.decode;
+  const auto found =
+      std::ranges::find_if(built.profiles, [&](const auto& profile) { return profile->name() == wanted; });
+  return found == built.profiles.end() ? nullptr : found->get();
+}
+
+const char* Scheduler::Impl::refusal(const Run& run) const {
+  if (built.admitters.empty()) return nullptr;
+  std::vector<EndpointIndex>& all = run.work.all;
+  all.clear();
+  for (EndpointIndex i = 0; i < run.input.endpoints.size(); ++i) {
+    if (run.input.serves.empty() || run.input.serves[i] != 0) all.push_back(i);
+  }
+  PluginInput input = run.input;
+  for (const BuiltScheduler::PlacedAdmitter& each : built.admitters) {
+    Profile::hand_over(each.slots, run.belongings, input);
+    input.chance = run.rng.uniform();
+    if (const char* reason = each.admitter->refuses(input, all); reason != nullptr) return reason;
+  }
+  return nullptr;
+}
+
+EndpointIndex Scheduler::Impl::choose_stage(const Run& run, const Profile& profile, EndpointIndex peer) const {
+  PluginInput input = run.input;
+  input.peer = peer;
+  profile.run(input, run.belongings, run.rng, {.picked_max = 1, .explained_max = built.config.explain_endpoints_max},
+              run.work.profile, next_profile(run.explanation));
+  return run.work.profile.picked.empty() ? kNoEndpointIndex : run.work.profile.picked.front();
+}
+
+bool Scheduler::Impl::choose_decode(const Run& run, EndpointIndex peer, Decision& decision) const {
+  const Profile* profile = decode_profile(run.input.request);
+  if (profile == nullptr) {
+    decision.outcome = Decision::Outcome::kNoEndpoint;
+    return false;
+  }
+  PluginInput input = run.input;
+  input.peer = peer;
+  ProfileScratch& scratch = run.work.profile;
+  profile->run(input, run.belongings, run.rng,
+               {.picked_max = 1 + built.config.fallbacks_max, .explained_max = built.config.explain_endpoints_max},
+               scratch, next_profile(run.explanation));
+  if (scratch.picked.empty()) {
+    const bool unknown = !scratch.model_served && !input.endpoints.empty();
+    decision.outcome = unknown ? Decision::Outcome::kModelUnknown : Decision::Outcome::kNoEndpoint;
+    return false;
+  }
+  run.work.decode = scratch.picked.front();
+  decision.outcome = Decision::Outcome::kDispatch;
+  decision.data_parallel_port = built.stages.data_parallel_port;
+  decision.decode = input.endpoints[run.work.decode].endpoint;
+  for (const EndpointIndex i : std::span{scratch.picked}.subspan(1))
+    decision.decode_fallbacks.push_back(input.endpoints[i].endpoint);
+  if (built.reads_prefixes) {
+    decision.cached_tokens_expected = cached_tokens(input.request, input.matched_blocks[run.work.decode]);
+    decision.cached_anywhere =
+        std::ranges::any_of(input.matched_blocks, [](std::uint32_t blocks) { return blocks > 0; });
+    if (run.explanation != nullptr) run.explanation->cached_tokens_expected = decision.cached_tokens_expected;
+  }
+  return true;
+}
+
+void Scheduler::Impl::choose_encode(const Run& run, Decision& decision) const {
+  if (choose_stage(run, *built.stages.encode, kNoEndpointIndex) == kNoEndpointIndex) return;
+  const std::uint32_t wanted = built.stages.encode->endpoints_max();
+  for (const EndpointIndex i :
+       std::span{run.work.profile.picked}.first(std::min<std::size_t>(wanted, run.work.profile.picked.size())))
+    decision.encode.push_back(run.input.endpoints[i].endpoint);
+}
+
+void Scheduler::Impl::use_prefill(const Run& run, StageDecision route, EndpointIndex prefill,
+                                  Decision& decision) const {
+  if (route.route == StageRoute::kRun) {
+    if (prefill == kNoEndpointIndex) {
       route.rule = "no-prefill-endpoint";
-    } else if (input.endpoints[scratch.picked.front()].endpoint == decision.decode) {
+    } else if (prefill == run.work.decode) {
       route.rule = "prefill-is-decode";
     } else {
-      decision.prefill = input.endpoints[scratch.picked.front()].endpoint;
+      decision.prefill = run.input.endpoints[prefill].endpoint;
     }
   }
-  if (explanation == nullptr) return;
-  explanation->pd_rule = route.rule;
-  explanation->pd_observed = route.observed;
-  explanation->pd_limit = route.limit;
+  if (built.kv_source) {
+    const EndpointIndex computing = decision.prefill == nullptr ? run.work.decode : prefill;
+    const EndpointIndex source = choose_kv_source(run.input, computing, *built.kv_source);
+    if (source != kNoEndpointIndex) decision.kv_source = run.input.endpoints[source].endpoint;
+  }
+  if (run.explanation == nullptr) return;
+  run.explanation->pd_rule = route.rule;
+  run.explanation->pd_observed = route.observed;
+  run.explanation->pd_limit = route.limit;
+}
+
+void Scheduler::Impl::decode_first(const Run& run, Decision& decision) const {
+  if (!choose_decode(run, kNoEndpointIndex, decision)) return;
+  const StageFacts facts{.prompt_tokens = run.input.request.prompt_tokens,
+                         .cached_tokens = decision.cached_tokens_expected,
+                         .media_items = static_cast<std::uint32_t>(run.input.request.media.size())};
+  if (wants_encode(built.stages, facts)) choose_encode(run, decision);
+  const StageDecision route = route_prefill(built.stages, facts);
+  const EndpointIndex prefill =
+      route.route == StageRoute::kRun ? choose_stage(run, *built.stages.prefill, run.work.decode) : kNoEndpointIndex;
+  use_prefill(run, route, prefill, decision);
+}
+
+void Scheduler::Impl::prefill_first(const Run& run, Decision& decision) const {
+  const StageFacts facts{.prompt_tokens = run.input.request.prompt_tokens,
+                         .media_items = static_cast<std::uint32_t>(run.input.request.media.size())};
+  const StageDecision route = route_prefill(built.stages, facts);
+  const EndpointIndex prefill =
+      built.stages.prefill == nullptr ? kNoEndpointIndex : choose_stage(run, *built.stages.prefill, kNoEndpointIndex);
+  if (wants_encode(built.stages, facts)) choose_encode(run, decision);
+  if (choose_decode(run, prefill, decision)) use_prefill(run, route, prefill, decision);
 }
 
 Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
@@ -96,68 +225,118 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   DecisionScratch::Impl& work = *scratch.impl_;
   if (explanation != nullptr) start_explanation(input, *explanation);
   const std::vector<EndpointState>& endpoints = input.snapshot.endpoints;
-  const std::span<const EndpointFacts> facts = work.cache.update(endpoints);
+  work.cache.update(endpoints, built.with_fixed, built.identity);
   if (built.reads_prefixes) input.index.match(input.request.prefix, endpoints, work.match);
+  if (input.memory != nullptr && input.memory->media_ != nullptr) {
+    work.media_matched.resize(endpoints.size());
+    input.memory->media_->match(input.request.media, endpoints, work.media_matched);
+  } else {
+    work.media_matched.clear();
+  }
   const PluginInput plugin_input{
       .request = input.request,
       .endpoints = endpoints,
-      .facts = facts,
       .matched_blocks =
           built.reads_prefixes ? std::span<const std::uint32_t>{work.match.blocks} : std::span<const std::uint32_t>{},
       .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
       .serves = work.cache.serving(input.request.model),
       .now = input.now,
-      .metric_age_max = built.config.metric_age_max};
-
+      .metric_age_max = built.config.metric_age_max,
+      .media_matched = work.media_matched,
+      .links = input.snapshot.links.get()};
+  const Profile::Belongings belongings{
+      .cache = work.cache,
+      .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_};
+  const Impl::Run run{plugin_input, belongings, rng, work, explanation};
   Decision decision;
-  built.stages.decode->run(
-      plugin_input, rng,
-      {.picked_max = 1 + built.config.fallbacks_max, .explained_max = built.config.explain_endpoints_max}, work.profile,
-      next_profile(explanation));
-  if (work.profile.picked.empty()) {
-    const bool unknown = !work.profile.model_served && !endpoints.empty();
-    decision.outcome = unknown ? Decision::Outcome::kModelUnknown : Decision::Outcome::kNoEndpoint;
+  if (const char* refusal = impl_->refusal(run); refusal != nullptr) {
+    decision.outcome = Decision::Outcome::kNotAdmitted;
+    if (explanation != nullptr) explanation->refused_by = refusal;
     return decision;
   }
-  const EndpointIndex chosen = work.profile.picked.front();
-  decision.outcome = Decision::Outcome::kDispatch;
-  decision.decode = endpoints[chosen].endpoint;
-  for (const EndpointIndex i : std::span{work.profile.picked}.subspan(1))
-    decision.decode_fallbacks.push_back(endpoints[i].endpoint);
-  if (built.reads_prefixes) {
-    decision.cached_tokens_expected = cached_tokens(input.request, work.match.blocks[chosen]);
-    if (explanation != nullptr) explanation->cached_tokens_expected = decision.cached_tokens_expected;
+  if (built.stages.prefill_first) {
+    impl_->prefill_first(run, decision);
+  } else {
+    impl_->decode_first(run, decision);
   }
-  const PdFacts pd_facts{.prompt_tokens = input.request.prompt_tokens,
-                         .cached_tokens = decision.cached_tokens_expected};
-  impl_->choose_prefill(plugin_input, route_prefill(built.stages, pd_facts), rng, work.profile, decision, explanation);
   return decision;
 }
 
+SchedulerMemory Scheduler::make_memory(const SchedulerMemory* before, std::uint64_t seed) const {
+  SchedulerMemory memory;
+  if (impl_->built.media) {
+    MediaIndex::Options options = *impl_->built.media;
+    options.seed = seed;
+    memory.media_ =
+        before != nullptr && before->media_ != nullptr ? before->media_ : std::make_shared<MediaIndex>(options);
+  }
+  for (const Rememberer& each : impl_->built.rememberers) {
+    std::shared_ptr<PluginMemory> part;
+    if (before != nullptr) {
+      const auto known = std::ranges::find(before->names_, each.name);
+      if (known != before->names_.end())
+        part = before->parts_[static_cast<std::size_t>(known - before->names_.begin())];
+    }
+    if (part == nullptr) part = each.plugin->make_memory();
+    memory.names_.push_back(each.name);
+    memory.parts_.push_back(std::move(part));
+  }
+  return memory;
+}
+
+void Scheduler::sent(const RequestFacts& request, const Decision& decision, TimePoint now,
+                     const SchedulerMemory& memory) const {
+  const SentRequest sent{request, decision, now};
+  for (std::size_t i = 0; i < impl_->built.rememberers.size(); ++i)
+    impl_->built.rememberers[i].plugin->sent(sent, *memory.parts_[i]);
+  if (memory.media_ == nullptr || request.media.empty()) return;
+  // Who encodes keeps the embeddings: the encode endpoints, or the decode endpoint without such a leg.
+  for (const auto& endpoint : decision.encode) memory.media_->insert(endpoint->name, request.media);
+  if (decision.encode.empty() && decision.decode != nullptr)
+    memory.media_->insert(decision.decode->name, request.media);
+}
+
+std::vector<Header> Scheduler::answer_headers(const RequestFacts& request, const Decision& decision,
+                                              const Endpoint& endpoint) const {
+  std::vector<Header> headers;
+  const AnsweredRequest answered{request, decision, endpoint};
+  for (const Plugin* plugin : impl_->built.all) plugin->answer(answered, headers);
+  return headers;
+}
+
+const std::vector<std::string>& Scheduler::headers_read() const noexcept { return impl_->headers; }
+
+Scheduler::LoadTokens Scheduler::load_tokens(const RequestFacts& request, const Decision& decision) const noexcept {
+  return {.prompt = request.prompt_tokens - std::min(request.prompt_tokens, decision.cached_tokens_expected),
+          .output = estimated_output_tokens(impl_->built.inflight, request)};
+}
+
 bool Scheduler::can_serve(const EndpointSnapshot& snapshot) const {
+  const BuiltScheduler& built = impl_->built;
+  if (built.stages.decode == nullptr) return !snapshot.endpoints.empty();  // a header will name the profile
   EndpointCache cache;
+  cache.update(snapshot.endpoints, built.with_fixed, built.identity);
   const RequestFacts anything;
   const PluginInput input{.request = anything,
                           .endpoints = snapshot.endpoints,
-                          .facts = cache.update(snapshot.endpoints),
                           .matched_blocks = {},
                           .live = {},
                           .serves = {},
                           .now = snapshot.taken_at,
-                          .metric_age_max = impl_->built.config.metric_age_max};
+                          .metric_age_max = built.config.metric_age_max};
   std::vector<EndpointIndex> ready;
   for (EndpointIndex i = 0; i < snapshot.endpoints.size(); ++i) {
     const EndpointHealth health = snapshot.endpoints[i].health;
     if (health == EndpointHealth::kReady || health == EndpointHealth::kProbing) ready.push_back(i);
   }
-  return impl_->built.stages.decode->keeps_any(input, ready);
+  return built.stages.decode->keeps_any(input, {.cache = cache, .memory = {}}, ready);
 }
 
 const SchedulingConfig& Scheduler::config() const noexcept { return impl_->built.config; }
 const PrefixOptions& Scheduler::prefix_options() const noexcept { return impl_->built.prefix; }
 bool Scheduler::disaggregates() const noexcept {
   const Stages& stages = impl_->built.stages;
-  return stages.prefill != nullptr && (stages.prefill_first || stages.decider != nullptr);
+  return stages.prefill != nullptr && (stages.prefill_first || stages.prefill_decider != nullptr);
 }
 
 void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index) {

@@ -23,6 +23,23 @@ struct LiveLoad {
   std::uint64_t tokens = 0;
 };
 
+class PluginMemory;
+class MediaIndex;
+
+/// What the plugins of one scheduler remember from request to request: session bindings, orders of use. Thread-safe, as
+/// each part is. A scheduler made from a changed configuration takes over the memory of plugins that kept name and
+/// type.
+class SchedulerMemory {
+ public:
+  SchedulerMemory() = default;
+
+ private:
+  friend class Scheduler;
+  std::vector<std::string> names_;
+  std::vector<std::shared_ptr<PluginMemory>> parts_;
+  std::shared_ptr<MediaIndex> media_;  // null: nobody asks for it
+};
+
 /// Everything that a decision may look at. References only: nothing is kept beyond the call.
 struct DecisionInput {
   const RequestFacts& request;
@@ -31,6 +48,8 @@ struct DecisionInput {
   TimePoint now;
   /// One an endpoint, in the snapshot's order. Empty: the in-flight numbers of the snapshot count.
   std::span<const LiveLoad> live{};
+  /// Made by the scheduler that decides. Null: plugins decide as if nothing had been before.
+  const SchedulerMemory* memory = nullptr;
 };
 
 /// The working memory of decisions: one object a loop or thread, reused. After a few calls a decision allocates nothing
@@ -67,6 +86,17 @@ class Scheduler {
   [[nodiscard]] Decision decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
                                 Explanation* explanation) const;
 
+  /// Memory for its plugins; `seed` is of tables that clients must not aim at. What `before` (may be null) holds of a
+  /// plugin with the same name and type goes on.
+  [[nodiscard]] SchedulerMemory make_memory(const SchedulerMemory* before, std::uint64_t seed = 0) const;
+  /// The request was sent as decided. Pre: `memory` is this scheduler's.
+  void sent(const RequestFacts& request, const Decision& decision, TimePoint now, const SchedulerMemory& memory) const;
+  /// Headers to add to the answer that `endpoint` gave to a request that was sent as decided.
+  [[nodiscard]] std::vector<Header> answer_headers(const RequestFacts& request, const Decision& decision,
+                                                   const Endpoint& endpoint) const;
+  /// The request headers that plugins read, in lower case: what RequestFacts::headers must hold.
+  [[nodiscard]] const std::vector<std::string>& headers_read() const noexcept;
+
   /// Whether a request could be served now: the decode profile's filters keep an endpoint that is ready or on trial.
   /// For health checks, not for the hot path: it allocates.
   [[nodiscard]] bool can_serve(const EndpointSnapshot& snapshot) const;
@@ -75,6 +105,13 @@ class Scheduler {
   [[nodiscard]] const SchedulingConfig& config() const noexcept;
   /// How `routing` must make RequestFacts::prefix, and how large an index it wants.
   [[nodiscard]] const PrefixOptions& prefix_options() const noexcept;
+  /// Tokens that the request adds to those in flight at the decode endpoint: the prompt's until its first token, then
+  /// the estimate of the answer's until it ends.
+  struct LoadTokens {
+    std::uint64_t prompt = 0;
+    std::uint64_t output = 0;
+  };
+  [[nodiscard]] LoadTokens load_tokens(const RequestFacts& request, const Decision& decision) const noexcept;
   /// Whether a profile handler may choose a prefill leg.
   [[nodiscard]] bool disaggregates() const noexcept;
 
@@ -91,6 +128,11 @@ void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index
 /// the configured one; never below 64 tokens.
 [[nodiscard]] std::uint32_t effective_block_tokens(const PrefixOptions& options,
                                                    const EndpointSnapshot& snapshot) noexcept;
+
+/// The estimate of an answer's length that counts as load: 0 unless the options ask for it, else a share of the prompt,
+/// at most what the client allows.
+[[nodiscard]] std::uint64_t estimated_output_tokens(const InflightOptions& options,
+                                                    const RequestFacts& request) noexcept;
 
 /// How many blocks of that size to cut of one prompt at most: PrefixKeyOptions::blocks_max.
 [[nodiscard]] std::uint32_t effective_blocks_max(const PrefixOptions& options, std::uint32_t block_tokens) noexcept;

@@ -62,6 +62,23 @@ Json reading_json(const Reading<T>& reading, TimePoint now) {
   return {{"value", *reading.value}, {"age_ms", std::chrono::duration_cast<milliseconds>(now - reading.at).count()}};
 }
 
+Json signals_json(const EndpointSignals* signals, TimePoint now) {
+  Json json = Json::object();
+  if (signals == nullptr) return json;
+  for (std::size_t i = 0; i < kSignals; ++i) {
+    const auto signal = static_cast<Signal>(i);
+    if ((*signals)[signal].value) json[std::string{signal_name(signal)}] = reading_json((*signals)[signal], now);
+  }
+  for (const NamedReading& named : signals->named) json[named.name] = reading_json(named.reading, now);
+  return json;
+}
+
+Json lora_json(const EndpointState& state) {
+  if (!state.lora.value) return nullptr;
+  const LoraState& lora = **state.lora.value;
+  return {{"running", lora.running}, {"waiting", lora.waiting}, {"adapters_max", lora.adapters_max}};
+}
+
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 Json report_json(const pool::EndpointReport& report, TimePoint now) {
@@ -81,6 +98,8 @@ Json report_json(const pool::EndpointReport& report, TimePoint now) {
           {"kv_usage", reading_json(state.kv_usage, now)},
           {"kv_block_tokens", reading_json(state.kv_block_tokens, now)},
           {"kv_blocks", reading_json(state.kv_blocks, now)},
+          {"lora", lora_json(state)},
+          {"signals", signals_json(state.signals.get(), now)},
           {"prompt_tokens", number_or_null(report.readings.prompt_tokens)},
           {"generation_tokens", number_or_null(report.readings.generation_tokens)},
           {"prefix_query_tokens", number_or_null(report.readings.prefix_query_tokens)},

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "admin/admin_json.h"
@@ -21,14 +23,42 @@ net::Response error_answer(ErrorCode code, std::string what, std::string hint) {
   return net::default_error_response({.code = code, .what = std::move(what), .hint = std::move(hint)});
 }
 
+/// The number behind `prefix`, if the path is that.
+std::optional<std::uint64_t> number_after(std::string_view path, std::string_view prefix) {
+  if (!path.starts_with(prefix)) return std::nullopt;
+  path.remove_prefix(prefix.size());
+  std::uint64_t number = 0;
+  const auto [rest, status] = std::from_chars(path.data(), path.data() + path.size(), number);
+  if (status != std::errc{} || rest != path.data() + path.size()) return std::nullopt;
+  return number;
+}
+
+net::Response roll_back(const AdminSources& sources, std::uint64_t number) {
+  const auto made = sources.roll_back(number);
+  if (!made) return net::default_error_response(made.error());
+  return json_answer(fmt::format("{{\"version\":{}}}", *made));
+}
+
+net::Response answer_config(const AdminSources& sources, std::string_view path) {
+  if (path == "/config/versions") return json_answer(sources.versions_json());
+  const auto number = number_after(path, "/config/versions/");
+  auto json = number ? sources.version_json(*number) : std::nullopt;
+  if (json) return json_answer(*std::move(json));
+  return error_answer(ErrorCode::kNotFound, fmt::format("no version at \"{}\"", path.substr(0, 128)),
+                      "GET /config/versions lists those that are kept");
+}
+
 net::Response answer(const AdminSources& sources, const net::Request& request) {
+  const std::string_view path = request.path();
+  if (const auto number = number_after(path, "/config/rollback/"); number && request.method == "POST")
+    return roll_back(sources, *number);
   if (request.method != "GET" && request.method != "HEAD") {
     return error_answer(ErrorCode::kMethodNotAllowed, fmt::format("{} is not allowed here", request.method), "use GET");
   }
-  const std::string_view path = request.path();
   if (path == "/endpoints") return json_answer(endpoints_json(sources.endpoints(), SteadyClock::now()));
   if (path == "/config") return json_answer(sources.config_json());
   if (path == "/summary") return json_answer(sources.summary_json());
+  if (path.starts_with("/config/versions")) return answer_config(sources, path);
   if (path.starts_with(kExplanations)) {
     const std::string_view id = path.substr(kExplanations.size());
     if (const auto record = sources.record(id)) return json_answer(record_json(*record));
@@ -36,7 +66,7 @@ net::Response answer(const AdminSources& sources, const net::Request& request) {
                         "only the last requests are; the id is in the answer's x-request-id header");
   }
   return error_answer(ErrorCode::kNotFound, fmt::format("no path \"{}\"", path.substr(0, 128)),
-                      "paths are /explanations/{id}, /endpoints, /config and /summary");
+                      "paths are /explanations/{id}, /endpoints, /config, /config/versions and /summary");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,12 +22,21 @@ struct AdminSources {
   std::function<std::vector<pool::EndpointReport>()> endpoints;
   std::function<std::string()> config_json;   // the live configuration, as JSON
   std::function<std::string()> summary_json;  // totals of the process, as JSON
+  /// The configurations that were in force, as JSON without their texts.
+  std::function<std::string()> versions_json;
+  /// One of them, with its text; nothing if it is forgotten.
+  std::function<std::optional<std::string>(std::uint64_t number)> version_json;
+  /// Puts it in force again; the number of the version that this makes. Error kNotFound, kConfigInvalid.
+  std::function<Result<std::uint64_t>(std::uint64_t number)> roll_back;
 };
 
-/// The local control socket: HTTP over a unix socket of mode 0600. GET only:
+/// The local control socket: HTTP over a unix socket of mode 0600. GET, but where it says otherwise:
 ///   /explanations/{id}  why a request went where it went, and what became of it
 ///   /endpoints          all that is known of each endpoint
 ///   /config             the live configuration
+///   /config/versions    the configurations that were in force
+///   /config/versions/N  one of them
+///   /config/rollback/N  POST: puts it in force again
 ///   /summary            totals, for llmd top
 /// Answers are JSON; errors have OpenAI's shape.
 class AdminServer {

@@ -91,66 +91,6 @@ TEST(EndpointPickerConfig, ReadsTheSameAsJson) {
   ASSERT_TRUE(config.has_value()) << config.error().to_string();
 }
 
-TEST(EndpointPickerConfig, NamesLineColumnAndTheNearestNameOfEachMistake) {
-  const struct {
-    std::string name;
-    std::string body;
-    std::string what;
-    std::string hint;
-  } cases[] = {
-      {"unknown field", "plugin: []", "c.yaml:3:1: the configuration has no field \"plugin\"", "did you mean plugins?"},
-      {"field twice", "plugins: []\nplugins: []", "c.yaml:4:1: the configuration has the field \"plugins\" twice", ""},
-      {"unknown plugin type", "plugins:\n- type: queue-scoer", "c.yaml:4:9: plugin type \"queue-scoer\" is not known",
-       "did you mean queue-scorer?"},
-      {"no type", "plugins:\n- name: q", "c.yaml:4:3: a plugin has no type", ""},
-      {"unknown plugin field", "plugins:\n- {type: queue-scorer, params: {}}",
-       "c.yaml:4:24: a plugin has no field \"params\"", "known: name, type, parameters"},
-      {"unknown parameter", "plugins:\n- {type: prefix-based-pd-decider, parameters: {nonCachedToken: 1}}",
-       "c.yaml:4:48: prefix-based-pd-decider has no parameter \"nonCachedToken\"", "did you mean nonCachedTokens?"},
-      {"unknown nested parameter", "plugins:\n- {type: disagg-profile-handler, parameters: {deciders: {prefil: pd}}}",
-       "c.yaml:4:58: disagg-profile-handler has no parameter \"deciders.prefil\"", "did you mean deciders.prefill?"},
-      {"parameter of another type", "plugins:\n- {type: max-score-picker, parameters: {maxNumOfEndpoints: \"2\"}}",
-       "c.yaml:4:60: maxNumOfEndpoints is \"2\"; expected a whole number", ""},
-      {"parameter out of range", "plugins:\n- {type: prefix-cache-scorer, parameters: {matchLengthWeight: 2}}",
-       "c.yaml:4:63: prefix-cache-scorer: matchLengthWeight is 2; expected a number from 0 to 1",
-       "parameters and defaults: src/core/scheduling/README.md"},
-      {"parameters as list", "plugins:\n- {type: queue-scorer, parameters: [1]}",
-       "c.yaml:4:36: parameters of queue-scorer is a list; expected an object", ""},
-      {"duplicate plugin", "plugins:\n- type: queue-scorer\n- type: queue-scorer",
-       "c.yaml:5:3: two plugins are named \"queue-scorer\"",
-       "give one of them another name; the name defaults to the type"},
-      {"undefined reference",
-       "plugins:\n- type: queue-scorer\nschedulingProfiles:\n- name: p\n  plugins: [{pluginRef: queue}]",
-       "c.yaml:7:25: pluginRef \"queue\" names no configured plugin", "known: queue-scorer"},
-      {"no reference", "schedulingProfiles:\n- name: p\n  plugins: [{weight: 1}]",
-       "c.yaml:5:13: a profile's plugin has no pluginRef", ""},
-      {"weight",
-       "plugins:\n- type: queue-scorer\nschedulingProfiles:\n- name: p\n  plugins: [{pluginRef: queue-scorer, weight: "
-       "heavy}]",
-       "c.yaml:7:47: weight is \"heavy\"; expected a number", ""},
-      {"profile without name", "schedulingProfiles:\n- plugins: []", "c.yaml:4:3: a scheduling profile has no name",
-       ""},
-      {"duplicate profile", "schedulingProfiles:\n- name: p\n- name: p",
-       "c.yaml:5:9: two scheduling profiles are named \"p\"", ""},
-      {"several profiles", "schedulingProfiles:\n- name: a\n- name: b",
-       "c.yaml: 2 scheduling profiles and no profile handler", "add disagg-profile-handler, or keep one profile"},
-      {"feature gate", "featureGates: [flowcontrol]", "c.yaml:3:16: feature gate \"flowcontrol\" is not known",
-       "did you mean flowControl?"},
-      {"feature gate value", "featureGates: [flowControl=1]",
-       "c.yaml:3:16: feature gate flowControl is \"1\"; expected true or false", ""},
-      {"what is not built", "flowControl: {}", "c.yaml:3:14: flowControl is not supported by this version",
-       "remove it, or see docs for what works today"},
-      {"not YAML", "plugins: [", "c.yaml:3:1: end of sequence flow not found", ""},
-  };
-  for (const auto& c : cases) {
-    const auto config = parse_body(c.body);
-    ASSERT_FALSE(config.has_value()) << c.name;
-    EXPECT_EQ(config.error().code, ErrorCode::kConfigInvalid) << c.name;
-    EXPECT_EQ(config.error().what, c.what) << c.name;
-    EXPECT_EQ(config.error().hint, c.hint) << c.name;
-  }
-}
-
 TEST(EndpointPickerConfig, WantsApiVersionAndKind) {
   const auto error_of = [](std::string_view text) {
     return parse_endpoint_picker_config(text, "c.yaml").error().to_string();

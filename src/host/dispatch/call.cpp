@@ -28,9 +28,8 @@ bool is_event_stream(const net::ClientResponse& response) {
 bool is_refusal(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
 
 /// An answer of the endpoint's as the client gets it; an error in OpenAI's shape, whatever the endpoint is.
-net::Response whole_answer(const net::ClientResponse& response, std::string_view request_id, std::string body) {
-  net::Response answer{
-      .status = response.status(), .headers = answer_headers(response.headers(), request_id), .body = std::move(body)};
+net::Response whole_answer(int status, net::Headers headers, std::string body) {
+  net::Response answer{.status = status, .headers = std::move(headers), .body = std::move(body)};
   if (answer.status < 400) return answer;
   if (auto shaped = openai::shape_upstream_error(answer.status, answer.body)) {
     answer.body = *std::move(shaped);
@@ -152,7 +151,8 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   if (!address) co_return std::unexpected(address.error());
   const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
-  const pool::InFlight in_flight = context_.pool.begin_request(endpoint.name, request_.route.facts.prompt_tokens);
+  const pool::InFlight in_flight =
+      context_.pool.begin_request(endpoint.name, {.prompt = request_.route.facts.prompt_tokens});
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
@@ -172,7 +172,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   const int status = (*response)->status();
   if (is_clients_error(status, *answer)) {
     outcome_.endpoint = endpoint.name;
-    verdict_ = whole_answer(**response, outcome_.request_id, *std::move(answer));
+    verdict_ = whole_answer(status, head_of(**response), *std::move(answer));
     context_.pool.on_request_success(endpoint.name, SteadyClock::now());
     co_return fail(ErrorCode::kInvalidRequest, "the request is wrong");
   }
@@ -184,17 +184,28 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   co_return answer;
 }
 
+Result<net::Address> Call::connect_to(const Endpoint& endpoint) {
+  LLMD_TRY(net::Address address, context_.address_of(endpoint.url));
+  const std::uint16_t port = request_.route.decision.data_parallel_port;
+  if (port == 0 || address.is_unix()) return address;
+  // The ranks of a data-parallel pod share a port, behind which the header names the one that was chosen.
+  request_.headers.set("x-data-parallel-host-port", address.to_string());
+  address.port = port;
+  return address;
+}
+
 Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
   endpoint_ = endpoint;
   outcome_.endpoint = endpoint->name;
-  const auto address = context_.address_of(endpoint->url);
+  const auto address = connect_to(*endpoint);
   if (!address) {
     error_ = address.error();
     co_return Attempt::kRetry;
   }
-  pool::InFlight in_flight = context_.pool.begin_request(endpoint->name, request_.route.facts.prompt_tokens);
+  pool::InFlight in_flight = context_.pool.begin_request(
+      endpoint->name, {.prompt = request_.route.load_tokens, .output = request_.route.output_load_tokens});
   request_.route.decision.decode = endpoint;
-  context_.router.remember(request_.route);
+  context_.router.remember(request_.route, SteadyClock::now());
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},
       &cancel_);
@@ -230,7 +241,7 @@ Task<Call::Attempt> Call::keep_refusal(net::ClientResponse& response) {
   error_ = Error{.code = ErrorCode::kUpstreamFailed, .what = fmt::format("the endpoint answered {}", status)};
   refusal_.reset();
   if (body && (status == 429 || status == 503)) {
-    refusal_ = whole_answer(response, outcome_.request_id, *std::move(body));
+    refusal_ = whole_answer(status, head_of(response), *std::move(body));
   }
   co_return Attempt::kRetry;
 }
@@ -257,8 +268,7 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
       // An endpoint on trial has passed: the others need not wait until this stream ends.
       context_.pool.on_request_success(endpoint_->name, SteadyClock::now());
       sent_ = true;
-      const auto head =
-          co_await exchange_.start(response.status(), answer_headers(response.headers(), outcome_.request_id));
+      const auto head = co_await exchange_.start(response.status(), head_of(response));
       if (!head) client_left();
     }
     if (!left_) {
@@ -333,15 +343,22 @@ Task<Call::Attempt> Call::relay_whole(net::ClientResponse& response, pool::InFli
   first_byte(in_flight);
   tell_served(response.status() >= 500);
   if (const auto usage = openai::find_usage(body)) note_usage(*usage);
-  net::Response whole = whole_answer(response, outcome_.request_id, std::move(body));
+  net::Response whole = whole_answer(response.status(), head_of(response), std::move(body));
   co_await answer(std::move(whole));
   co_return Attempt::kOver;
 }
 
+net::Headers Call::head_of(const net::ClientResponse& response) const {
+  net::Headers headers = answer_headers(response.headers(), outcome_.request_id);
+  if (endpoint_ == nullptr) return headers;
+  for (auto& [name, value] : context_.router.answer_headers(request_.route, *endpoint_))
+    headers.set(std::move(name), std::move(value));
+  return headers;
+}
+
 Task<Call::Attempt> Call::pass_on_large(net::ClientResponse& response, std::string head_of_body) {
   sent_ = true;
-  const auto head =
-      co_await exchange_.start(response.status(), answer_headers(response.headers(), outcome_.request_id));
+  const auto head = co_await exchange_.start(response.status(), head_of(response));
   std::string_view next = head_of_body;
   while (head) {
     const auto written = co_await exchange_.write(next);
@@ -421,7 +438,7 @@ void Call::tell_served(bool server_error) {
 }
 
 void Call::first_byte(pool::InFlight& in_flight) {
-  in_flight.release_tokens();
+  in_flight.release_prompt();
   outcome_.ttft = SteadyClock::now() - started_;
 }
 

@@ -69,6 +69,10 @@ class Call {
   void blame(Error error);
   void tell_served(bool server_error);
   void first_byte(pool::InFlight& in_flight);
+  /// Where a request for the endpoint is sent; sets the header that names the rank, if ranks share a port.
+  [[nodiscard]] Result<net::Address> connect_to(const Endpoint& endpoint);
+  /// The headers of an answer as the client gets them, with those that plugins add.
+  [[nodiscard]] net::Headers head_of(const net::ClientResponse& response) const;
   void note_tokens(const SseRelay& relay);
   void note_usage(const openai::AnswerUsage& usage);
   /// The write to the client failed: it left, or does not read.

@@ -100,6 +100,7 @@ struct EngineLoad {
   std::uint32_t running = 0;
   std::uint32_t waiting = 0;
   std::uint32_t waiting_tokens = 0;         // prompt tokens not computed yet, of waiting and running sequences
+  std::uint64_t decode_tokens_left = 0;     // that all sequences will probably still make
   float kv_usage = 0;                       // slot cells in use over all cells, 0..1
   std::uint64_t prefix_queries_tokens = 0;  // counters since the start
   std::uint64_t prefix_hits_tokens = 0;

@@ -10,7 +10,8 @@ Task<Result<Fetched>> get(Client& client, const Address& address, std::string_vi
                           const FetchOptions& options) {
   Headers headers;
   if (!options.authorization.empty()) headers.add("Authorization", std::string{options.authorization});
-  auto response = co_await client.send(address, {.method = "GET", .target = target, .headers = &headers}, nullptr);
+  auto response =
+      co_await client.send(address, {.method = options.method, .target = target, .headers = &headers}, nullptr);
   if (!response) co_return std::unexpected(std::move(response).error());
   auto body = co_await (*response)->read_all(options.body_bytes_max);
   if (!body) co_return std::unexpected(std::move(body).error());

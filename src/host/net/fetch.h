@@ -14,6 +14,7 @@ struct FetchOptions {
   std::chrono::milliseconds timeout{5'000};  // of each step: connect, answer, piece of the body
   std::size_t body_bytes_max = 64 * 1024 * 1024;
   std::string_view authorization{};  // header value, empty for none
+  std::string_view method = "GET";
 };
 
 struct Fetched {
@@ -21,7 +22,7 @@ struct Fetched {
   std::string body;
 };
 
-/// GETs `target` and returns the whole answer. Blocks: for tools that have no loop of their own.
+/// Asks for `target` and returns the whole answer. Blocks: for tools that have no loop of their own.
 /// Errors: as Client::send and ClientResponse::read_all.
 [[nodiscard]] Result<Fetched> fetch(const Address& address, std::string_view target, const FetchOptions& options = {});
 

@@ -149,6 +149,7 @@ Task<Probe> EndpointProber::State::probe(Watch& watch) {
 }
 
 Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address& address, Probe& found) {
+  const TimePoint asked = SteadyClock::now();
   auto response = co_await client.send(address, {.method = "GET", .target = watch.ready_path}, &watch.cancel);
   if (!response) {
     const bool silent = response.error().code == ErrorCode::kDeadlineExceeded;
@@ -158,6 +159,7 @@ Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address
   }
   const int status = (*response)->status();
   (void)co_await (*response)->read_all(kReadyBytesMax);
+  found.round_trip = SteadyClock::now() - asked;
   if (status == 404 && watch.ready_path == std::string_view{"/ready"}) {
     watch.ready_path = "/health";
     co_await ask_readiness(watch, address, found);

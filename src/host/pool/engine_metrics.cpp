@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <utility>
 
 namespace llmd::pool {
 
@@ -19,6 +22,11 @@ enum class EngineMetricsParser::Field : std::uint8_t {
   kGenerationTokens,
   kPrefixQueries,
   kPrefixHits,
+  kLora,  // the adapters are labels, and the value is when they were so
+  kQueuedTokens,
+  kDecodeTokensLeft,
+  kCpuUse,
+  kMemoryUse,
 };
 
 struct EngineMetricsParser::Name {
@@ -36,6 +44,11 @@ const EngineMetricsParser::Name EngineMetricsParser::kNames[] = {
     {"vllm:generation_tokens_total", Field::kGenerationTokens},
     {"vllm:prefix_cache_queries_total", Field::kPrefixQueries},
     {"vllm:prefix_cache_hits_total", Field::kPrefixHits},
+    {"vllm:lora_requests_info", Field::kLora},
+    {"llmd_worker_waiting_tokens", Field::kQueuedTokens},
+    {"llmd_worker_decode_tokens_left", Field::kDecodeTokensLeft},
+    {"llmd_worker_cpu_use", Field::kCpuUse},
+    {"llmd_worker_memory_use", Field::kMemoryUse},
     {"sglang:num_queue_reqs", Field::kWaiting},
     {"sglang:num_running_reqs", Field::kRunning},
     {"sglang:token_usage", Field::kKvUsage},
@@ -95,16 +108,38 @@ std::size_t labels_end(std::string_view text) {
   return std::string_view::npos;
 }
 
-/// The number in label `name`, e.g. block_size="16".
-std::optional<double> label_number(std::string_view labels, std::string_view name) {
+/// What label `name` says, escapes as they are; empty if it is not there.
+std::string_view label_text(std::string_view labels, std::string_view name) {
   for (std::size_t at = labels.find(name); at != std::string_view::npos; at = labels.find(name, at + 1)) {
     const bool starts = at == 0 || labels[at - 1] == ',' || labels[at - 1] == '{' || labels[at - 1] == ' ';
     std::string_view rest = labels.substr(at + name.size());
     if (!starts || !rest.starts_with("=\"")) continue;
     rest.remove_prefix(2);
-    return to_number(rest.substr(0, rest.find('"')));
+    return rest.substr(0, rest.find('"'));
   }
-  return std::nullopt;
+  return {};
+}
+
+/// The number in label `name`, e.g. block_size="16".
+std::optional<double> label_number(std::string_view labels, std::string_view name) {
+  return to_number(label_text(labels, name));
+}
+
+constexpr std::size_t kAdaptersMax = 256;  // a state; more are not kept
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty() && names.size() < kAdaptersMax) {
+    const std::string_view name = skip_blanks(text.substr(0, text.find(',')));
+    text.remove_prefix(
+        std::min(text.size(), text.find(',') == std::string_view::npos ? text.size() : text.find(',') + 1));
+    if (!name.empty()) names.emplace_back(name);
+  }
+  return names;
+}
+
+std::optional<float> to_share(double value) {
+  return value >= 0 && value <= 1 ? std::optional{static_cast<float>(value)} : std::nullopt;
 }
 
 }  // namespace
@@ -207,6 +242,20 @@ void EngineMetricsParser::sample(const Name& name, std::string_view labels, doub
     case Field::kPrefixQueries:
       readings_.prefix_query_tokens = readings_.prefix_query_tokens.value_or(0) + value;
       return;
+    case Field::kLora: {
+      // vLLM leaves old label sets on the page: the one with the latest time is now.
+      if (!(value >= 0 && value < 1e15) || !newer(5, static_cast<std::int64_t>(value * 1'000))) return;
+      auto lora = std::make_shared<LoraState>();
+      lora->running = split_names(label_text(labels, "running_lora_adapters"));
+      lora->waiting = split_names(label_text(labels, "waiting_lora_adapters"));
+      lora->adapters_max = to_count<std::uint32_t>(label_number(labels, "max_lora").value_or(0)).value_or(0);
+      readings_.lora = std::move(lora);
+      return;
+    }
+    case Field::kQueuedTokens: readings_.queued_tokens = static_cast<float>(value); return;
+    case Field::kDecodeTokensLeft: readings_.decode_tokens_left = static_cast<float>(value); return;
+    case Field::kCpuUse: readings_.cpu_use = to_share(value); return;
+    case Field::kMemoryUse: readings_.memory_use = to_share(value); return;
     case Field::kPrefixHits: readings_.prefix_hit_tokens = readings_.prefix_hit_tokens.value_or(0) + value; return;
   }
 }

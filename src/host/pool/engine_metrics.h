@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "model/endpoint.h"
 
 namespace llmd::pool {
 
@@ -17,7 +19,13 @@ struct EngineReadings {
   std::optional<float> kv_usage;  // 0..1
   std::optional<std::uint32_t> kv_block_tokens;
   std::optional<std::uint64_t> kv_blocks;
-  // Counters since the engine's start, for people who watch: never fed to a decision.
+  std::shared_ptr<const LoraState> lora{};  // null: no adapters on the page
+  // Of workers of ours only.
+  std::optional<float> queued_tokens{};
+  std::optional<float> decode_tokens_left{};
+  std::optional<float> cpu_use{};     // 0..1
+  std::optional<float> memory_use{};  // 0..1
+  // Counters since the engine's start.
   std::optional<double> prompt_tokens;
   std::optional<double> generation_tokens;
   std::optional<double> prefix_query_tokens;
@@ -49,7 +57,7 @@ class EngineMetricsParser {
   void sample(const Name& name, std::string_view labels, double value, std::int64_t timestamp);
   [[nodiscard]] bool newer(std::size_t slot, std::int64_t timestamp) noexcept;
 
-  static constexpr std::size_t kSlots = 5;
+  static constexpr std::size_t kSlots = 6;
   EngineReadings readings_;
   std::optional<std::int64_t> taken_at_[kSlots];  // a field: the timestamp of the series that counts
   std::string partial_;

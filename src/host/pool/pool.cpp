@@ -5,18 +5,19 @@
 #include <utility>
 
 #include "health/endpoint_monitor.h"
+#include "health/signal_keeper.h"
 
 namespace llmd::pool {
 
-InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, std::uint64_t tokens) noexcept
+InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens) noexcept
     : counters_{std::move(counters)}, tokens_{tokens} {
   if (counters_ == nullptr) return;
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
-  counters_->tokens.fetch_add(tokens_, std::memory_order_relaxed);
+  counters_->tokens.fetch_add(tokens_.prompt + tokens_.output, std::memory_order_relaxed);
 }
 
 InFlight::InFlight(InFlight&& other) noexcept
-    : counters_{std::move(other.counters_)}, tokens_{std::exchange(other.tokens_, 0)} {}
+    : counters_{std::move(other.counters_)}, tokens_{std::exchange(other.tokens_, {})} {}
 
 InFlight& InFlight::operator=(InFlight&& other) noexcept {
   std::swap(counters_, other.counters_);
@@ -24,13 +25,14 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   return *this;
 }
 
-void InFlight::release_tokens() noexcept {
-  if (counters_ != nullptr) counters_->tokens.fetch_sub(std::exchange(tokens_, 0), std::memory_order_relaxed);
+void InFlight::release_prompt() noexcept {
+  if (counters_ != nullptr) counters_->tokens.fetch_sub(std::exchange(tokens_.prompt, 0), std::memory_order_relaxed);
 }
 
 void InFlight::end() noexcept {
   if (counters_ == nullptr) return;
-  release_tokens();
+  release_prompt();
+  counters_->tokens.fetch_sub(std::exchange(tokens_.output, 0), std::memory_order_relaxed);
   counters_->requests.fetch_sub(1, std::memory_order_relaxed);
   counters_.reset();
 }
@@ -45,6 +47,7 @@ namespace {
 struct Record {
   EndpointReport report;
   health::EndpointMonitor monitor{{}};
+  health::SignalKeeper signals;
   bool drained = false;    // by us
   bool not_ready = false;  // it says so itself
   std::shared_ptr<InFlightCounters> in_flight = std::make_shared<InFlightCounters>();
@@ -64,12 +67,23 @@ struct Record {
       case kReady:
       case kNotReady:
         not_ready = readiness == kNotReady;
+        signals.on_ready(!not_ready, now);
         apply_draining();
         monitor.on_contact(health::ContactResult::kAnswered, now);
         return;
     }
   }
 };
+
+health::SignalSample sample_of(const EngineReadings& readings, std::optional<Duration> round_trip) {
+  return {.prefix_query_tokens = readings.prefix_query_tokens,
+          .prefix_hit_tokens = readings.prefix_hit_tokens,
+          .queued_tokens = readings.queued_tokens,
+          .decode_tokens_left = readings.decode_tokens_left,
+          .cpu_use = readings.cpu_use,
+          .memory_use = readings.memory_use,
+          .round_trip = round_trip};
+}
 
 template <class T>
 void read_into(Reading<T>& reading, const std::optional<T>& value, TimePoint now) {
@@ -105,6 +119,7 @@ struct Pool::Impl {
     for (auto& [name, record] : records) {
       EndpointState& state = record.report.state;
       record.judge(now);
+      state.signals = record.signals.signals();
       state.inflight_requests = record.in_flight->requests.load(std::memory_order_relaxed);
       state.inflight_tokens = record.in_flight->tokens.load(std::memory_order_relaxed);
       next->snapshot.endpoints.push_back(state);
@@ -178,6 +193,7 @@ void Pool::restart(std::string_view name) {
   Record* record = impl_->find(name);
   if (record == nullptr) return;
   record->monitor = health::EndpointMonitor{{}};
+  record->signals = {};
   record->not_ready = true;
   record->apply_draining();
   const std::shared_ptr<const Endpoint> endpoint = record->report.state.endpoint;
@@ -212,7 +228,9 @@ void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
     read_into(report.state.kv_usage, probe.readings->kv_usage, now);
     read_into(report.state.kv_block_tokens, probe.readings->kv_block_tokens, now);
     read_into(report.state.kv_blocks, probe.readings->kv_blocks, now);
+    if (probe.readings->lora != nullptr) report.state.lora = {.value = probe.readings->lora, .at = now};
   }
+  record->signals.on_sample(sample_of(probe.readings.value_or(EngineReadings{}), probe.round_trip), now);
   if (probe.models && *probe.models != report.state.endpoint->models) {
     Endpoint endpoint = *report.state.endpoint;
     endpoint.models = std::move(*probe.models);
@@ -226,6 +244,7 @@ void Pool::on_request_success(std::string_view name, TimePoint now) {
   Record* record = impl_->find(name);
   if (record == nullptr) return;
   record->monitor.on_request_success(now);
+  record->signals.on_request(/*failed=*/false, now);
   if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
 }
 
@@ -234,6 +253,7 @@ void Pool::on_request_failure(std::string_view name, health::FailureKind kind, T
   Record* record = impl_->find(name);
   if (record == nullptr) return;
   record->monitor.on_request_failure(kind, now);
+  record->signals.on_request(/*failed=*/true, now);
   impl_->dirty = true;
 }
 
@@ -245,10 +265,10 @@ std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
   return impl_->published;
 }
 
-InFlight Pool::begin_request(std::string_view name, std::uint64_t prompt_tokens) {
+InFlight Pool::begin_request(std::string_view name, LoadTokens tokens) {
   const std::scoped_lock lock{impl_->mutex};
   Record* record = impl_->find(name);
-  return record == nullptr ? InFlight{} : InFlight{record->in_flight, prompt_tokens};
+  return record == nullptr ? InFlight{} : InFlight{record->in_flight, tokens};
 }
 
 std::vector<EndpointReport> Pool::report(TimePoint now) {

@@ -22,21 +22,27 @@ struct InFlightCounters {
   std::atomic<std::uint64_t> tokens{0};
 };
 
+/// What a request weighs, in tokens.
+struct LoadTokens {
+  std::uint64_t prompt = 0;  // until its first token
+  std::uint64_t output = 0;  // until its end
+};
+
 /// One request at one endpoint, counted from the decision until this object goes. Movable, empty after a move.
 class InFlight {
  public:
   InFlight() = default;
-  InFlight(std::shared_ptr<InFlightCounters> counters, std::uint64_t tokens) noexcept;
+  InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens) noexcept;
   InFlight(InFlight&& other) noexcept;
   InFlight& operator=(InFlight&& other) noexcept;
   ~InFlight() { end(); }
-  /// The prompt is computed: its tokens no longer weigh on the endpoint. The request still counts.
-  void release_tokens() noexcept;
+  /// The prompt is computed: its tokens no longer weigh on the endpoint. The request and its output still count.
+  void release_prompt() noexcept;
   void end() noexcept;
 
  private:
   std::shared_ptr<InFlightCounters> counters_;
-  std::uint64_t tokens_ = 0;
+  LoadTokens tokens_;
 };
 
 /// The pool as published: the snapshot, and the live counters in its order. Immutable but for the counters' values.
@@ -59,7 +65,8 @@ struct Probe {
   Readiness readiness = Readiness::kNotAsked;
   std::optional<EngineReadings> readings;
   std::optional<std::vector<ServedModel>> models;
-  std::string error;  // why it is not ready or a part could not be read; for people
+  std::optional<Duration> round_trip{};  // of the question for readiness
+  std::string error;                     // why it is not ready or a part could not be read; for people
 };
 
 /// All that is known of one endpoint, for people (admin, /v1/models, metrics).
@@ -108,7 +115,7 @@ class Pool {
 
   [[nodiscard]] std::shared_ptr<const PoolView> view(TimePoint now);
   /// Counts a request against the endpoint. Empty for an unknown name.
-  [[nodiscard]] InFlight begin_request(std::string_view name, std::uint64_t prompt_tokens);
+  [[nodiscard]] InFlight begin_request(std::string_view name, LoadTokens tokens);
 
   [[nodiscard]] std::vector<EndpointReport> report(TimePoint now);
   /// The endpoints now, for whoever probes them. Calls back after every change of the set (any thread, no lock held).

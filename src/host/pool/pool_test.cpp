@@ -92,19 +92,20 @@ TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
   pool.set_endpoints({endpoint("a")}, clock.now());
   const auto view = pool.view(clock.now());
   const auto& live = *view->in_flight[0];
-  InFlight request = pool.begin_request("a", 100);
+  InFlight request = pool.begin_request("a", {.prompt = 100, .output = 20});
   InFlight moved = std::move(request);
   EXPECT_EQ(live.requests, 1U);
-  EXPECT_EQ(live.tokens, 100U);
-  moved.release_tokens();
-  moved.release_tokens();
-  EXPECT_EQ(live.tokens, 0U);
+  EXPECT_EQ(live.tokens, 120U);
+  moved.release_prompt();
+  moved.release_prompt();
+  EXPECT_EQ(live.tokens, 20U) << "the answer weighs until it ends";
   EXPECT_EQ(live.requests, 1U);
   pool.remove("a");
   moved = InFlight{};
   EXPECT_EQ(live.requests, 0U) << "an endpoint that left still counts down";
+  EXPECT_EQ(live.tokens, 0U);
   {
-    const InFlight unknown = pool.begin_request("nobody", 1);
+    const InFlight unknown = pool.begin_request("nobody", {.prompt = 1});
   }
 }
 
@@ -204,7 +205,7 @@ TEST(Pool, ServesReadersWhileEventsComeIn) {
     EXPECT_GE(view->snapshot.version, version);
     EXPECT_EQ(view->snapshot.endpoints.size(), view->in_flight.size());
     version = view->snapshot.version;
-    const InFlight request = pool.begin_request("a", 1);
+    const InFlight request = pool.begin_request("a", {.prompt = 1});
   }
   stop = true;
   writer.join();

@@ -1,6 +1,8 @@
 #include "routing/router.h"
 
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "api/openai/model_list.h"
@@ -18,6 +20,30 @@ Counter& decisions(MetricsRegistry& metrics, const char* outcome) {
 
 PrefixIndex::Options index_options(const scheduling::Scheduler& scheduler) {
   return {.endpoint_blocks_max = scheduler.prefix_options().endpoint_blocks_max};
+}
+
+constexpr std::string_view kTtftHeaders[] = {"x-llm-d-slo-ttft-ms", "x-slo-ttft-ms"};  // the first counts
+constexpr std::string_view kTpotHeaders[] = {"x-llm-d-slo-tpot-ms", "x-slo-tpot-ms"};
+
+/// A positive number of milliseconds from the first of the headers that is there; nothing if it is none.
+std::optional<float> objective_ms(const RouteRequest& request, std::span<const std::string_view> names) {
+  for (const std::string_view name : names) {
+    const auto text = request.header(name);
+    if (!text) continue;
+    float value = 0;
+    const auto [rest, status] = std::from_chars(text->data(), text->data() + text->size(), value);
+    const bool whole = status == std::errc{} && rest == text->data() + text->size();
+    return whole && std::isfinite(value) && value > 0 ? std::optional{value} : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void take_headers(const RouteRequest& request, const scheduling::Scheduler& scheduler, RequestFacts& facts) {
+  facts.slo_ttft_ms = objective_ms(request, kTtftHeaders);
+  facts.slo_tpot_ms = objective_ms(request, kTpotHeaders);
+  for (const std::string& name : scheduler.headers_read()) {
+    if (const auto value = request.header(name)) facts.headers.emplace_back(name, *value);
+  }
 }
 
 /// Facts from tokens: the first prompt's blocks under the names that the workers use, or llm-d's chain over them while
@@ -71,6 +97,11 @@ Error refusal_of(Decision::Outcome outcome) {
             .hint = "GET /v1/models lists the names",
             .param = "model"};
   }
+  if (outcome == Decision::Outcome::kNotAdmitted) {
+    return {.code = ErrorCode::kOverloaded,
+            .what = "a request of this priority is not admitted now",
+            .hint = "try again later; llmd explain REQUEST_ID tells why"};
+  }
   return {.code = ErrorCode::kNoEndpoint,
           .what = "no endpoint can serve the request now",
           .hint = "llmd explain REQUEST_ID tells why"};
@@ -84,12 +115,13 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       ring_{options.records_max, record_budget_},
       refusals_{options.refusals_max, refusal_budget_},
       index_{std::make_unique<PrefixIndex>(index_options(scheduler), index_budget_)},
-      scheduler_{std::make_shared<const scheduling::Scheduler>(std::move(scheduler))},
       decision_seconds_{
           metrics.histogram("llmd_gateway_decision_seconds", "Time that a decision takes", kDecisionBounds)},
       dispatched_{decisions(metrics, "dispatch")},
       without_endpoint_{decisions(metrics, "no_endpoint")},
-      model_unknown_{decisions(metrics, "model_unknown")} {
+      model_unknown_{decisions(metrics, "model_unknown")},
+      not_admitted_{decisions(metrics, "not_admitted")} {
+  set_scheduler(std::move(scheduler));
   Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
   Gauge& bytes = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "prefix-index"}});
   Gauge& records = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "explanations"}});
@@ -105,14 +137,22 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
 Router::~Router() = default;
 
 void Router::set_scheduler(scheduling::Scheduler scheduler) {
-  auto next = std::make_shared<const scheduling::Scheduler>(std::move(scheduler));
+  const auto before = active();
+  scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory);
+  auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory));
   const std::scoped_lock lock{mutex_};
-  scheduler_ = std::move(next);
+  active_ = std::move(next);
+}
+
+std::shared_ptr<const Router::Active> Router::active() const {
+  const std::scoped_lock lock{mutex_};
+  return active_;
 }
 
 std::shared_ptr<const scheduling::Scheduler> Router::scheduler() const {
-  const std::scoped_lock lock{mutex_};
-  return scheduler_;
+  auto now = active();
+  const scheduling::Scheduler* scheduler = &now->scheduler;
+  return {std::move(now), scheduler};
 }
 
 Result<std::string> Router::resolve_model(const openai::RoutingFields& fields, TimePoint now) {
@@ -133,6 +173,7 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
   facts.output_tokens_max = fields.output_tokens_max;
   facts.priority = fields.priority;
   facts.streaming = fields.stream;
+  if (request.header) take_headers(request, scheduler, facts);
   if (!request.prompts.empty()) {
     take_prompts(request, scheduler.prefix_options(), snapshot, facts);
     return facts;
@@ -157,25 +198,36 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
 
 Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoint now) {
   const auto view = pool_.view(now);
-  const auto scheduler = this->scheduler();
-  Route made{.facts = make_facts(request, *scheduler, view->snapshot, scratch.prompt), .decision = {}};
+  const auto active = this->active();
+  const scheduling::Scheduler& scheduler = active->scheduler;
+  Route made{.facts = make_facts(request, scheduler, view->snapshot, scratch.prompt), .decision = {}};
   scratch.live.clear();
   for (const auto& counters : view->in_flight) {
     scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),
                             .tokens = counters->tokens.load(std::memory_order_relaxed)});
   }
   RequestRecord record;
-  made.decision = scheduler->decide(
-      {.request = made.facts, .snapshot = view->snapshot, .index = *index_, .now = now, .live = scratch.live},
-      scratch.rng, scratch.decision, &record.explanation);
+  made.decision = scheduler.decide({.request = made.facts,
+                                    .snapshot = view->snapshot,
+                                    .index = *index_,
+                                    .now = now,
+                                    .live = scratch.live,
+                                    .memory = &active->memory},
+                                   scratch.rng, scratch.decision, &record.explanation);
+  const auto load = scheduler.load_tokens(made.facts, made.decision);
+  made.load_tokens = load.prompt;
+  made.output_load_tokens = load.output;
   switch (made.decision.outcome) {
     case Decision::Outcome::kDispatch: dispatched_.add(); break;
     case Decision::Outcome::kNoEndpoint: without_endpoint_.add(); break;
     case Decision::Outcome::kModelUnknown: model_unknown_.add(); break;
+    case Decision::Outcome::kNotAdmitted: not_admitted_.add(); break;
   }
   if (made.decision.decode != nullptr) record.chosen = made.decision.decode->name;
   if (made.decision.prefill != nullptr) record.prefill = made.decision.prefill->name;
   if (made.decision.outcome != Decision::Outcome::kDispatch) record.refusal = refusal_of(made.decision.outcome);
+  if (record.refusal && !record.explanation.refused_by.empty())
+    record.refusal->what += ": " + record.explanation.refused_by;
   keep(std::move(record));
   decision_seconds_.observe(to_seconds(SteadyClock::now() - now));
   return made;
@@ -199,7 +251,11 @@ std::optional<RequestRecord> Router::find(std::string_view request_id) const {
   return record ? std::move(record) : refusals_.find(request_id);
 }
 
-void Router::remember(const Route& route) { scheduling::remember(route.decision, route.facts.prefix, *index_); }
+void Router::remember(const Route& route, TimePoint now) {
+  scheduling::remember(route.decision, route.facts.prefix, *index_);
+  const auto active = this->active();
+  active->scheduler.sent(route.facts, route.decision, now, active->memory);
+}
 
 void Router::sweep(TimePoint now) {
   const auto view = pool_.view(now);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,6 +44,8 @@ struct RouteRequest {
   const openai::RoutingFields& fields;
   /// The prompts as the model's own tokenizer cut them; empty: what the fields say, or an estimate.
   std::span<const openai::PromptTokens> prompts{};
+  /// A header of the request, for plugins that read some: its name is in lower case. May be empty: none are known.
+  std::function<std::optional<std::string_view>(std::string_view name)> header{};
 };
 
 /// What the endpoints of a model tell alike, so that a request can be judged before it is sent. Nothing while none is
@@ -58,6 +61,8 @@ struct ModelFacts {
 struct Route {
   RequestFacts facts;
   Decision decision;
+  std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
+  std::uint64_t output_load_tokens = 0;  // the same, until it ends
 };
 
 /// What the client is answered if the decision is not to dispatch.
@@ -83,8 +88,8 @@ class Router {
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
-  /// A new configuration, from the next decision on. Options of the prefix index that need a new index wait for a
-  /// restart.
+  /// A new configuration, from the next decision on. Plugins that keep name and type keep what they remember. Options
+  /// of the prefix index that need a new index wait for a restart.
   void set_scheduler(scheduling::Scheduler scheduler);
 
   /// The model that the request means: the one it names, or the pool's first if it names none or "default". Error
@@ -97,14 +102,18 @@ class Router {
   /// Never fails: see Decision::outcome. The record is kept from now on.
   [[nodiscard]] Route route(const RouteRequest& request, RouteScratch& scratch, TimePoint now);
   /// The request was sent as decided: its endpoints now hold its prefix.
-  void remember(const Route& route);
+  void remember(const Route& route, TimePoint now);
+  /// Headers that plugins add to the answer that `endpoint` gave.
+  [[nodiscard]] std::vector<Header> answer_headers(const Route& route, const Endpoint& endpoint) const {
+    return active()->scheduler.answer_headers(route.facts, route.decision, endpoint);
+  }
   /// The request is refused before a decision: `llmd explain` can tell why.
   void refuse(std::string_view request_id, const Error& error);
   /// The request is over.
   void finish(const Outcome& outcome) { ring_.finish(outcome); }
 
   /// Whether a request could be served now, see Scheduler::can_serve().
-  [[nodiscard]] bool can_serve(TimePoint now) const { return scheduler()->can_serve(pool_.view(now)->snapshot); }
+  [[nodiscard]] bool can_serve(TimePoint now) const { return active()->scheduler.can_serve(pool_.view(now)->snapshot); }
 
   [[nodiscard]] std::optional<RequestRecord> find(std::string_view request_id) const;
   /// The endpoint lost what it held: it left, or is a new process.
@@ -112,6 +121,7 @@ class Router {
   /// Forgets endpoints that have left the pool. Every few seconds.
   void sweep(TimePoint now);
 
+  /// Shares ownership of the configuration that decides now.
   [[nodiscard]] std::shared_ptr<const scheduling::Scheduler> scheduler() const;
   [[nodiscard]] PrefixIndex::Stats prefix_stats() const { return index_->stats(); }
 
@@ -119,6 +129,12 @@ class Router {
   [[nodiscard]] RequestFacts make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
                                         const EndpointSnapshot& snapshot, std::string& scratch) const;
   void keep(RequestRecord record);
+  /// A scheduler with what its plugins remember.
+  struct Active {
+    scheduling::Scheduler scheduler;
+    scheduling::SchedulerMemory memory;
+  };
+  [[nodiscard]] std::shared_ptr<const Active> active() const;
 
   pool::Pool& pool_;
   Budget record_budget_;
@@ -128,12 +144,13 @@ class Router {
   ExplanationRing refusals_;  // an id is in one of the two
   std::unique_ptr<PrefixIndex> index_;
   mutable std::mutex mutex_;  // guards the two below
-  std::shared_ptr<const scheduling::Scheduler> scheduler_;
+  std::shared_ptr<const Active> active_;
   std::set<std::string> known_endpoints_;
   Histogram& decision_seconds_;
   Counter& dispatched_;
   Counter& without_endpoint_;
   Counter& model_unknown_;
+  Counter& not_admitted_;
 };
 
 }  // namespace llmd::routing

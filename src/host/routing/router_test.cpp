@@ -114,7 +114,7 @@ TEST(Router, SendsASharedPrefixWhereItWasSentBeforeUntilThatIsForgotten) {
   f.add("b", "m");
   const std::string body = R"({"model":"m","prompt":")" + std::string(4'000, 'x') + R"("})";
   const Route first = f.route(body);
-  f.router.remember(first);
+  f.router.remember(first, SteadyClock::now());
   for (int i = 0; i < 8; ++i) EXPECT_EQ(f.route(body).decision.decode->name, first.decision.decode->name) << i;
   EXPECT_GT(f.route(body).decision.cached_tokens_expected, 0U);
   f.router.forget(first.decision.decode->name);
@@ -158,7 +158,7 @@ TEST(Router, MatchesGivenTokensByTheBlocksOfTheWorkers) {
   EXPECT_TRUE(first.facts.prompt_tokens_exact);
   const BlockScope scope{.model_fingerprint = Digest256{1}, .tenant_salt = "salt"};
   EXPECT_EQ(first.facts.prefix.hashes, make_block_key(scope, prompts.front().tokens, 32, 2'048).hashes);
-  f.router.remember(first);
+  f.router.remember(first, SteadyClock::now());
   const Route again = f.router.route(request, f.scratch, now + milliseconds{40});
   EXPECT_EQ(again.decision.decode->name, first.decision.decode->name);
   EXPECT_EQ(again.decision.cached_tokens_expected, 96U);
@@ -191,7 +191,7 @@ TEST(Router, ASweepForgetsEndpointsThatLeft) {
   Fixture f;
   f.add("a", "m");
   f.router.sweep(SteadyClock::now() + milliseconds{20});
-  f.router.remember(f.route(R"({"prompt":")" + std::string(4'000, 'x') + R"("})"));
+  f.router.remember(f.route(R"({"prompt":")" + std::string(4'000, 'x') + R"("})"), SteadyClock::now());
   EXPECT_GT(f.router.prefix_stats().blocks, 0U);
   f.pool.remove("a");
   f.router.sweep(SteadyClock::now() + milliseconds{60});
@@ -213,7 +213,7 @@ TEST(Router, LoopsDecideAtTheSameTime) {
         const Route route = f.router.route({.request_id = id, .model = "m", .fields = *fields}, scratch,
                                            SteadyClock::now() + milliseconds{20});
         ASSERT_EQ(route.decision.outcome, Decision::Outcome::kDispatch);
-        f.router.remember(route);
+        f.router.remember(route, SteadyClock::now());
         f.router.finish({.request_id = id, .endpoint = route.decision.decode->name});
         ASSERT_TRUE(f.router.find(id)->outcome);
       }

@@ -197,10 +197,10 @@ TEST(Channel, RefusesWhatIsBeyondItsBoundAndLeavesTheItemAlone) {
   EXPECT_EQ(second, "second");
 }
 
-TEST(TerminationSignals, CallsBackOnTheLoop) {
+TEST(SignalWatch, CallsBackOnTheLoop) {
   Loop loop{"test"};
   std::vector<int> seen;
-  TerminationSignals signals{loop, [&](int signal) { seen.push_back(signal); }};
+  SignalWatch signals{loop, {SIGINT, SIGTERM}, [&](int signal) { seen.push_back(signal); }};
   ::kill(::getpid(), SIGTERM);
   run_until(loop, [&] { return seen.size() == 1; });
   ::kill(::getpid(), SIGINT);

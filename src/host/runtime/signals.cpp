@@ -1,13 +1,18 @@
 #include "runtime/signals.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 
 namespace llmd {
 
-struct TerminationSignals::State : std::enable_shared_from_this<State> {
-  State(Loop& loop, std::function<void(int)> callback)
-      : signals{loop.executor(), SIGINT, SIGTERM}, on_signal{std::move(callback)} {}
+struct SignalWatch::State : std::enable_shared_from_this<State> {
+  State(Loop& loop, std::initializer_list<int> wanted, std::function<void(int)> callback)
+      : signals{loop.executor()}, on_signal{std::move(callback)} {
+    for (const int signal : wanted) signals.add(signal);
+  }
 
   void wait() {
     signals.async_wait([self = shared_from_this()](const boost::system::error_code& error, int signal) {
@@ -23,15 +28,22 @@ struct TerminationSignals::State : std::enable_shared_from_this<State> {
 
 void ignore_sigpipe() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
-TerminationSignals::TerminationSignals(Loop& loop, std::function<void(int)> on_signal)
-    : state_{std::make_shared<State>(loop, std::move(on_signal))} {
+SignalWatch::SignalWatch(Loop& loop, std::initializer_list<int> signals, std::function<void(int)> on_signal)
+    : state_{std::make_shared<State>(loop, signals, std::move(on_signal))} {
   state_->wait();
 }
 
-TerminationSignals::~TerminationSignals() {
+SignalWatch::~SignalWatch() {
   state_->on_signal = nullptr;
   boost::system::error_code ignored;
   state_->signals.cancel(ignored);
+}
+
+bool has_terminal() noexcept {
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return false;
+  ::close(terminal);
+  return true;
 }
 
 }  // namespace llmd

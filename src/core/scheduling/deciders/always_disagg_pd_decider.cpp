@@ -4,15 +4,15 @@ namespace llmd::scheduling {
 
 constinit const PluginSpec AlwaysDisaggPdDecider::kSpec{
     .type = "always-disagg-pd-decider",
-    .kind = PluginKind::kPdDecider,
+    .kind = PluginKind::kDecider,
     .help = "every request gets a prefill leg",
-    .make = [](const ParameterReader& /*parameters*/) -> AnyPlugin {
+    .make = [](const ParameterReader& /*parameters*/) -> MadePlugin {
       return std::make_unique<const AlwaysDisaggPdDecider>();
     },
 };
 
-PdDecision AlwaysDisaggPdDecider::decide(const PdFacts& facts) const noexcept {
-  return {.route = PrefillRoute::kRemote, .rule = "always", .observed = facts.prompt_tokens, .limit = 0};
+StageDecision AlwaysDisaggPdDecider::decide(const StageFacts& facts) const noexcept {
+  return {.route = StageRoute::kRun, .rule = "always", .observed = facts.prompt_tokens, .limit = 0};
 }
 
 }  // namespace llmd::scheduling

@@ -5,10 +5,10 @@
 namespace llmd::scheduling {
 
 /// Every request gets a prefill leg, if an endpoint can take it.
-class AlwaysDisaggPdDecider final : public PdDecider {
+class AlwaysDisaggPdDecider final : public Decider {
  public:
   static const PluginSpec kSpec;
-  [[nodiscard]] PdDecision decide(const PdFacts& facts) const noexcept override;
+  [[nodiscard]] StageDecision decide(const StageFacts& facts) const noexcept override;
 };
 
 }  // namespace llmd::scheduling

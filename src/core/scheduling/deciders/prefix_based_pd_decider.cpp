@@ -24,24 +24,25 @@ constexpr std::array kParameters{
 
 constinit const PluginSpec PrefixBasedPdDecider::kSpec{
     .type = "prefix-based-pd-decider",
-    .kind = PluginKind::kPdDecider,
+    .kind = PluginKind::kDecider,
     .help = "a prefill leg when enough of the prompt is not cached on the decode endpoint",
     .parameters = kParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
+    .make = [](const ParameterReader& parameters) -> MadePlugin {
       return std::make_unique<const PrefixBasedPdDecider>(
           Options{.uncached_tokens_min = static_cast<std::uint32_t>(parameters.integer("nonCachedTokens")),
                   .prompt_tokens_min = static_cast<std::uint32_t>(parameters.integer("promptTokens"))});
     },
+    .reads_prefixes = true,
 };
 
-PdDecision PrefixBasedPdDecider::decide(const PdFacts& facts) const noexcept {
+StageDecision PrefixBasedPdDecider::decide(const StageFacts& facts) const noexcept {
   const std::uint32_t uncached = facts.prompt_tokens - std::min(facts.prompt_tokens, facts.cached_tokens);
-  if (options_.uncached_tokens_min == 0) return {PrefillRoute::kLocal, "never", uncached, 0};
+  if (options_.uncached_tokens_min == 0) return {StageRoute::kSkip, "never", uncached, 0};
   if (facts.prompt_tokens < options_.prompt_tokens_min)
-    return {PrefillRoute::kLocal, "short-prompt", facts.prompt_tokens, options_.prompt_tokens_min};
+    return {StageRoute::kSkip, "short-prompt", facts.prompt_tokens, options_.prompt_tokens_min};
   if (uncached < options_.uncached_tokens_min)
-    return {PrefillRoute::kLocal, "short-uncached-part", uncached, options_.uncached_tokens_min};
-  return {PrefillRoute::kRemote, "long-uncached-part", uncached, options_.uncached_tokens_min};
+    return {StageRoute::kSkip, "short-uncached-part", uncached, options_.uncached_tokens_min};
+  return {StageRoute::kRun, "long-uncached-part", uncached, options_.uncached_tokens_min};
 }
 
 }  // namespace llmd::scheduling

@@ -6,7 +6,7 @@ namespace llmd::scheduling {
 
 /// A prefill leg pays when much of the prompt is not cached on the decode endpoint: at least `prompt_tokens_min` tokens
 /// in all, and `uncached_tokens_min` of them uncached. As in llm-d, an uncached_tokens_min of 0 means never.
-class PrefixBasedPdDecider final : public PdDecider {
+class PrefixBasedPdDecider final : public Decider {
  public:
   static const PluginSpec kSpec;
   struct Options {
@@ -14,7 +14,7 @@ class PrefixBasedPdDecider final : public PdDecider {
     std::uint32_t prompt_tokens_min = 0;
   };
   explicit PrefixBasedPdDecider(Options options) noexcept : options_{options} {}
-  [[nodiscard]] PdDecision decide(const PdFacts& facts) const noexcept override;
+  [[nodiscard]] StageDecision decide(const StageFacts& facts) const noexcept override;
 
  private:
   Options options_;

@@ -55,7 +55,7 @@ TEST(EndpointCache, FollowsRequestsAndChangesOfThePool) {
       testing::make_snapshot({{.name = "a", .models = {"m", "n"}}, {.name = "b", .models = {}}});
   EndpointCache cache;
   const auto serving = [&](std::string_view model) {
-    cache.update(snapshot.endpoints);
+    cache.update(snapshot.endpoints, {}, nullptr);
     const auto marks = cache.serving(model);
     return std::vector<int>(marks.begin(), marks.end());
   };

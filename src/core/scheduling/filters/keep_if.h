@@ -15,4 +15,14 @@ template <class Wanted>
   return static_cast<std::size_t>(end - candidates.begin());
 }
 
+/// The same, but keeps all candidates, as they were, if `wanted` keeps none.
+template <class Wanted>
+[[nodiscard]] std::size_t keep_if_any(std::span<EndpointIndex> candidates, Wanted&& wanted) noexcept {
+  std::size_t kept = 0;
+  for (const EndpointIndex i : candidates) {
+    if (wanted(i)) candidates[kept++] = i;
+  }
+  return kept == 0 ? candidates.size() : kept;
+}
+
 }  // namespace llmd::scheduling

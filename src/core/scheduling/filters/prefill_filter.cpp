@@ -2,19 +2,29 @@
 
 #include <fmt/format.h>
 
+#include "scheduling/filters/has_role.h"
 #include "scheduling/filters/keep_if.h"
 
 namespace llmd::scheduling {
+namespace {
+
+constexpr std::string_view kRoles[] = {"prefill", "encode-prefill", "prefill-decode", "both", "encode-prefill-decode"};
+
+}  // namespace
 
 constinit const PluginSpec PrefillFilter::kSpec{
     .type = "prefill-filter",
     .kind = PluginKind::kFilter,
     .help = "keeps endpoints whose llm-d.ai/role label includes prefill; the label is required",
-    .make = [](const ParameterReader& /*parameters*/) -> AnyPlugin { return std::make_unique<const PrefillFilter>(); },
+    .make = [](const ParameterReader& /*parameters*/) -> MadePlugin { return std::make_unique<const PrefillFilter>(); },
 };
 
+FixedValue PrefillFilter::fixed_value(const Endpoint& endpoint) const {
+  return {.low = has_role(endpoint, kRoles, {.without_label = false}) ? 1.0F : 0.0F};
+}
+
 std::size_t PrefillFilter::filter(const PluginInput& input, std::span<EndpointIndex> candidates) const noexcept {
-  return keep_if(candidates, [&](EndpointIndex i) { return input.facts[i].may_prefill; });
+  return keep_if(candidates, [&](EndpointIndex i) { return input.fixed[i].low != 0; });
 }
 
 std::string PrefillFilter::reason(const PluginInput& input, EndpointIndex endpoint) const {

@@ -38,8 +38,8 @@ TEST(RoleFilters, KeepTheRolesThatLlmdKeeps) {
 
 TEST(RoleFilters, SayWhatTheySawAndWanted) {
   const PluginScene scene{{{.name = "a", .role = "prefill"}, {.name = "b"}}};
-  EXPECT_EQ(DecodeFilter{}.reason(scene.input(), 0), "llm-d.ai/role is prefill; wanted one that decodes, or none");
-  EXPECT_EQ(PrefillFilter{}.reason(scene.input(), 1), "llm-d.ai/role is absent; wanted one that prefills");
+  EXPECT_EQ(scene.reason(DecodeFilter{}, 0), "llm-d.ai/role is prefill; wanted one that decodes, or none");
+  EXPECT_EQ(scene.reason(PrefillFilter{}, 1), "llm-d.ai/role is absent; wanted one that prefills");
 }
 
 TEST(RoleFilters, KeepTheOrderOfTheCandidates) {

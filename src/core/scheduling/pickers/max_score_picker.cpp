@@ -9,7 +9,7 @@ constinit const PluginSpec MaxScorePicker::kSpec{
     .kind = PluginKind::kPicker,
     .help = "highest total first, ties at random",
     .parameters = kPickerParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
+    .make = [](const ParameterReader& parameters) -> MadePlugin {
       return std::make_unique<const MaxScorePicker>(picked_endpoints_max(parameters));
     },
 };

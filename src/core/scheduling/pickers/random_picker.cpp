@@ -9,7 +9,7 @@ constinit const PluginSpec RandomPicker::kSpec{
     .kind = PluginKind::kPicker,
     .help = "random order, whatever the scores",
     .parameters = kPickerParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
+    .make = [](const ParameterReader& parameters) -> MadePlugin {
       return std::make_unique<const RandomPicker>(picked_endpoints_max(parameters));
     },
 };

@@ -12,7 +12,7 @@ constinit const PluginSpec WeightedRandomPicker::kSpec{
     .kind = PluginKind::kPicker,
     .help = "random order, chances proportional to the totals",
     .parameters = kPickerParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
+    .make = [](const ParameterReader& parameters) -> MadePlugin {
       return std::make_unique<const WeightedRandomPicker>(picked_endpoints_max(parameters));
     },
 };

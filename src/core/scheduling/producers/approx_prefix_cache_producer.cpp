@@ -54,6 +54,15 @@ constinit const PluginSpec ApproxPrefixCacheProducer::kSpec{
     .parameters = kParameters,
 };
 
+constinit const PluginSpec ApproxPrefixCacheProducer::kMulticlusterSpec{
+    .type = "multicluster-approx-prefix-cache-producer",
+    .kind = PluginKind::kDataProducer,
+    .help = "guesses what clusters have cached from what was sent to them",
+    .parameters = kParameters,
+    .stability = Stability::kAlpha,
+    .support = Support::kWaits,
+};
+
 PrefixOptions ApproxPrefixCacheProducer::read(const ParameterReader& parameters) {
   const std::string_view size =
       parameters.is_set("blockSize") && !parameters.is_set("blockSizeTokens") ? "blockSize" : "blockSizeTokens";

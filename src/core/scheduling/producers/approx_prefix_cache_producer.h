@@ -8,6 +8,7 @@ namespace llmd::scheduling {
 /// How prompts are cut for the prefix index, and how much the index keeps. Holds no data: the index is the host's.
 struct ApproxPrefixCacheProducer {
   static const PluginSpec kSpec;
+  static const PluginSpec kMulticlusterSpec;  // the same for endpoints that are clusters
   [[nodiscard]] static PrefixOptions read(const ParameterReader& parameters);
 };
 

@@ -19,7 +19,8 @@ constexpr std::array kParameters{
                   .help = "the score of a busy endpoint is at most this; lower prefers idle ones more strongly"},
     ParameterSpec{.name = "inFlightLoadProducerName",
                   .type = ParameterType::kText,
-                  .help = "accepted without effect: the pool always counts what is in flight"},
+                  .help = "accepted without effect: the pool always counts what is in flight",
+                  .refers = PluginKind::kDataProducer},
     ParameterSpec{
         .name = "requestTimeout", .type = ParameterType::kText, .help = "accepted without effect, as in llm-d"},
 };
@@ -31,7 +32,7 @@ constinit const PluginSpec ActiveRequestScorer::kSpec{
     .kind = PluginKind::kScorer,
     .help = "few requests in flight from here",
     .parameters = kParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
+    .make = [](const ParameterReader& parameters) -> MadePlugin {
       return std::make_unique<const ActiveRequestScorer>(
           Options{.idle_threshold = static_cast<std::uint32_t>(parameters.integer("idleThreshold")),
                   .busy_score_max = static_cast<float>(parameters.number("maxBusyScore"))});

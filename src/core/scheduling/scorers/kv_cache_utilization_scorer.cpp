@@ -6,7 +6,7 @@ constinit const PluginSpec KvCacheUtilizationScorer::kSpec{
     .type = "kv-cache-utilization-scorer",
     .kind = PluginKind::kScorer,
     .help = "free KV cache: 1 - used share",
-    .make = [](const ParameterReader& /*parameters*/) -> AnyPlugin {
+    .make = [](const ParameterReader& /*parameters*/) -> MadePlugin {
       return std::make_unique<const KvCacheUtilizationScorer>();
     },
 };

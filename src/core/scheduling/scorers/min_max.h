@@ -1,9 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 
 #include "scheduling/plugin.h"
@@ -11,13 +9,14 @@
 namespace llmd::scheduling {
 
 /// Less is better, stretched over the candidates: (most - value) / (most - least), 1 for all if they are equal.
-/// `value_of(endpoint)` gives an optional count; those without score kNoData and do not stretch the range.
+/// `value_of(endpoint)` gives an optional number of at least 0; those without score kNoData and do not stretch the
+/// range.
 template <class ValueOf>
 void score_min_max(std::span<const EndpointIndex> candidates, std::span<float> scores, ValueOf&& value_of) noexcept {
   float least = std::numeric_limits<float>::max();
   float most = 0;
   for (std::size_t c = 0; c < candidates.size(); ++c) {
-    const std::optional<std::uint32_t> value = value_of(candidates[c]);
+    const auto value = value_of(candidates[c]);
     scores[c] = value ? static_cast<float>(*value) : kNoData;
     if (!value) continue;
     least = std::min(least, scores[c]);

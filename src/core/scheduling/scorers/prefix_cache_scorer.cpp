@@ -19,8 +19,15 @@ constexpr std::array kParameters{
                   .help = "tokens; the matched length at which that part is full"},
     ParameterSpec{.name = "prefixMatchInfoProducerName",
                   .type = ParameterType::kText,
-                  .help = "the approx-prefix-cache-producer to read; empty: the only one"},
+                  .help = "the approx-prefix-cache-producer to read; empty: the only one",
+                  .refers = PluginKind::kDataProducer},
 };
+
+MadePlugin make(const ParameterReader& parameters) {
+  return std::make_unique<const PrefixCacheScorer>(
+      PrefixCacheScorer::Options{.length_weight = parameters.real("matchLengthWeight"),
+                                 .length_scale_tokens = parameters.real("matchLengthScaleTokens")});
+}
 
 }  // namespace
 
@@ -29,11 +36,19 @@ constinit const PluginSpec PrefixCacheScorer::kSpec{
     .kind = PluginKind::kScorer,
     .help = "share of the prompt that the endpoint probably has cached",
     .parameters = kParameters,
-    .make = [](const ParameterReader& parameters) -> AnyPlugin {
-      return std::make_unique<const PrefixCacheScorer>(
-          Options{.length_weight = static_cast<float>(parameters.number("matchLengthWeight")),
-                  .length_scale_tokens = static_cast<float>(parameters.integer("matchLengthScaleTokens"))});
-    },
+    .make = make,
+    .reads_prefixes = true,
+};
+
+constinit const PluginSpec PrefixCacheScorer::kMulticlusterSpec{
+    .type = "multicluster-prefix-cache-scorer",
+    .kind = PluginKind::kScorer,
+    .help = "share of the prompt that the cluster probably has cached",
+    .parameters = kParameters,
+    .make = make,
+    .stability = Stability::kAlpha,
+    .support = Support::kWaits,
+    .inputs = "prefix matches",
 };
 
 void PrefixCacheScorer::score(const PluginInput& input, std::span<const EndpointIndex> candidates,

@@ -10,6 +10,7 @@ namespace llmd::scheduling {
 class PrefixCacheScorer final : public Scorer {
  public:
   static const PluginSpec kSpec;
+  static const PluginSpec kMulticlusterSpec;  // the same for endpoints that are clusters
   struct Options {
     float length_weight = 0.0F;            // 0..1; higher: long matches count more than complete ones
     float length_scale_tokens = 8'192.0F;  // the length at which L reaches 1

@@ -8,7 +8,7 @@ constinit const PluginSpec QueueScorer::kSpec{
     .type = "queue-scorer",
     .kind = PluginKind::kScorer,
     .help = "few waiting requests, min-max over the candidates",
-    .make = [](const ParameterReader& /*parameters*/) -> AnyPlugin { return std::make_unique<const QueueScorer>(); },
+    .make = [](const ParameterReader& /*parameters*/) -> MadePlugin { return std::make_unique<const QueueScorer>(); },
 };
 
 void QueueScorer::score(const PluginInput& input, std::span<const EndpointIndex> candidates,

@@ -8,7 +8,7 @@ constinit const PluginSpec RunningRequestsSizeScorer::kSpec{
     .type = "running-requests-size-scorer",
     .kind = PluginKind::kScorer,
     .help = "few running requests, min-max over the candidates",
-    .make = [](const ParameterReader& /*parameters*/) -> AnyPlugin {
+    .make = [](const ParameterReader& /*parameters*/) -> MadePlugin {
       return std::make_unique<const RunningRequestsSizeScorer>();
     },
 };

@@ -215,6 +215,7 @@ void EngineLoop::publish() {
   load_.running = scheduler_.running();
   load_.waiting = scheduler_.waiting() + (embedder_ ? embedder_->size() : 0);
   load_.waiting_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(scheduler_.waiting_tokens(), UINT32_MAX));
+  load_.decode_tokens_left = scheduler_.decode_tokens_left();
   load_.kv_usage = cells == 0 ? 0.0F : static_cast<float>(scheduler_.cells_used()) / static_cast<float>(cells);
   load_.prefix_queries_tokens = counters.prefix_queries_tokens;
   load_.prefix_hits_tokens = counters.prefix_hits_tokens;

@@ -1,0 +1,149 @@
+#include "apps/gateway/live_config.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "api/openai/json_writer.h"
+#include "config/effective_yaml.h"
+#include "config/read_file.h"
+#include "scheduling/scheduler.h"
+#include "telemetry/log.h"
+
+namespace llmd::gateway {
+namespace {
+
+constexpr std::size_t kConfigBytesMax = 1024 * 1024;
+constexpr std::string_view kBuiltIn = "built-in configuration";
+
+Result<LoadedConfig> check_text(std::string text, std::string_view source, bool allow_experimental) {
+  LLMD_TRY(config::EndpointPickerConfig parsed,
+           config::parse_endpoint_picker_config(text, source, {.allow_experimental = allow_experimental}));
+  LLMD_TRY_VOID(config::check_supported(parsed));
+  for (const std::string& warning : parsed.warnings) log::warn("{}", warning);
+  config::ConfigVersion version{.source = std::string{source},
+                                .text = std::move(text),
+                                .effective = config::effective_yaml(parsed),
+                                .since = std::chrono::system_clock::now()};
+  return LoadedConfig{std::move(parsed), std::move(version)};
+}
+
+Counter& reloads(MetricsRegistry& metrics, const char* outcome) {
+  return metrics.counter("llmd_config_reloads_total", "Configurations that were read anew, by what became of them",
+                         {{"outcome", outcome}});
+}
+
+void write_head(const config::ConfigVersion& version, openai::JsonWriter& writer) {
+  const auto since = std::chrono::time_point_cast<std::chrono::seconds>(version.since);
+  writer.key("version").integer(static_cast<std::int64_t>(version.number));
+  writer.key("source").string(version.source);
+  writer.key("since").string(
+      fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(since))));
+}
+
+}  // namespace
+
+std::pair<std::filesystem::file_time_type, std::uintmax_t> stamp_of(const std::string& path) {
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(path, error);
+  const auto size = std::filesystem::file_size(path, error);
+  return {time, size};
+}
+
+ConfigSource config_source(const Options& options, std::string_view fallback) {
+  return {.path = options.config_path,
+          .fallback = std::string{fallback},
+          .allow_experimental = options.allow_experimental_plugins};
+}
+
+Result<LoadedConfig> load_config(const ConfigSource& source) {
+  if (source.path.empty()) return check_text(source.fallback, kBuiltIn, true);
+  LLMD_TRY(std::string text, config::read_file(source.path, kConfigBytesMax));
+  return check_text(std::move(text), source.path, source.allow_experimental);
+}
+
+LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
+                       scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
+    : source_{std::move(source)},
+      router_{router},
+      libraries_{libraries},
+      stamp_{stamp_of(source_.path)},
+      version_{metrics.gauge("llmd_config_version", "Number of the configuration in force")},
+      applied_{reloads(metrics, "applied")},
+      refused_{reloads(metrics, "refused")} {
+  version_.set(static_cast<double>(versions_.add(std::move(first))));
+}
+
+void LiveConfig::look() {
+  if (source_.path.empty()) return;
+  if (const Stamp now = stamp_of(source_.path); now != std::exchange(stamp_, now)) reload();
+}
+
+void LiveConfig::reload() {
+  if (source_.path.empty()) {
+    log::info("there is no configuration file to read again");
+    return;
+  }
+  stamp_ = stamp_of(source_.path);
+  auto loaded = load_config(source_);
+  if (loaded && loaded->version.text == versions_.current().text) return;
+  const auto number = loaded ? put(*std::move(loaded)) : std::unexpected(std::move(loaded).error());
+  if (number) {
+    log::info("{} is in force as version {}", source_.path, *number);
+  } else {
+    refused_.add();
+    log::error("the configuration stays as it was: {}", number.error().to_string());
+  }
+}
+
+Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
+  loaded.config.scheduling.libraries = &libraries_;
+  LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
+  if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
+    log::warn("lruCapacityPerServer has changed: it counts from the next start");
+  router_.set_scheduler(std::move(scheduler));
+  const std::uint64_t number = versions_.add(std::move(loaded.version));
+  version_.set(static_cast<double>(number));
+  applied_.add();
+  return number;
+}
+
+Result<std::uint64_t> LiveConfig::roll_back(std::uint64_t number) {
+  const auto old = versions_.find(number);
+  if (!old) {
+    return fail(ErrorCode::kNotFound, fmt::format("there is no version {}", number),
+                "llmd config show --versions lists those that are kept");
+  }
+  LLMD_TRY(LoadedConfig loaded, check_text(old->text, old->source, true));
+  loaded.version.source = fmt::format("rollback to version {}", number);
+  LLMD_TRY(const std::uint64_t made, put(std::move(loaded)));
+  log::info("version {} is in force again, as version {}", number, made);
+  return made;
+}
+
+std::string LiveConfig::versions_json() const {
+  std::string json;
+  openai::JsonWriter writer{json};
+  writer.begin_object().key("versions").begin_array();
+  for (const config::ConfigVersion& version : versions_.list()) {
+    writer.begin_object();
+    write_head(version, writer);
+    writer.end_object();
+  }
+  writer.end_array().end_object();
+  return json;
+}
+
+std::optional<std::string> LiveConfig::version_json(std::uint64_t number) const {
+  const auto version = number == 0 ? std::optional{versions_.current()} : versions_.find(number);
+  if (!version) return std::nullopt;
+  std::string json;
+  openai::JsonWriter writer{json};
+  writer.begin_object();
+  write_head(*version, writer);
+  writer.key("text").string(version->text);
+  writer.key("effective").string(version->effective);
+  writer.end_object();
+  return json;
+}
+
+}  // namespace llmd::gateway

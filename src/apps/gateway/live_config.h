@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "apps/gateway/options.h"
+#include "base/error.h"
+#include "config/config_versions.h"
+#include "config/endpoint_picker_config.h"
+#include "routing/router.h"
+#include "scheduling/shared_library_plugin.h"
+#include "telemetry/metrics.h"
+
+namespace llmd::gateway {
+
+/// Where a service's configuration comes from.
+struct ConfigSource {
+  std::string path{};      // of the file; empty: `fallback`
+  std::string fallback{};  // used without a file
+  bool allow_experimental = false;
+};
+
+/// As the options say.
+[[nodiscard]] ConfigSource config_source(const Options& options, std::string_view fallback);
+
+/// A configuration that a server may run.
+struct LoadedConfig {
+  config::EndpointPickerConfig config;
+  config::ConfigVersion version;  // without a number
+};
+
+/// Reads and checks it; warnings go to the log. Errors as config::load_endpoint_picker_config, and kConfigInvalid for
+/// what this version does not support.
+[[nodiscard]] Result<LoadedConfig> load_config(const ConfigSource& source);
+
+/// The configuration in force, its file, and those before it. A new one is checked whole and then swapped in between
+/// two decisions; a bad one changes nothing but a log line and a metric. On one loop; the versions may be read from
+/// any.
+class LiveConfig {
+ public:
+  /// `router`, `libraries` and `metrics` must outlive it. `first` is in force already.
+  LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
+             scheduling::PluginLibraries& libraries, MetricsRegistry& metrics);
+
+  /// Reads the file again; nothing happens without one, or if its text is the one in force.
+  void reload();
+  /// reload() if the file was written or replaced since the last look.
+  void look();
+  /// Puts an older version in force; the number of the version that this makes. The file counts again when it changes.
+  /// Errors: kNotFound (never was, or is forgotten), kConfigInvalid.
+  [[nodiscard]] Result<std::uint64_t> roll_back(std::uint64_t number);
+
+  [[nodiscard]] const config::ConfigVersions& versions() const noexcept { return versions_; }
+  [[nodiscard]] std::string versions_json() const;
+  [[nodiscard]] std::optional<std::string> version_json(std::uint64_t number) const;
+
+ private:
+  using Stamp = std::pair<std::filesystem::file_time_type, std::uintmax_t>;
+  [[nodiscard]] Result<std::uint64_t> put(LoadedConfig loaded);
+
+  const ConfigSource source_;
+  routing::Router& router_;
+  scheduling::PluginLibraries& libraries_;
+  config::ConfigVersions versions_;
+  Stamp stamp_;
+  Gauge& version_;
+  Counter& applied_;
+  Counter& refused_;
+};
+
+/// What tells whether a file was replaced or written.
+[[nodiscard]] std::pair<std::filesystem::file_time_type, std::uintmax_t> stamp_of(const std::string& path);
+
+}  // namespace llmd::gateway

@@ -1,0 +1,85 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "prefix/prefix_index.h"
+#include "scheduling/scheduler.h"
+#include "scheduling/session_affinity.h"
+#include "scheduling/testing/made_plugin.h"
+#include "scheduling/testing/pool.h"
+
+namespace llmd::scheduling {
+namespace {
+
+using testing::EndpointSpec;
+using testing::kNow;
+using testing::make_snapshot;
+using testing::parameters_of;
+
+PluginInstance affinity(const std::string& strategy) {
+  return {.name = "affinity", .type = "session-affinity-scorer", .parameters = parameters_of({{"strategy", strategy}})};
+}
+
+/// A host of a scheduler: decides, sends, and keeps the memory.
+class Host {
+ public:
+  explicit Host(std::vector<PluginInstance> plugins) { use(std::move(plugins)); }
+  void use(std::vector<PluginInstance> plugins) {
+    auto made = Scheduler::make({.plugins = std::move(plugins)});
+    ASSERT_TRUE(made.has_value()) << made.error().to_string();
+    scheduler = std::make_unique<Scheduler>(std::move(*made));
+    memory = scheduler->make_memory(&memory);
+  }
+  Decision send(const std::vector<EndpointSpec>& pool) {
+    const EndpointSnapshot snapshot = make_snapshot(pool);
+    Decision decision =
+        scheduler->decide({.request = request, .snapshot = snapshot, .index = index, .now = kNow, .memory = &memory},
+                          rng, scratch, nullptr);
+    scheduler->sent(request, decision, kNow, memory);
+    return decision;
+  }
+
+  std::unique_ptr<Scheduler> scheduler;
+  SchedulerMemory memory;
+  Budget budget{"prefix", std::size_t{1} << 20};
+  PrefixIndex index{{}, budget};
+  RequestFacts request{.request_id = "r", .model = "m"};
+  Rng rng{1};
+  DecisionScratch scratch;
+};
+
+const std::vector<EndpointSpec> kPool{{.name = "a"}, {.name = "b"}, {.name = "c"}, {.name = "d"}};
+
+TEST(SchedulerMemory, KeepsSessionsWhereTheyWereEvenOverANewConfiguration) {
+  Host host{{affinity("session_id")}};
+  EXPECT_EQ(host.scheduler->headers_read(), std::vector<std::string>{"x-session-id"});
+  host.request.headers = {{"x-session-id", "s"}};
+  const std::string first = host.send(kPool).decode->name;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, first);
+  host.use({affinity("session_id"), {.type = "queue-scorer"}});
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, first);
+}
+
+TEST(SchedulerMemory, IsNotHandedToAnotherTypeOfTheSameName) {
+  Host host{{affinity("session_id")}};
+  host.request.headers = {{"x-session-id", "s"}};
+  host.send(kPool);
+  host.use({{.name = "affinity", .type = "no-hit-lru-scorer"}});
+  std::vector<std::string> turns;
+  for (std::size_t i = 0; i < kPool.size(); ++i) turns.push_back(host.send(kPool).decode->name);
+  EXPECT_EQ(turns, (std::vector<std::string>{"a", "b", "c", "d"}));
+}
+
+TEST(SchedulerAnswer, NamesTheEndpointThatServed) {
+  Host host{{affinity("encoded_endpoint_header")}};
+  const Decision decision = host.send(kPool);
+  const std::vector<Header> headers = host.scheduler->answer_headers(host.request, decision, *decision.decode);
+  EXPECT_EQ(headers, (std::vector<Header>{{"x-session-token", session_token(decision.decode->name)}}));
+  host.request.headers = headers;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, decision.decode->name);
+}
+
+}  // namespace
+}  // namespace llmd::scheduling

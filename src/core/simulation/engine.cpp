@@ -1,0 +1,198 @@
+#include "simulation/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace llmd::simulation {
+namespace {
+
+using batching::StepOutcome;
+using batching::Work;
+using BlockIndex = kvpolicy::BlockLru::Index;
+
+batching::BatchingOptions batching_of(const HardwareProfile& profile, std::uint32_t block_tokens) {
+  batching::BatchingOptions options = profile.batching;
+  options.block_tokens = block_tokens;
+  return options;
+}
+
+BlockId block_id(std::uint64_t name) noexcept {
+  BlockId id;
+  std::memcpy(id.bytes.data(), &name, sizeof name);
+  return id;
+}
+
+Duration to_duration(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+SimEngine::SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens, bool records_blocks)
+    : profile_{profile},
+      block_tokens_{block_tokens},
+      records_blocks_{records_blocks},
+      scheduler_{batching_of(profile, block_tokens)},
+      store_{std::max<std::size_t>(1, profile.store_tokens / block_tokens)} {}
+
+bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
+  const std::uint32_t prompt = std::max(1U, request.prompt_tokens);
+  const auto added = scheduler_.add({.id = sequence_id(request.id),
+                                     .prompt_tokens = prompt,
+                                     .tokens_max = prompt + output_tokens,
+                                     .priority = request.priority});
+  if (!added) return false;
+  sequences_.emplace(request.id, Sequence{.request = &request, .output_tokens = output_tokens, .tokens = prompt});
+  return true;
+}
+
+void SimEngine::cancel(std::uint64_t request) {
+  if (sequences_.erase(request) > 0) scheduler_.remove(sequence_id(request));
+}
+
+void SimEngine::import_blocks(const SimRequest& request, std::uint32_t tokens) {
+  const std::size_t blocks = std::min<std::size_t>(request.blocks.size(), tokens / block_tokens_);
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const auto parent = i == 0 ? std::nullopt : store_.find(block_id(request.blocks[i - 1]));
+    if (i > 0 && !parent) return;
+    store_block(request.blocks[i], parent);
+  }
+}
+
+void SimEngine::store_block(std::uint64_t name, std::optional<BlockIndex> parent) {
+  const BlockId id = block_id(name);
+  if (const auto held = store_.find(id)) {
+    store_.touch(*held);
+    return;
+  }
+  if (parent) store_.pin(*parent);  // it must not make room for its own child
+  while (!store_.fits(1)) {
+    const auto victim = store_.evict();
+    if (!victim) break;
+    std::uint64_t gone = 0;
+    std::memcpy(&gone, victim->id.bytes.data(), sizeof gone);
+    note(gone, false);
+  }
+  if (parent) store_.unpin(*parent);
+  if (!store_.fits(1)) return;
+  store_.insert(id, parent, 1);
+  note(name, true);
+}
+
+void SimEngine::store_computed(Sequence& sequence) {
+  const std::vector<std::uint64_t>& blocks = sequence.request->blocks;
+  const std::uint32_t whole = sequence.computed / block_tokens_;
+  while (sequence.stored < whole && sequence.stored < blocks.size()) {
+    const std::uint32_t at = sequence.stored;
+    const auto parent = at == 0 ? std::nullopt : store_.find(block_id(blocks[at - 1]));
+    if (at > 0 && !parent) return;  // its beginning was evicted meanwhile: it could not be matched
+    store_block(blocks[at], parent);
+    ++sequence.stored;
+  }
+}
+
+std::uint32_t SimEngine::restorable_blocks(const SimRequest& request) const {
+  // What is held has its parents held, so the longest held beginning is found by halving.
+  const auto end = std::partition_point(request.blocks.begin(), request.blocks.end(),
+                                        [this](std::uint64_t name) { return store_.find(block_id(name)).has_value(); });
+  return static_cast<std::uint32_t>(end - request.blocks.begin());
+}
+
+Duration SimEngine::begin_step() {
+  const auto restorable = [this](SequenceId id) {
+    const Sequence& sequence = sequences_.at(id.value);
+    const std::uint32_t whole = sequence.tokens / block_tokens_;
+    return std::min(whole, restorable_blocks(*sequence.request)) * block_tokens_;
+  };
+  const auto shares = [this](SequenceId a, SequenceId b, std::uint32_t first) {
+    const std::vector<std::uint64_t>& ones = sequences_.at(a.value).request->blocks;
+    const std::vector<std::uint64_t>& others = sequences_.at(b.value).request->blocks;
+    const std::size_t block = first / block_tokens_;
+    return block < ones.size() && block < others.size() && ones[block] == others[block];
+  };
+  plan_ = scheduler_.schedule(restorable, shares);
+  double seconds = profile_.step_s;
+  for (const batching::Admission& admission : plan_.admissions)
+    seconds += admission.restore_tokens * profile_.restore_token_s;
+  for (const Work& work : plan_.work) {
+    const std::uint32_t prompt = sequences_.at(work.id.value).request->prompt_tokens;
+    const double kilotokens = (work.first + work.count * 0.5) / 1'000;
+    if (work.count == 1 && work.first >= prompt) {
+      seconds += profile_.decode_sequence_s + profile_.decode_sequence_per_kilotoken_s * kilotokens;
+    } else {
+      seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
+    }
+  }
+  return to_duration(seconds);
+}
+
+const std::vector<EngineEvent>& SimEngine::end_step() {
+  events_.clear();
+  outcomes_.clear();
+  for (const batching::Eviction& eviction : plan_.evictions) {
+    const auto found = sequences_.find(eviction.id.value);
+    if (found != sequences_.end()) found->second.computed = 0;
+  }
+  for (const batching::Admission& admission : plan_.admissions) {
+    const auto found = sequences_.find(admission.id.value);
+    if (found == sequences_.end()) continue;
+    Sequence& sequence = found->second;
+    sequence.computed = admission.restore_tokens;
+    const std::uint32_t blocks = admission.restore_tokens / block_tokens_;
+    sequence.stored = std::max(sequence.stored, blocks);
+    if (blocks > 0) {
+      if (const auto deepest = store_.find(block_id(sequence.request->blocks[blocks - 1]))) store_.touch(*deepest);
+    }
+    if (std::exchange(sequence.admitted, true)) continue;
+    sequence.cached_tokens = std::min(admission.restore_tokens, sequence.request->prompt_tokens);
+    query_tokens_ += sequence.request->prompt_tokens;
+    hit_tokens_ += sequence.cached_tokens;
+  }
+  for (const Work& work : plan_.work) {
+    const auto found = sequences_.find(work.id.value);
+    if (found == sequences_.end()) continue;  // cancelled while the step ran
+    Sequence& sequence = found->second;
+    sequence.computed = work.first + work.count;
+    store_computed(sequence);
+    StepOutcome outcome{.id = work.id, .computed = work.count, .restored_tokens = std::nullopt};
+    if (work.sample) {
+      outcome.appended = 1;
+      ++sequence.tokens;
+      const std::uint32_t made = sequence.tokens - std::max(1U, sequence.request->prompt_tokens);
+      outcome.finished = made >= sequence.output_tokens;
+      if (made == 1 || outcome.finished)
+        events_.push_back({work.id.value, sequence.cached_tokens, made == 1, outcome.finished});
+    }
+    outcomes_.push_back(outcome);
+  }
+  scheduler_.update(outcomes_);
+  for (const EngineEvent& event : events_) {
+    if (event.finished) sequences_.erase(event.request);
+  }
+  return events_;
+}
+
+EngineLoadView SimEngine::load() const {
+  const std::uint64_t cells = scheduler_.cells_total();
+  return {.running = scheduler_.running(),
+          .waiting = scheduler_.waiting(),
+          .kv_usage = cells == 0 ? 0.0F : static_cast<float>(scheduler_.cells_used()) / static_cast<float>(cells),
+          .waiting_tokens = scheduler_.waiting_tokens(),
+          .decode_tokens_left = scheduler_.decode_tokens_left(),
+          .prefix_query_tokens = query_tokens_,
+          .prefix_hit_tokens = hit_tokens_};
+}
+
+std::vector<BlockChange> SimEngine::take_block_changes() { return std::exchange(changes_, {}); }
+
+void SimEngine::restart() {
+  scheduler_ = batching::BatchScheduler{batching_of(profile_, block_tokens_)};
+  store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
+  sequences_.clear();
+  plan_ = {};
+  changes_.clear();
+}
+
+}  // namespace llmd::simulation

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "batching/batch_scheduler.h"
+#include "kvpolicy/block_lru.h"
+#include "simulation/hardware_profile.h"
+#include "simulation/workload.h"
+
+namespace llmd::simulation {
+
+/// What a step did to one sequence.
+struct EngineEvent {
+  std::uint64_t request = 0;
+  std::uint32_t cached_tokens = 0;  // of the prompt, restored at its first admission
+  bool first_token = false;
+  bool finished = false;
+};
+
+/// A block that the store took up or gave away.
+struct BlockChange {
+  std::uint64_t block = 0;
+  bool stored = false;
+};
+
+/// What the engine's metrics say.
+struct EngineLoadView {
+  std::uint32_t running = 0;
+  std::uint32_t waiting = 0;
+  float kv_usage = 0;
+  std::uint64_t waiting_tokens = 0;
+  std::uint64_t decode_tokens_left = 0;
+  std::uint64_t prefix_query_tokens = 0;  // counters since the start
+  std::uint64_t prefix_hit_tokens = 0;
+};
+
+/// One engine in virtual time: the real BatchScheduler and the real block policy, with token counts instead of KV.
+/// Drive it: while busy(), begin_step() says how long the step takes, end_step() carries it out.
+class SimEngine {
+ public:
+  /// `profile` must outlive it. Pre: the block size of the workload is a multiple of the profile's, or equal.
+  SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens, bool records_blocks);
+
+  /// The request joins the queue. False: the queue is full, or it is longer than any slot. `request` must live until
+  /// it has finished or was cancelled. `output_tokens`: at least 1.
+  [[nodiscard]] bool submit(const SimRequest& request, std::uint32_t output_tokens);
+  void cancel(std::uint64_t request);
+  /// The blocks of the first `tokens` tokens come from elsewhere (a prefill endpoint).
+  void import_blocks(const SimRequest& request, std::uint32_t tokens);
+
+  [[nodiscard]] bool busy() const noexcept { return !sequences_.empty(); }
+  /// Pre: busy(), and no step is under way.
+  [[nodiscard]] Duration begin_step();
+  /// Pre: begin_step() was called. The events are valid until the next call.
+  [[nodiscard]] const std::vector<EngineEvent>& end_step();
+
+  [[nodiscard]] EngineLoadView load() const;
+  /// Since the last call; empty unless blocks are recorded.
+  [[nodiscard]] std::vector<BlockChange> take_block_changes();
+  /// Forgets everything: requests and blocks.
+  void restart();
+  [[nodiscard]] std::size_t requests() const noexcept { return sequences_.size(); }
+
+ private:
+  struct Sequence {
+    const SimRequest* request = nullptr;
+    std::uint32_t output_tokens = 0;
+    std::uint32_t computed = 0;  // tokens with KV in the slot
+    std::uint32_t tokens = 0;    // prompt and output so far
+    std::uint32_t stored = 0;    // leading blocks given to the store
+    std::uint32_t cached_tokens = 0;
+    bool admitted = false;
+  };
+
+  [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
+  [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
+  void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
+  void store_computed(Sequence& sequence);
+  void note(std::uint64_t block, bool stored) {
+    if (records_blocks_) changes_.push_back({block, stored});
+  }
+
+  const HardwareProfile& profile_;
+  const std::uint32_t block_tokens_;
+  const bool records_blocks_;
+  batching::BatchScheduler scheduler_;
+  kvpolicy::BlockLru store_;
+  std::unordered_map<std::uint64_t, Sequence> sequences_;
+  batching::StepPlan plan_;
+  std::vector<batching::StepOutcome> outcomes_;
+  std::vector<EngineEvent> events_;
+  std::vector<BlockChange> changes_;
+  std::uint64_t query_tokens_ = 0;
+  std::uint64_t hit_tokens_ = 0;
+};
+
+}  // namespace llmd::simulation

@@ -1,0 +1,420 @@
+#include "simulation/fleet.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "simulation/engine.h"
+
+namespace llmd::simulation {
+namespace {
+
+constexpr std::string_view kModel = "m";
+constexpr TimePoint kStart{std::chrono::hours{1}};
+
+enum class EventKind : std::uint8_t { kArrival, kSubmit, kStepEnd, kTransferred, kScrape, kFault };
+
+struct Event {
+  TimePoint at;
+  std::uint64_t order;  // of equals the first made comes first
+  EventKind kind;
+  std::uint32_t endpoint;  // or the fault's place, or the request's attempt
+  std::uint64_t request;   // or the endpoint's life
+};
+
+struct Later {
+  bool operator()(const Event& a, const Event& b) const noexcept {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
+};
+
+/// A request from its arrival to its end.
+struct Active {
+  std::shared_ptr<const SimRequest> request;
+  TimePoint arrived{};
+  TimePoint first_token{};
+  PolicyChoice choice;
+  std::uint32_t attempts = 0;
+  std::uint32_t cached_tokens = 0;
+  std::uint64_t live_tokens = 0;  // counted against the endpoint until the first token
+  bool prefilling = false;        // the leg under way is the prefill leg
+  bool prefilled_apart = false;
+};
+
+struct EndpointRun {
+  std::unique_ptr<SimEngine> engine;
+  std::uint64_t life = 0;  // a step of a former life no longer counts
+  bool stepping = false;
+  bool alive = true;
+  double slow = 1;
+  TimePoint paused_until{};
+  TimePoint step_began{};
+};
+
+Duration to_duration(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+class Run {
+ public:
+  Run(const FleetOptions& options, Workload& workload, Policy& policy)
+      : options_{options}, workload_{workload}, policy_{policy}, rng_{options.seed} {
+    result_.busy_s.assign(options.endpoints, 0.0);
+    result_.sent.assign(options.endpoints, 0);
+    live_.resize(options.endpoints);
+    facts_.model = std::string{kModel};
+    for (std::uint32_t i = 0; i < options.endpoints; ++i) add_endpoint(i);
+    for (std::uint32_t i = 0; i < options.faults.size(); ++i)
+      push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
+    push({.at = kStart, .kind = EventKind::kScrape});
+    fetch_arrival();
+  }
+
+  FleetResult run() {
+    while (!events_.empty()) {
+      const Event event = events_.top();
+      if (event.at - kStart > options_.duration_max) break;
+      if (event.kind == EventKind::kScrape && active_.empty() && !arrival_ && turns_.empty()) break;
+      events_.pop();
+      now_ = event.at;
+      handle(event);
+    }
+    for (const auto& [id, active] : active_) record(active, /*failed=*/true);
+    if (measured_began_) result_.measured_s = to_seconds(last_end_ - *measured_began_);
+    return std::move(result_);
+  }
+
+ private:
+  void push(Event event) {
+    event.order = order_++;
+    events_.push(event);
+  }
+
+  void add_endpoint(std::uint32_t i) {
+    Endpoint endpoint{.name = fmt::format("e{}", i),
+                      .url = fmt::format("http://e{}", i),
+                      .models = {{.id = std::string{kModel}}},
+                      .labels = {}};
+    if (options_.prefill_endpoints > 0)
+      endpoint.labels[std::string{kRoleLabel}] = i < options_.prefill_endpoints ? "prefill" : "decode";
+    EndpointState state;
+    state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+    state.health = EndpointHealth::kReady;
+    snapshot_.endpoints.push_back(std::move(state));
+    endpoints_.push_back({.engine = std::make_unique<SimEngine>(options_.profile, workload_.block_tokens(),
+                                                                policy_.wants_block_events())});
+  }
+
+  void fetch_arrival() {
+    if (options_.requests_max > 0 && taken_ >= options_.requests_max) return;
+    auto next = workload_.next();
+    if (!next) return;
+    ++taken_;
+    arrival_ = std::make_shared<const SimRequest>(*std::move(next));
+    push({.at = kStart + arrival_->arrival, .kind = EventKind::kArrival, .request = 0});
+  }
+
+  void handle(const Event& event) {
+    switch (event.kind) {
+      case EventKind::kArrival: on_arrival(event.request); return;
+      case EventKind::kSubmit: on_submit(event.request, event.endpoint); return;
+      case EventKind::kStepEnd: on_step_end(event.endpoint, event.request); return;
+      case EventKind::kTransferred: on_transferred(event.request, event.endpoint); return;
+      case EventKind::kScrape: on_scrape(); return;
+      case EventKind::kFault: on_fault(options_.faults[event.endpoint]); return;
+    }
+  }
+
+  // `turn`: 0 for the next session, else the place of a later turn.
+  void on_arrival(std::uint64_t turn) {
+    std::shared_ptr<const SimRequest> request;
+    if (turn == 0) {
+      request = std::exchange(arrival_, nullptr);
+      fetch_arrival();
+    } else {
+      const auto found = turns_.find(turn);
+      request = std::move(found->second);
+      turns_.erase(found);
+    }
+    if (measured(*request) && !measured_began_) measured_began_ = now_;
+    Active& active = active_[request->id];
+    active.request = std::move(request);
+    active.arrived = now_;
+    decide(active);
+  }
+
+  [[nodiscard]] bool measured(const SimRequest& request) const { return request.id >= options_.measured_from; }
+
+  void fill_facts(const SimRequest& request) {
+    const std::uint32_t block_tokens = workload_.block_tokens();
+    const std::size_t blocks = std::min<std::size_t>(request.blocks.size(), request.prompt_tokens / block_tokens);
+    facts_.prefix.hashes.assign(request.blocks.begin(), request.blocks.begin() + static_cast<std::ptrdiff_t>(blocks));
+    facts_.prefix.block_tokens = block_tokens;
+    facts_.prefix.whole_blocks = true;
+    facts_.prompt_tokens = request.prompt_tokens;
+    facts_.prompt_tokens_exact = true;
+    facts_.priority = request.priority;
+    facts_.slo_ttft_ms = request.slo_ttft_ms;
+    facts_.slo_tpot_ms = request.slo_tpot_ms;
+  }
+
+  void decide(Active& active) {
+    const SimRequest& request = *active.request;
+    fill_facts(request);
+    const PolicyInput input{
+        .request = facts_, .snapshot = snapshot_, .live = live_, .session = request.session, .now = now_, .rng = rng_};
+    active.choice = policy_.choose(input);
+    ++result_.decisions;
+    ++active.attempts;
+    if (active.choice.decode == kNoEndpoint) return end(active, /*failed=*/true);
+    active.prefilling = active.choice.prefill != kNoEndpoint && active.choice.prefill != active.choice.decode;
+    policy_.sent(input, active.choice);
+    const std::uint32_t first = active.prefilling ? active.choice.prefill : active.choice.decode;
+    if (snapshot_.endpoints[first].health == EndpointHealth::kDown) ++result_.dispatched_to_dead;
+    count_live(active, active.choice.decode);
+    ++result_.sent[active.choice.decode];
+    push({.at = now_ + to_duration(options_.profile.submit_s),
+          .kind = EventKind::kSubmit,
+          .endpoint = active.attempts,
+          .request = request.id});
+  }
+
+  void count_live(Active& active, std::uint32_t endpoint) {
+    active.live_tokens = active.request->prompt_tokens;
+    ++live_[endpoint].requests;
+    live_[endpoint].tokens += active.live_tokens;
+  }
+  void release_tokens(Active& active) { live_[active.choice.decode].tokens -= std::exchange(active.live_tokens, 0); }
+  void uncount_live(Active& active) {
+    release_tokens(active);
+    --live_[active.choice.decode].requests;
+  }
+
+  void on_submit(std::uint64_t id, std::uint32_t attempt) {
+    const auto found = active_.find(id);
+    if (found == active_.end() || found->second.attempts != attempt) return;  // it was sent elsewhere meanwhile
+    Active& active = found->second;
+    const std::uint32_t place = active.prefilling ? active.choice.prefill : active.choice.decode;
+    EndpointRun& endpoint = endpoints_[place];
+    const std::uint32_t output = active.prefilling ? 1 : std::max(1U, active.request->output_tokens);
+    if (!endpoint.alive || !endpoint.engine->submit(*active.request, output)) return retry(active);
+    start_step(place);
+  }
+
+  void retry(Active& active) {
+    uncount_live(active);
+    if (active.attempts >= options_.attempts_max) {
+      end(active, /*failed=*/true, /*counted=*/false);
+      return;
+    }
+    ++result_.retries;
+    decide(active);
+  }
+
+  void start_step(std::uint32_t place) {
+    EndpointRun& endpoint = endpoints_[place];
+    if (endpoint.stepping || !endpoint.alive || !endpoint.engine->busy()) return;
+    endpoint.stepping = true;
+    endpoint.step_began = now_;
+    const double seconds = to_seconds(endpoint.engine->begin_step()) * endpoint.slow;
+    const TimePoint end = std::max(now_, endpoint.paused_until) + to_duration(seconds);
+    push({.at = end, .kind = EventKind::kStepEnd, .endpoint = place, .request = endpoint.life});
+  }
+
+  void on_step_end(std::uint32_t place, std::uint64_t life) {
+    EndpointRun& endpoint = endpoints_[place];
+    if (!endpoint.alive || life != endpoint.life) return;
+    if (endpoint.paused_until > now_) {
+      push({.at = endpoint.paused_until, .kind = EventKind::kStepEnd, .endpoint = place, .request = life});
+      return;
+    }
+    endpoint.stepping = false;
+    ++result_.steps;
+    if (measured_began_) result_.busy_s[place] += to_seconds(now_ - std::max(endpoint.step_began, *measured_began_));
+    for (const EngineEvent& event : endpoint.engine->end_step()) on_engine_event(event);
+    if (policy_.wants_block_events()) tell_blocks(place);
+    start_step(place);
+  }
+
+  void tell_blocks(std::uint32_t place) {
+    for (const BlockChange& change : endpoints_[place].engine->take_block_changes()) {
+      if (change.stored) {
+        policy_.block_stored(place, change.block);
+      } else {
+        policy_.block_removed(place, change.block);
+      }
+    }
+  }
+
+  void on_engine_event(const EngineEvent& event) {
+    const auto found = active_.find(event.request);
+    if (found == active_.end()) return;
+    Active& active = found->second;
+    if (active.prefilling) {
+      if (!event.finished) return;
+      active.cached_tokens = event.cached_tokens;
+      const double bytes = active.request->prompt_tokens * options_.profile.kv_bytes_per_token;
+      const double seconds = options_.profile.transfer_latency_s + bytes / options_.profile.transfer_bytes_per_s;
+      push({.at = now_ + to_duration(seconds),
+            .kind = EventKind::kTransferred,
+            .endpoint = active.attempts,
+            .request = event.request});
+      return;
+    }
+    if (event.first_token) {
+      active.first_token = now_ + to_duration(options_.profile.stream_s);
+      if (!active.prefilled_apart) active.cached_tokens = event.cached_tokens;
+      release_tokens(active);
+    }
+    if (event.finished) end(active, /*failed=*/false);
+  }
+
+  void on_transferred(std::uint64_t id, std::uint32_t attempt) {
+    const auto found = active_.find(id);
+    if (found == active_.end() || found->second.attempts != attempt) return;
+    Active& active = found->second;
+    active.prefilling = false;
+    active.prefilled_apart = true;
+    EndpointRun& decode = endpoints_[active.choice.decode];
+    if (!decode.alive) return retry(active);
+    decode.engine->import_blocks(*active.request, active.request->prompt_tokens);
+    if (!decode.engine->submit(*active.request, std::max(1U, active.request->output_tokens))) return retry(active);
+    start_step(active.choice.decode);
+  }
+
+  void record(const Active& active, bool failed) {
+    const SimRequest& request = *active.request;
+    if (!measured(request)) return;
+    RequestResult& out = result_.requests.emplace_back();
+    const TimePoint ended = now_ + to_duration(options_.profile.stream_s);
+    if (!failed) {
+      out.ttft_ms = static_cast<float>(to_milliseconds(active.first_token - active.arrived));
+      out.total_ms = static_cast<float>(to_milliseconds(ended - active.arrived));
+      if (request.output_tokens > 1)
+        out.tpot_ms = static_cast<float>(to_milliseconds(ended - active.first_token)) /
+                      static_cast<float>(request.output_tokens - 1);
+      last_end_ = std::max(last_end_, ended);
+    }
+    out.prompt_tokens = request.prompt_tokens;
+    out.cached_tokens = active.cached_tokens;
+    out.output_tokens = request.output_tokens;
+    out.endpoint = static_cast<std::uint16_t>(active.choice.decode);
+    out.tenant = static_cast<std::uint16_t>(request.tenant);
+    out.priority = static_cast<std::int16_t>(request.priority);
+    out.failed = failed;
+    out.prefilled_apart = active.prefilled_apart;
+    out.slo_ttft_ms = request.slo_ttft_ms.value_or(0.0F);
+    out.slo_tpot_ms = request.slo_tpot_ms.value_or(0.0F);
+  }
+
+  void end(Active& active, bool failed, bool counted = true) {
+    if (counted && active.choice.decode != kNoEndpoint) uncount_live(active);
+    record(active, failed);
+    const SimRequest& request = *active.request;
+    if (!failed) {
+      const Duration decode = now_ - active.first_token;
+      policy_.finished({.endpoint = active.choice.decode,
+                        .ttft = active.first_token - active.arrived,
+                        .tpot = request.output_tokens > 1 ? decode / (request.output_tokens - 1) : Duration{},
+                        .prompt_tokens = request.prompt_tokens,
+                        .cached_tokens = active.cached_tokens,
+                        .output_tokens = request.output_tokens},
+                       now_);
+    }
+    if (request.next_turn != nullptr && !failed) {
+      const std::uint64_t turn = ++turn_;
+      push({.at = now_ + request.next_turn->arrival, .kind = EventKind::kArrival, .request = turn});
+      turns_.emplace(turn, request.next_turn);
+    }
+    active_.erase(request.id);
+  }
+
+  void on_scrape() {
+    ++snapshot_.version;
+    snapshot_.taken_at = now_;
+    for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
+      const EndpointRun& endpoint = endpoints_[i];
+      EndpointState& state = snapshot_.endpoints[i];
+      if (!endpoint.alive || endpoint.paused_until > now_) continue;  // it does not answer: the readings grow old
+      const EngineLoadView load = endpoint.engine->load();
+      state.waiting_requests = {load.waiting, now_};
+      state.running_requests = {load.running, now_};
+      state.kv_usage = {load.kv_usage, now_};
+      state.kv_block_tokens = {workload_.block_tokens(), now_};
+      state.kv_blocks = {options_.profile.store_tokens / workload_.block_tokens(), now_};
+    }
+    push({.at = now_ + options_.scrape_interval, .kind = EventKind::kScrape});
+  }
+
+  void on_fault(const Fault& fault) {
+    EndpointRun& endpoint = endpoints_[fault.endpoint];
+    switch (fault.kind) {
+      case Fault::Kind::kDies: die(fault.endpoint); return;
+      case Fault::Kind::kRestarts:
+        endpoint.alive = true;
+        snapshot_.endpoints[fault.endpoint].health = EndpointHealth::kReady;
+        return;
+      case Fault::Kind::kSlows: endpoint.slow = fault.factor; return;
+      case Fault::Kind::kPauses: endpoint.paused_until = now_ + fault.duration; return;
+    }
+  }
+
+  void die(std::uint32_t place) {
+    EndpointRun& endpoint = endpoints_[place];
+    if (!std::exchange(endpoint.alive, false)) return;
+    ++endpoint.life;
+    endpoint.stepping = false;
+    endpoint.engine->restart();
+    snapshot_.endpoints[place].health = EndpointHealth::kDown;
+    policy_.endpoint_lost(place);
+    std::vector<std::uint64_t> cut;
+    for (const auto& [id, active] : active_) {
+      const bool here = active.prefilling ? active.choice.prefill == place : active.choice.decode == place;
+      if (here) cut.push_back(id);
+    }
+    std::ranges::sort(cut);  // the map's order is not the same everywhere
+    for (const std::uint64_t id : cut) {
+      Active& active = active_.at(id);
+      if (active.first_token == TimePoint{}) {
+        retry(active);
+      } else {
+        end(active, /*failed=*/true);
+      }
+    }
+  }
+
+  const FleetOptions& options_;
+  Workload& workload_;
+  Policy& policy_;
+  Rng rng_;
+  FleetResult result_;
+  EndpointSnapshot snapshot_;
+  std::vector<EndpointRun> endpoints_;
+  std::vector<scheduling::LiveLoad> live_;
+  RequestFacts facts_;
+  std::priority_queue<Event, std::vector<Event>, Later> events_;
+  std::unordered_map<std::uint64_t, Active> active_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const SimRequest>> turns_;
+  std::shared_ptr<const SimRequest> arrival_;  // the next session's
+  std::uint64_t taken_ = 0;
+  std::uint64_t order_ = 0;
+  std::uint64_t turn_ = 0;
+  TimePoint now_ = kStart;
+  std::optional<TimePoint> measured_began_;
+  TimePoint last_end_ = kStart;
+};
+
+}  // namespace
+
+FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy) {
+  return Run{options, workload, policy}.run();
+}
+
+}  // namespace llmd::simulation

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "simulation/hardware_profile.h"
+#include "simulation/policy.h"
+#include "simulation/workload.h"
+
+namespace llmd::simulation {
+
+/// Something that befalls an endpoint.
+struct Fault {
+  enum class Kind : std::uint8_t {
+    kDies,      // its requests are cut, connections are refused
+    kRestarts,  // serves again, with nothing of what it held
+    kSlows,     // its steps take `factor` times as long; 1 ends it
+    kPauses,    // no step ends for `duration` (SIGSTOP)
+  };
+  Duration at{};  // since the start
+  std::uint32_t endpoint = 0;
+  Kind kind = Kind::kDies;
+  double factor = 1;
+  Duration duration{};
+};
+
+struct FleetOptions {
+  std::uint32_t endpoints = 8;
+  std::uint32_t prefill_endpoints = 0;  // of these, the first so many have the role prefill, the others decode
+  HardwareProfile profile{};
+  Duration scrape_interval = milliseconds{50};  // llm-d's; higher: the policy sees older metrics
+  std::uint64_t seed = 1;
+  std::uint64_t requests_max = 0;  // 0: all of the workload's
+  std::uint32_t attempts_max = 4;  // endpoints tried while nothing was streamed
+  std::vector<Fault> faults{};
+  Duration duration_max = std::chrono::hours{24};
+  /// Requests with a smaller id are not in the result: they fill caches first.
+  std::uint64_t measured_from = 0;
+};
+
+/// What became of one request.
+struct RequestResult {
+  float ttft_ms = 0;
+  float tpot_ms = 0;  // mean after the first token; 0 with one token
+  float total_ms = 0;
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t cached_tokens = 0;
+  std::uint32_t output_tokens = 0;
+  std::uint16_t endpoint = 0;  // that decoded it
+  std::uint16_t tenant = 0;
+  std::int16_t priority = 0;
+  bool failed = false;  // refused, cut, or never ended
+  bool prefilled_apart = false;
+  float slo_ttft_ms = 0;  // 0: none
+  float slo_tpot_ms = 0;
+};
+
+struct FleetResult {
+  std::vector<RequestResult> requests;
+  std::vector<double> busy_s;       // of each endpoint, while requests were measured
+  std::vector<std::uint64_t> sent;  // requests to each endpoint
+  double measured_s = 0;            // from the first measured arrival to the last end
+  std::uint64_t decisions = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
+};
+
+/// Runs the workload to its end in virtual time. Deterministic: same arguments, same result.
+[[nodiscard]] FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy);
+
+}  // namespace llmd::simulation

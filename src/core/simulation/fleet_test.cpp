@@ -1,0 +1,243 @@
+#include "simulation/fleet.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "simulation/engine.h"
+#include "simulation/summary.h"
+
+namespace llmd::simulation {
+namespace {
+
+constexpr std::uint32_t kBlock = 64;
+
+/// Requests that a test lists.
+class ListWorkload final : public Workload {
+ public:
+  explicit ListWorkload(std::vector<SimRequest> requests) : requests_{std::move(requests)} {}
+  std::optional<SimRequest> next() override {
+    return at_ < requests_.size() ? std::optional{requests_[at_++]} : std::nullopt;
+  }
+  [[nodiscard]] std::uint32_t block_tokens() const noexcept override { return kBlock; }
+
+ private:
+  std::vector<SimRequest> requests_;
+  std::size_t at_ = 0;
+};
+
+/// The first endpoint that is up, from `first` on.
+class FirstUp : public Policy {
+ public:
+  explicit FirstUp(std::uint32_t first = 0) : first_{first} {}
+  PolicyChoice choose(const PolicyInput& input) override {
+    for (std::uint32_t i = first_; i < input.snapshot.endpoints.size(); ++i) {
+      if (input.snapshot.endpoints[i].health == EndpointHealth::kReady) return {.decode = i};
+    }
+    return {};
+  }
+
+ private:
+  std::uint32_t first_;
+};
+
+class Apart final : public Policy {
+ public:
+  PolicyChoice choose(const PolicyInput& /*input*/) override { return {.decode = 1, .prefill = 0}; }
+};
+
+std::vector<std::uint64_t> chain(std::uint64_t name, std::uint32_t tokens) {
+  std::vector<std::uint64_t> blocks;
+  for (std::uint32_t i = 0; i < tokens / kBlock; ++i)
+    blocks.push_back(chain_block(blocks.empty() ? 0 : blocks.back(), name));
+  return blocks;
+}
+
+SimRequest request(std::uint64_t id, milliseconds at, std::uint64_t name, std::uint32_t prompt = 640,
+                   std::uint32_t output = 10) {
+  return {.id = id,
+          .arrival = at,
+          .prompt_tokens = prompt,
+          .output_tokens = output,
+          .blocks = chain(name, prompt + output)};
+}
+
+TEST(SimEngine, TakesTheTimeThatTheProfileSays) {
+  HardwareProfile profile;
+  profile.step_s = 0.01;
+  profile.prefill_token_s = 1e-5;
+  profile.prefill_token_per_kilotoken_s = 0;
+  profile.decode_sequence_s = 1e-3;
+  profile.decode_sequence_per_kilotoken_s = 0;
+  SimEngine engine{profile, kBlock, false};
+  const SimRequest one = request(1, {}, 7, 640, 3);
+  ASSERT_TRUE(engine.submit(one, 3));
+  EXPECT_NEAR(to_seconds(engine.begin_step()), 0.01 + 640e-5, 1e-9);
+  EXPECT_TRUE(engine.end_step().front().first_token);
+  EXPECT_NEAR(to_seconds(engine.begin_step()), 0.011, 1e-9);
+  EXPECT_TRUE(engine.end_step().empty());
+  (void)engine.begin_step();
+  EXPECT_TRUE(engine.end_step().front().finished);
+  EXPECT_FALSE(engine.busy());
+}
+
+TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
+  HardwareProfile profile;
+  profile.store_tokens = 12 * kBlock;
+  SimEngine engine{profile, kBlock, true};
+  const auto serve = [&](const SimRequest& asked) {
+    EXPECT_TRUE(engine.submit(asked, asked.output_tokens));
+    std::uint32_t cached = 0;
+    while (engine.busy()) {
+      (void)engine.begin_step();
+      for (const EngineEvent& event : engine.end_step()) cached = event.cached_tokens;
+    }
+    return cached;
+  };
+  EXPECT_EQ(serve(request(1, {}, 7)), 0U);
+  EXPECT_EQ(serve(request(2, {}, 7)), 9 * kBlock) << "the last block holds the token whose logits are wanted";
+  EXPECT_EQ(serve(request(3, {}, 8)), 0U);
+  EXPECT_EQ(serve(request(4, {}, 7)), 2 * kBlock) << "ten of the twelve blocks are the other's now";
+  std::uint64_t stored = 0;
+  std::uint64_t removed = 0;
+  for (const BlockChange& change : engine.take_block_changes()) ++(change.stored ? stored : removed);
+  EXPECT_EQ(stored - removed, 12U);
+}
+
+TEST(Fleet, GivesEachRequestItsLatencies) {
+  ListWorkload workload{{request(1, {}, 1), request(2, milliseconds{1'000}, 1)}};
+  FirstUp policy;
+  const FleetOptions options{.endpoints = 2};
+  const FleetResult result = run_fleet(options, workload, policy);
+  ASSERT_EQ(result.requests.size(), 2U);
+  const HardwareProfile& profile = options.profile;
+  const double prefill = 640 * (profile.prefill_token_s + profile.prefill_token_per_kilotoken_s * 0.32);
+  EXPECT_NEAR(result.requests[0].ttft_ms, (profile.submit_s + profile.step_s + prefill + profile.stream_s) * 1e3, 0.01);
+  EXPECT_LT(result.requests[1].ttft_ms, result.requests[0].ttft_ms) << "most of its prompt is cached";
+  EXPECT_EQ(result.requests[1].cached_tokens, 9 * kBlock);
+  EXPECT_GT(result.requests[0].tpot_ms, profile.step_s * 1e3);
+  EXPECT_EQ(result.sent, (std::vector<std::uint64_t>{2, 0}));
+  EXPECT_EQ(result.busy_s[1], 0.0);
+}
+
+TEST(Fleet, LetsTheNextTurnComeWhenTheUserHasThought) {
+  SimRequest first = request(1, {}, 1);
+  auto second = std::make_shared<SimRequest>(request(2, milliseconds{500}, 1, 704));
+  first.next_turn = second;
+  ListWorkload workload{{first}};
+  FirstUp policy;
+  const FleetResult result = run_fleet({.endpoints = 1}, workload, policy);
+  ASSERT_EQ(result.requests.size(), 2U);
+  EXPECT_EQ(result.requests[1].cached_tokens, 10 * kBlock) << "prompt and answer of the turn before";
+  EXPECT_NEAR(result.measured_s * 1e3, result.requests[0].total_ms + 500 + result.requests[1].total_ms, 2.0);
+}
+
+TEST(Fleet, SendsElsewhereWhatADeadEndpointHadNotAnswered) {
+  std::vector<SimRequest> requests;
+  for (std::uint64_t i = 0; i < 20; ++i)
+    requests.push_back(request(i, milliseconds{10 * static_cast<int>(i)}, i, 6'400, 100));
+  ListWorkload workload{requests};
+  FirstUp policy;
+  FleetOptions options{.endpoints = 2};
+  options.faults = {{.at = milliseconds{900}, .endpoint = 0, .kind = Fault::Kind::kDies}};
+  const FleetResult result = run_fleet(options, workload, policy);
+  EXPECT_EQ(result.requests.size(), 20U) << "none is lost or told twice";
+  EXPECT_GT(result.retries, 0U);
+  EXPECT_EQ(result.dispatched_to_dead, 0U);
+  const auto failed = std::ranges::count_if(result.requests, &RequestResult::failed);
+  EXPECT_GT(failed, 0) << "streams that had begun are cut";
+  EXPECT_LT(failed, 20);
+}
+
+TEST(Fleet, WithoutAnyEndpointFailsAll) {
+  ListWorkload workload{{request(1, milliseconds{10}, 1)}};
+  FirstUp policy;
+  FleetOptions options{.endpoints = 1};
+  options.faults = {{.at = {}, .endpoint = 0, .kind = Fault::Kind::kDies}};
+  const FleetResult result = run_fleet(options, workload, policy);
+  ASSERT_EQ(result.requests.size(), 1U);
+  EXPECT_TRUE(result.requests[0].failed);
+}
+
+TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {
+  ListWorkload workload{{request(1, {}, 1)}};
+  Apart policy;
+  const FleetOptions options{.endpoints = 2, .prefill_endpoints = 1};
+  const FleetResult result = run_fleet(options, workload, policy);
+  ASSERT_EQ(result.requests.size(), 1U);
+  EXPECT_TRUE(result.requests[0].prefilled_apart);
+  EXPECT_EQ(result.requests[0].endpoint, 1U);
+  const double transfer = options.profile.transfer_latency_s +
+                          640 * options.profile.kv_bytes_per_token / options.profile.transfer_bytes_per_s;
+  EXPECT_GT(result.requests[0].ttft_ms, transfer * 1e3);
+  EXPECT_GT(result.busy_s[0], 0.0);
+  EXPECT_GT(result.busy_s[1], 0.0);
+}
+
+TEST(Fleet, IsTheSameForTheSameSeed) {
+  const auto run = [] {
+    std::vector<SimRequest> requests;
+    for (std::uint64_t i = 0; i < 200; ++i)
+      requests.push_back(
+          request(i, milliseconds{static_cast<int>(i)}, i % 9, 640 + 64 * static_cast<std::uint32_t>(i % 7)));
+    ListWorkload workload{requests};
+    FirstUp policy;
+    FleetOptions options{.endpoints = 3};
+    options.faults = {
+        {.at = milliseconds{90}, .endpoint = 0, .kind = Fault::Kind::kPauses, .duration = milliseconds{50}},
+        {.at = milliseconds{150}, .endpoint = 0, .kind = Fault::Kind::kDies},
+        {.at = milliseconds{180}, .endpoint = 0, .kind = Fault::Kind::kRestarts}};
+    return run_fleet(options, workload, policy);
+  };
+  const FleetResult a = run();
+  const FleetResult b = run();
+  ASSERT_EQ(a.requests.size(), b.requests.size());
+  for (std::size_t i = 0; i < a.requests.size(); ++i) {
+    EXPECT_EQ(a.requests[i].ttft_ms, b.requests[i].ttft_ms);
+    EXPECT_EQ(a.requests[i].total_ms, b.requests[i].total_ms);
+  }
+}
+
+TEST(Summary, CountsWhatMetTheObjectives) {
+  FleetResult result;
+  result.measured_s = 10;
+  result.busy_s = {8, 4};
+  for (int i = 1; i <= 10; ++i) {
+    RequestResult& each = result.requests.emplace_back();
+    each.ttft_ms = static_cast<float>(i * 100);
+    each.tpot_ms = 10;
+    each.total_ms = 1'000;
+    each.prompt_tokens = 100;
+    each.cached_tokens = 25;
+    each.output_tokens = 20;
+    each.tenant = static_cast<std::uint16_t>(i % 2);
+  }
+  result.requests.back().failed = true;
+  result.requests.front().slo_ttft_ms = 50;  // its own, which it misses
+  const Summary summary = summarise(result, {.ttft_ms = 500, .tpot_ms = 20});
+  EXPECT_EQ(summary.requests, 10U);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_EQ(summary.ttft_ms.p50, 500);
+  EXPECT_EQ(summary.ttft_ms.p90, 900);
+  EXPECT_DOUBLE_EQ(summary.goodput, 0.4);  // 200 to 500 ms
+  EXPECT_DOUBLE_EQ(summary.goodput_rps, 0.4);
+  EXPECT_DOUBLE_EQ(summary.tokens_per_s, 18);
+  EXPECT_DOUBLE_EQ(summary.hit_rate, 0.25);
+  EXPECT_DOUBLE_EQ(summary.busy_mean, 0.6);
+  EXPECT_NEAR(summary.busy_variation, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(summary.fairness, 1.0, 1e-12);  // two of five each
+}
+
+TEST(Estimate, WidensWithScatterAndFewRuns) {
+  EXPECT_EQ(estimate(std::vector<double>{3}).half_width, 0);
+  const Estimate three = estimate(std::vector<double>{1, 2, 3});
+  EXPECT_DOUBLE_EQ(three.mean, 2);
+  EXPECT_NEAR(three.half_width, 4.303 / std::sqrt(3.0), 1e-9);
+}
+
+}  // namespace
+}  // namespace llmd::simulation

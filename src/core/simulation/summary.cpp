@@ -1,0 +1,111 @@
+#include "simulation/summary.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace llmd::simulation {
+namespace {
+
+Percentiles percentiles(std::vector<float>& values) {
+  if (values.empty()) return {};
+  const auto at = [&](double share) {
+    const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
+    const auto place = values.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(rank, 1) - 1);
+    std::nth_element(values.begin(), place, values.end());
+    return static_cast<double>(*place);
+  };
+  return {.p50 = at(0.5), .p90 = at(0.9), .p99 = at(0.99)};
+}
+
+bool meets(const RequestResult& request, const DefaultObjectives& objectives) {
+  if (request.failed) return false;
+  const float ttft = request.slo_ttft_ms > 0 ? request.slo_ttft_ms : objectives.ttft_ms;
+  const float tpot = request.slo_tpot_ms > 0 ? request.slo_tpot_ms : objectives.tpot_ms;
+  return request.ttft_ms <= ttft && request.tpot_ms <= tpot;
+}
+
+void sum_up_busy(const FleetResult& result, Summary& summary) {
+  if (result.busy_s.empty() || result.measured_s <= 0) return;
+  const auto count = static_cast<double>(result.busy_s.size());
+  const double mean = std::accumulate(result.busy_s.begin(), result.busy_s.end(), 0.0) / count;
+  double squares = 0;
+  for (const double busy : result.busy_s) squares += (busy - mean) * (busy - mean);
+  summary.busy_mean = mean / result.measured_s;
+  summary.busy_variation = mean > 0 ? std::sqrt(squares / count) / mean : 0;
+}
+
+// Jain, Chiu, Hawe 1984: (sum x)^2 / (n * sum x^2).
+double jain(const std::map<std::uint16_t, std::pair<double, double>>& tenants) {
+  double sum = 0;
+  double squares = 0;
+  for (const auto& [tenant, counts] : tenants) {
+    const double share = counts.first / counts.second;
+    sum += share;
+    squares += share * share;
+  }
+  return squares > 0 ? sum * sum / (static_cast<double>(tenants.size()) * squares) : 1.0;
+}
+
+}  // namespace
+
+Summary summarise(const FleetResult& result, const DefaultObjectives& objectives) {
+  Summary summary;
+  std::vector<float> ttft;
+  std::vector<float> tpot;
+  std::vector<float> total;
+  std::map<std::uint16_t, std::pair<double, double>> tenants;  // met, all
+  double prompt = 0;
+  double cached = 0;
+  double output = 0;
+  double met = 0;
+  for (const RequestResult& request : result.requests) {
+    ++summary.requests;
+    const bool good = meets(request, objectives);
+    auto& tenant = tenants[request.tenant];
+    tenant.first += good ? 1 : 0;
+    tenant.second += 1;
+    met += good ? 1 : 0;
+    if (request.failed) {
+      ++summary.failed;
+      continue;
+    }
+    ttft.push_back(request.ttft_ms);
+    if (request.output_tokens > 1) tpot.push_back(request.tpot_ms);
+    total.push_back(request.total_ms);
+    prompt += request.prompt_tokens;
+    cached += request.cached_tokens;
+    output += request.output_tokens;
+  }
+  summary.ttft_ms = percentiles(ttft);
+  summary.tpot_ms = percentiles(tpot);
+  summary.total_ms = percentiles(total);
+  summary.goodput = summary.requests == 0 ? 0 : met / static_cast<double>(summary.requests);
+  if (result.measured_s > 0) {
+    summary.goodput_rps = met / result.measured_s;
+    summary.tokens_per_s = output / result.measured_s;
+  }
+  summary.hit_rate = prompt > 0 ? cached / prompt : 0;
+  summary.fairness = jain(tenants);
+  sum_up_busy(result, summary);
+  return summary;
+}
+
+Estimate estimate(std::span<const double> values) {
+  if (values.empty()) return {};
+  const auto count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  if (values.size() == 1) return {.mean = mean, .half_width = 0};
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  // Student's t at 97.5 % for 1, 2, … degrees of freedom; beyond them the normal distribution's is near enough.
+  constexpr std::array kStudent{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
+  const double t = values.size() - 2 < kStudent.size() ? kStudent[values.size() - 2] : 2.0;
+  return {.mean = mean, .half_width = t * std::sqrt(squares / (count - 1) / count)};
+}
+
+}  // namespace llmd::simulation

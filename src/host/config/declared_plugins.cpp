@@ -1,0 +1,259 @@
+#include "config/declared_plugins.h"
+
+#include <array>
+
+namespace llmd::config {
+namespace {
+
+using scheduling::ParameterSpec;
+using scheduling::ParameterType;
+using scheduling::PluginKind;
+using scheduling::PluginSpec;
+using scheduling::Stability;
+using scheduling::Support;
+
+constexpr std::array<std::string_view, 2> kSchemes{"http", "https"};
+constexpr ParameterSpec text(std::string_view name, std::string_view normal, std::string_view help,
+                             Support support = Support::kWorks) {
+  return {.name = name, .type = ParameterType::kText, .text = normal, .help = help, .support = support};
+}
+constexpr ParameterSpec kScheme{.name = "scheme",
+                                .type = ParameterType::kText,
+                                .text = "http",
+                                .choices = kSchemes,
+                                .help = "how endpoints are asked",
+                                .support = Support::kWaits};
+constexpr ParameterSpec kVerify{.name = "insecureSkipVerify",
+                                .type = ParameterType::kBool,
+                                .number = 1,
+                                .help = "with https: take any certificate",
+                                .support = Support::kNoEffect};
+constexpr ParameterSpec kCa = text("caCertPath", "", "with https: whom to trust", Support::kWaits);
+constexpr ParameterSpec kClientCert = text("clientCertPath", "", "with https: our certificate", Support::kWaits);
+constexpr ParameterSpec kClientKey = text("clientKeyPath", "", "with https: our key", Support::kWaits);
+constexpr ParameterSpec kInterval{.name = "interval",
+                                  .type = ParameterType::kDuration,
+                                  .help = "between two questions; empty: --probe-interval",
+                                  .support = Support::kWaits};
+
+constexpr std::array kMetricsSource{kScheme,
+                                    text("path", "/metrics", "where endpoints show their metrics", Support::kWaits),
+                                    ParameterSpec{.name = "port",
+                                                  .type = ParameterType::kInteger,
+                                                  .max = 65'535,
+                                                  .help = "another port than the endpoint's; 0: the same",
+                                                  .support = Support::kWaits},
+                                    kVerify,
+                                    kCa,
+                                    kClientCert,
+                                    kClientKey,
+                                    kInterval};
+constexpr std::array kModelsSource{
+    kScheme,     text("path", "/v1/models", "where endpoints list their models", Support::kWaits),
+    kVerify,     kCa,
+    kClientCert, kClientKey,
+    kInterval};
+constexpr std::array kDcgmSource{
+    kScheme,
+    text("path", "/metrics", "where the DCGM exporter shows its metrics"),
+    ParameterSpec{.name = "port",
+                  .type = ParameterType::kInteger,
+                  .number = 9'400,
+                  .max = 65'535,
+                  .help = "of the DCGM exporter"},
+    kVerify,
+    ParameterSpec{.name = "useNodeAddress", .type = ParameterType::kBool, .help = "ask the node instead of the pod"},
+    kInterval};
+constexpr std::array kCustomMetric{text("attributeKey", "", "the attribute's name"),
+                                   text("metricSpec", "", "name{label=value,...} of the series")};
+constexpr std::array kEngine{text("name", "", "value of the engine label"),
+                             text("queuedRequestsSpec", "", "series of waiting requests"),
+                             text("runningRequestsSpec", "", "series of running requests"),
+                             text("kvUsageSpec", "", "series of the used share of KV, 0 to 1"),
+                             text("loraSpec", "", "series whose labels name LoRA adapters"),
+                             text("cacheInfoSpec", "", "series whose labels tell block size and count"),
+                             text("cacheBlockSizeLabelName", "", "its label of the tokens a block"),
+                             text("cacheNumBlocksLabelName", "", "its label of the blocks"),
+                             text("cacheBlockSizeSpec", "", "series of the tokens a block"),
+                             text("cacheNumBlocksSpec", "", "series of the blocks"),
+                             ParameterSpec{.name = "customMetrics",
+                                           .type = ParameterType::kObjectList,
+                                           .help = "further series, as attributes",
+                                           .fields = kCustomMetric}};
+constexpr std::array kCoreExtractor{
+    text("engineLabelKey", "", "the label that names an endpoint's engine", Support::kNoEffect),
+    text("defaultEngine", "", "the engine of endpoints without the label", Support::kNoEffect),
+    ParameterSpec{.name = "engineConfigs",
+                  .type = ParameterType::kObjectList,
+                  .help = "names of the series of further engines",
+                  .support = Support::kWaits,
+                  .fields = kEngine}};
+constexpr std::array kTopology{text("hostname", "kubernetes.io/hostname", "the label that names the host"),
+                               text("rack", "topology.kubernetes.io/rack", "the label that names the rack"),
+                               text("zone", "topology.kubernetes.io/zone", "the label that names the zone"),
+                               text("region", "topology.kubernetes.io/region", "the label that names the region")};
+constexpr std::array kNotification{text("group", "", "API group"), text("version", "", "API version"),
+                                   text("kind", "", "kind of the object")};
+constexpr std::array kFileDiscovery{
+    ParameterSpec{
+        .name = "path", .type = ParameterType::kText, .help = "the file that lists the endpoints", .required = true},
+    ParameterSpec{.name = "watchFile",
+                  .type = ParameterType::kBool,
+                  .help = "read it again when it changes",
+                  .support = Support::kNoEffect}};
+constexpr std::array kAgentIdentity{ParameterSpec{.name = "additionalSessionHeaders",
+                                                  .type = ParameterType::kTextList,
+                                                  .help = "headers that name a session, before the usual ones"}};
+constexpr std::array kReportedAttribute{text("key.namespace", "envoy.lb", "namespace of the metadata"),
+                                        text("key.name", "", "name of the metadata"),
+                                        text("expression", "", "CEL expression over usage, of an integer"),
+                                        text("condition", "", "CEL condition; empty: always")};
+constexpr std::array kReporter{ParameterSpec{.name = "attributes",
+                                             .type = ParameterType::kObjectList,
+                                             .help = "what is reported",
+                                             .fields = kReportedAttribute}};
+constexpr std::array<std::string_view, 2> kSelectorModes{"strict", "prefer"};
+constexpr std::array<std::string_view, 3> kGatingModes{"sum", "max-role", "disabled"};
+constexpr std::array kHeaderSelector{text("name", "", "for people"), text("headerName", "", "request header"),
+                                     text("labelKey", "", "endpoint label"),
+                                     ParameterSpec{.name = "mode",
+                                                   .type = ParameterType::kText,
+                                                   .choices = kSelectorModes,
+                                                   .help = "strict: endpoints whose label differs are left out"}};
+constexpr std::array kRollout{
+    text("scope.labelSelector", "", "pods that count"),
+    ParameterSpec{.name = "headerSelectors",
+                  .type = ParameterType::kObjectList,
+                  .help = "headers that choose by label",
+                  .fields = kHeaderSelector},
+    text("revisionGating.revisionLabelKey", "disaggregatedset.x-k8s.io/revision", "label of the revision"),
+    text("revisionGating.roleLabelKey", "disaggregatedset.x-k8s.io/role", "label of the role"),
+    ParameterSpec{.name = "revisionGating.mode",
+                  .type = ParameterType::kText,
+                  .text = "disabled",
+                  .choices = kGatingModes,
+                  .help = "how a revision is chosen"},
+    ParameterSpec{.name = "revisionGating.requireRoles.values",
+                  .type = ParameterType::kTextList,
+                  .help = "roles that a revision must have ready"}};
+constexpr std::array kHeadersHandler{text("prefillProfile", "prefill", "name of the prefill profile"),
+                                     text("encodeProfile", "encode", "name of the encode profile")};
+constexpr std::array kMulticlusterExtractor{text("kvCacheUtilizationMetric", "", "series of the cluster's KV use"),
+                                            text("queueSizeMetric", "", "series of the cluster's queue")};
+
+constexpr PluginSpec kSpecs[] = {
+    {.type = "anthropic-parser", .kind = PluginKind::kParser, .help = "Anthropic messages", .support = Support::kWaits},
+    {.type = "openai-parser", .kind = PluginKind::kParser, .help = "OpenAI chat and completions"},
+    {.type = "passthrough-parser",
+     .kind = PluginKind::kParser,
+     .help = "any path, without a look at the body",
+     .support = Support::kWaits},
+    {.type = "sglanghttp-parser", .kind = PluginKind::kParser, .help = "SGLang's generate", .support = Support::kWaits},
+    {.type = "vertexai-parser", .kind = PluginKind::kParser, .help = "Vertex AI over gRPC", .support = Support::kWaits},
+    {.type = "vllmgrpc-parser",
+     .kind = PluginKind::kParser,
+     .help = "vLLM's engine over gRPC",
+     .support = Support::kWaits},
+    {.type = "vllmhttp-parser",
+     .kind = PluginKind::kParser,
+     .help = "vLLM's generate with tokens",
+     .support = Support::kWaits},
+    {.type = "agent-identity",
+     .kind = PluginKind::kRequestPlugin,
+     .help = "names an agent's session by its headers",
+     .parameters = kAgentIdentity,
+     .stability = Stability::kAlpha},
+    {.type = "destination-endpoint-served-verifier",
+     .kind = PluginKind::kRequestPlugin,
+     .help = "tells the endpoint that served in a header, for conformance tests",
+     .support = Support::kWaits},
+    {.type = "disagg-headers-handler",
+     .kind = PluginKind::kRequestPlugin,
+     .help = "sets the headers of prefill and encode legs, as the profile handler does by itself now",
+     .parameters = kHeadersHandler,
+     .stability = Stability::kDeprecated,
+     .support = Support::kNoEffect},
+    {.type = "prefill-header-handler",
+     .kind = PluginKind::kRequestPlugin,
+     .help = "the same, by its older name",
+     .parameters = kHeadersHandler,
+     .stability = Stability::kDeprecated,
+     .support = Support::kNoEffect},
+    {.type = "request-attribute-reporter",
+     .kind = PluginKind::kRequestPlugin,
+     .help = "reports values computed from usage as Envoy metadata",
+     .parameters = kReporter,
+     .support = Support::kWaits},
+    {.type = "disaggregatedset-rollout-screener",
+     .kind = PluginKind::kScreener,
+     .help = "keeps a request within one revision of a rollout",
+     .parameters = kRollout,
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+    {.type = "dcgm-data-source",
+     .kind = PluginKind::kDataSource,
+     .help = "asks NVIDIA's DCGM exporter",
+     .parameters = kDcgmSource,
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+    {.type = "endpoint-notification-source",
+     .kind = PluginKind::kDataSource,
+     .help = "tells of endpoints that come and go",
+     .support = Support::kNoEffect},
+    {.type = "k8s-notification-source",
+     .kind = PluginKind::kDataSource,
+     .help = "tells of changes of a Kubernetes object",
+     .parameters = kNotification,
+     .support = Support::kWaits},
+    {.type = "metrics-data-source",
+     .kind = PluginKind::kDataSource,
+     .help = "asks endpoints for their metrics",
+     .parameters = kMetricsSource},
+    {.type = "models-data-source",
+     .kind = PluginKind::kDataSource,
+     .help = "asks endpoints for their models",
+     .parameters = kModelsSource},
+    {.type = "multicluster-metrics-data-source",
+     .kind = PluginKind::kDataSource,
+     .help = "asks other clusters for their metrics",
+     .parameters = kMetricsSource,
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+    {.type = "core-metrics-extractor",
+     .kind = PluginKind::kExtractor,
+     .help = "reads queue, running requests, KV, adapters from engines' metrics",
+     .parameters = kCoreExtractor},
+    {.type = "dcgm-extractor",
+     .kind = PluginKind::kExtractor,
+     .help = "reads GPU use from DCGM's metrics",
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+    {.type = "models-data-extractor", .kind = PluginKind::kExtractor, .help = "reads the models that endpoints list"},
+    {.type = "multicluster-metrics-extractor",
+     .kind = PluginKind::kExtractor,
+     .help = "reads the metrics of other clusters",
+     .parameters = kMulticlusterExtractor,
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+    {.type = "topology-extractor",
+     .kind = PluginKind::kExtractor,
+     .help = "reads host, rack, zone and region from labels",
+     .parameters = kTopology,
+     .stability = Stability::kAlpha},
+    {.type = "file-discovery",
+     .kind = PluginKind::kDiscovery,
+     .help = "endpoints from a file",
+     .parameters = kFileDiscovery},
+    {.type = "multicluster-file-discovery",
+     .kind = PluginKind::kDiscovery,
+     .help = "clusters from a file",
+     .parameters = kFileDiscovery,
+     .stability = Stability::kAlpha,
+     .support = Support::kWaits},
+};
+
+}  // namespace
+
+std::span<const PluginSpec> declared_plugins() noexcept { return kSpecs; }
+
+}  // namespace llmd::config
