@@ -45,5 +45,6 @@ llmd_declare_module(apps/up      USES base model telemetry config runtime net ll
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/explain USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
+llmd_declare_module(apps/sim     USES base model scheduling batching simulation telemetry config flags THIRD_PARTY fmt cli11 nlohmann)
 llmd_declare_module(apps/config_tool USES base telemetry config runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/doctor  USES base model telemetry runtime net llamacpp flags engine THIRD_PARTY fmt asio cli11)

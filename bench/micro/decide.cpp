@@ -24,7 +24,7 @@ namespace {
 
 using namespace llmd;  // NOLINT(google-build-using-namespace): a program of one file
 
-constexpr std::size_t kBlocks = 128;  // 8k tokens of 64
+constexpr std::size_t kBlockTokens = 64;
 
 EndpointSnapshot make_snapshot(std::size_t count, TimePoint now) {
   Rng rng{1};
@@ -35,33 +35,52 @@ EndpointSnapshot make_snapshot(std::size_t count, TimePoint now) {
         Endpoint{.name = fmt::format("ep-{}", i), .models = {{.id = "m"}}, .labels = {{"llm-d.ai/role", "decode"}}});
     state.health = EndpointHealth::kReady;
     state.waiting_requests = {static_cast<std::uint32_t>(rng.below(20)), now};
+    state.running_requests = {static_cast<std::uint32_t>(rng.below(60)), now};
     state.kv_usage = {static_cast<float>(rng.uniform()), now};
+    EndpointSignals signals;
+    for (const Signal signal : {Signal::kErrorRate, Signal::kLatencyMs, Signal::kReadySeconds, Signal::kCacheHitRatio})
+      signals[signal] = {static_cast<float>(rng.uniform()), now};
+    state.signals = std::make_shared<const EndpointSignals>(signals);
+    state.inflight_requests = static_cast<std::uint32_t>(rng.below(70));
+    state.inflight_tokens = rng.below(100'000);
   }
   return snapshot;
 }
 
-std::vector<RequestFacts> make_requests() {
+std::vector<RequestFacts> make_requests(std::size_t blocks) {
   Rng rng{2};
-  std::vector<RequestFacts> requests(500);
+  std::vector<RequestFacts> requests(std::min<std::size_t>(500, 64'000 / blocks));
   std::vector<std::uint64_t> shared;
-  for (std::size_t i = 0; i < kBlocks / 2; ++i) shared.push_back(rng.next());
+  for (std::size_t i = 0; i < blocks / 2; ++i) shared.push_back(rng.next());
   for (RequestFacts& request : requests) {
     request.model = std::string{"m"};
-    request.prefix = {.hashes = shared, .block_tokens = 64};
-    while (request.prefix.hashes.size() < kBlocks) request.prefix.hashes.push_back(rng.next());
-    request.prompt_tokens = kBlocks * 64;
+    request.prefix = {.hashes = shared, .block_tokens = kBlockTokens};
+    while (request.prefix.hashes.size() < blocks) request.prefix.hashes.push_back(rng.next());
+    request.prompt_tokens = static_cast<std::uint32_t>(blocks * kBlockTokens);
   }
   return requests;
+}
+
+/// The default's three, or ten of llm-d's and our own.
+scheduling::SchedulingConfig make_config(std::int64_t scorers) {
+  if (scorers == 3) return {};
+  scheduling::SchedulingConfig config;
+  for (const char* type : {"queue-scorer", "kv-cache-utilization-scorer", "prefix-cache-scorer",
+                           "running-requests-size-scorer", "active-request-scorer", "token-load-scorer",
+                           "error-rate-scorer", "network-latency-scorer", "cold-start-scorer", "cache-hit-scorer"})
+    config.plugins.push_back({.type = type});
+  return config;
 }
 
 void BM_Decide(benchmark::State& state) {
   const TimePoint now{std::chrono::hours{1}};
   const EndpointSnapshot snapshot = make_snapshot(static_cast<std::size_t>(state.range(0)), now);
-  const bool explain = state.range(1) != 0;
-  const std::vector<RequestFacts> requests = make_requests();
+  const bool explain = state.range(3) != 0;
+  const std::vector<RequestFacts> requests =
+      make_requests(static_cast<std::size_t>(state.range(1)) * 1'024 / kBlockTokens);
   Budget budget{"prefix", std::size_t{256} << 20};
   PrefixIndex index{{}, budget};
-  const auto scheduler = scheduling::Scheduler::make({});
+  const auto scheduler = scheduling::Scheduler::make(make_config(state.range(2)));
   scheduling::DecisionScratch scratch;
   Rng rng{3};
   std::vector<double> took_us;
@@ -86,11 +105,9 @@ void BM_Decide(benchmark::State& state) {
   state.counters["cached_tokens"] = cached / static_cast<double>(took_us.size());  // moves only if behaviour does
 }
 BENCHMARK(BM_Decide)
-    ->ArgNames({"endpoints", "explain"})
-    ->Args({10, 0})
-    ->Args({100, 0})
-    ->Args({1'000, 0})
-    ->Args({1'000, 1})
+    ->ArgNames({"endpoints", "prompt_k", "scorers", "explain"})
+    ->ArgsProduct({{10, 100, 1'000}, {1, 8, 128}, {3, 10}, {0}})
+    ->Args({1'000, 8, 3, 1})
     ->Unit(benchmark::kMicrosecond)
     ->Repetitions(5)
     ->ReportAggregatesOnly();

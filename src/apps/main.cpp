@@ -31,6 +31,10 @@
 #include "apps/config_tool/config_tool.h"
 #define LLMD_HAS_CONFIG 1
 #endif
+#if __has_include("apps/sim/sim.h")
+#include "apps/sim/sim.h"
+#define LLMD_HAS_SIM 1
+#endif
 #if __has_include("apps/doctor/doctor.h")
 #include "apps/doctor/doctor.h"
 #define LLMD_HAS_DOCTOR 1
@@ -66,6 +70,9 @@ constexpr Command kCommands[] = {
 #endif
 #ifdef LLMD_HAS_EXPLAIN
     {"explain", "why a request went where it went", llmd::explain_main},
+#endif
+#ifdef LLMD_HAS_SIM
+    {"sim", "compare scheduling policies on a fleet in virtual time", llmd::sim_main},
 #endif
 #ifdef LLMD_HAS_CONFIG
     {"config", "validate, show, compare and roll back configurations", llmd::config_main},

@@ -41,7 +41,7 @@ Result<void> BatchScheduler::add(const SequenceSpec& spec) {
   sequence.arrival = arrivals_++;
   sequence.tokens = spec.prompt_tokens;
   sequence.waiting_since = step_;
-  order_.insert(&sequence);
+  order_.insert(std::ranges::upper_bound(order_, &sequence, Before{}), &sequence);
   return {};
 }
 
@@ -55,7 +55,7 @@ std::optional<Slot> BatchScheduler::remove(SequenceId id) {
 
 void BatchScheduler::forget(Sequence& sequence) {
   if (sequence.slot) free_slot(sequence);
-  order_.erase(&sequence);
+  order_.erase(std::ranges::lower_bound(order_, &sequence, Before{}));
   sequences_.erase(SequenceId{sequence.spec.id});
 }
 
@@ -366,7 +366,7 @@ bool BatchScheduler::check_integrity() const {
     const bool counts = sequence.computed < sequence.tokens && sequence.tokens >= sequence.spec.prompt_tokens;
     const bool place =
         sequence.slot ? owners_[sequence.slot->slot_class][sequence.slot->index] == &sequence : sequence.computed == 0;
-    return counts && place && order_.contains(const_cast<Sequence*>(&sequence));
+    return counts && place && std::ranges::binary_search(order_, &sequence, Before{});
   });
 }
 

@@ -5,7 +5,6 @@
 #include <functional>
 #include <limits>
 #include <optional>
-#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -216,7 +215,7 @@ class BatchScheduler {
   BatchingOptions options_;
   std::uint32_t largest_class_ = 0;
   std::unordered_map<SequenceId, Sequence> sequences_;
-  std::set<Sequence*, Before> order_;                 // all of them
+  std::vector<Sequence*> order_;                      // all of them, sorted by Before: walked in every step
   std::vector<std::vector<const Sequence*>> owners_;  // [class][index], null: free
   std::vector<std::uint32_t> free_;                   // slots a class
   std::vector<std::uint32_t> claimed_;                // of them, in this step kept for sequences that await a prefix

@@ -113,9 +113,17 @@ void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, 
     hand_over(parts_.scorers[s].slots, belongings, input);
     input.chance = rng.uniform();
     parts_.scorers[s].scorer->score(input, scratch.candidates, row);
-    scratch.stand_ins[s] = stand_in(row);
-    for (std::size_t c = 0; c < count; ++c)
-      scratch.totals[c] += counted(row[c], scratch.stand_ins[s]) * parts_.scorers[s].weight;
+    // Mostly all have data: then the sum is a loop without branches, which compilers turn into vector instructions.
+    bool any_missing = false;
+    for (const float score : row) any_missing |= std::isnan(score);
+    const float weight = parts_.scorers[s].weight;
+    if (any_missing) {
+      scratch.stand_ins[s] = stand_in(row);
+      for (std::size_t c = 0; c < count; ++c) scratch.totals[c] += counted(row[c], scratch.stand_ins[s]) * weight;
+      continue;
+    }
+    float* const totals = scratch.totals.data();
+    for (std::size_t c = 0; c < count; ++c) totals[c] += std::min(std::max(row[c], 0.0F), 1.0F) * weight;
   }
 }
 

@@ -156,6 +156,7 @@ bool Scheduler::Impl::choose_decode(const Run& run, EndpointIndex peer, Decision
   decision.outcome = Decision::Outcome::kDispatch;
   decision.data_parallel_port = built.stages.data_parallel_port;
   decision.decode = input.endpoints[run.work.decode].endpoint;
+  decision.decode_fallbacks.reserve(scratch.picked.size() - 1);
   for (const EndpointIndex i : std::span{scratch.picked}.subspan(1))
     decision.decode_fallbacks.push_back(input.endpoints[i].endpoint);
   if (built.reads_prefixes) {

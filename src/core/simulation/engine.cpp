@@ -35,7 +35,9 @@ SimEngine::SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens,
       block_tokens_{block_tokens},
       records_blocks_{records_blocks},
       scheduler_{batching_of(profile, block_tokens)},
-      store_{std::max<std::size_t>(1, profile.store_tokens / block_tokens)} {}
+      store_{std::max<std::size_t>(1, profile.store_tokens / block_tokens)} {
+  for (const batching::SlotClass& each : profile.batching.classes) by_slot_.emplace_back(each.slots, nullptr);
+}
 
 bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
   const std::uint32_t prompt = std::max(1U, request.prompt_tokens);
@@ -49,7 +51,11 @@ bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
 }
 
 void SimEngine::cancel(std::uint64_t request) {
-  if (sequences_.erase(request) > 0) scheduler_.remove(sequence_id(request));
+  const auto found = sequences_.find(request);
+  if (found == sequences_.end()) return;
+  if (found->second.slot) at(*found->second.slot) = nullptr;
+  sequences_.erase(found);
+  scheduler_.remove(sequence_id(request));
 }
 
 void SimEngine::import_blocks(const SimRequest& request, std::uint32_t tokens) {
@@ -114,10 +120,20 @@ Duration SimEngine::begin_step() {
   };
   plan_ = scheduler_.schedule(restorable, shares);
   double seconds = profile_.step_s;
-  for (const batching::Admission& admission : plan_.admissions)
+  for (const batching::Eviction& eviction : plan_.evictions) {
+    Sequence*& sequence = at(eviction.slot);
+    sequence->slot.reset();
+    sequence->computed = 0;
+    sequence = nullptr;
+  }
+  for (const batching::Admission& admission : plan_.admissions) {
+    Sequence& sequence = sequences_.at(admission.id.value);
+    sequence.slot = admission.slot;
+    at(admission.slot) = &sequence;
     seconds += admission.restore_tokens * profile_.restore_token_s;
+  }
   for (const Work& work : plan_.work) {
-    const std::uint32_t prompt = sequences_.at(work.id.value).request->prompt_tokens;
+    const std::uint32_t prompt = at(work.slot)->request->prompt_tokens;
     const double kilotokens = (work.first + work.count * 0.5) / 1'000;
     if (work.count == 1 && work.first >= prompt) {
       seconds += profile_.decode_sequence_s + profile_.decode_sequence_per_kilotoken_s * kilotokens;
@@ -131,17 +147,12 @@ Duration SimEngine::begin_step() {
 const std::vector<EngineEvent>& SimEngine::end_step() {
   events_.clear();
   outcomes_.clear();
-  for (const batching::Eviction& eviction : plan_.evictions) {
-    const auto found = sequences_.find(eviction.id.value);
-    if (found != sequences_.end()) found->second.computed = 0;
-  }
   for (const batching::Admission& admission : plan_.admissions) {
-    const auto found = sequences_.find(admission.id.value);
-    if (found == sequences_.end()) continue;
-    Sequence& sequence = found->second;
+    if (at(admission.slot) == nullptr) continue;  // cancelled while the step ran
+    Sequence& sequence = *at(admission.slot);
     sequence.computed = admission.restore_tokens;
     const std::uint32_t blocks = admission.restore_tokens / block_tokens_;
-    sequence.stored = std::max(sequence.stored, blocks);
+    sequence.stored = blocks;  // more may have been stored before a preemption, and evicted since
     if (blocks > 0) {
       if (const auto deepest = store_.find(block_id(sequence.request->blocks[blocks - 1]))) store_.touch(*deepest);
     }
@@ -151,9 +162,8 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
     hit_tokens_ += sequence.cached_tokens;
   }
   for (const Work& work : plan_.work) {
-    const auto found = sequences_.find(work.id.value);
-    if (found == sequences_.end()) continue;  // cancelled while the step ran
-    Sequence& sequence = found->second;
+    if (at(work.slot) == nullptr) continue;
+    Sequence& sequence = *at(work.slot);
     sequence.computed = work.first + work.count;
     store_computed(sequence);
     StepOutcome outcome{.id = work.id, .computed = work.count, .restored_tokens = std::nullopt};
@@ -169,7 +179,10 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
   }
   scheduler_.update(outcomes_);
   for (const EngineEvent& event : events_) {
-    if (event.finished) sequences_.erase(event.request);
+    if (!event.finished) continue;
+    const auto found = sequences_.find(event.request);
+    at(*found->second.slot) = nullptr;
+    sequences_.erase(found);
   }
   return events_;
 }
@@ -179,8 +192,6 @@ EngineLoadView SimEngine::load() const {
   return {.running = scheduler_.running(),
           .waiting = scheduler_.waiting(),
           .kv_usage = cells == 0 ? 0.0F : static_cast<float>(scheduler_.cells_used()) / static_cast<float>(cells),
-          .waiting_tokens = scheduler_.waiting_tokens(),
-          .decode_tokens_left = scheduler_.decode_tokens_left(),
           .prefix_query_tokens = query_tokens_,
           .prefix_hit_tokens = hit_tokens_};
 }
@@ -191,6 +202,7 @@ void SimEngine::restart() {
   scheduler_ = batching::BatchScheduler{batching_of(profile_, block_tokens_)};
   store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
   sequences_.clear();
+  for (auto& slots : by_slot_) std::ranges::fill(slots, nullptr);
   plan_ = {};
   changes_.clear();
 }

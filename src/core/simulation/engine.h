@@ -32,8 +32,6 @@ struct EngineLoadView {
   std::uint32_t running = 0;
   std::uint32_t waiting = 0;
   float kv_usage = 0;
-  std::uint64_t waiting_tokens = 0;
-  std::uint64_t decode_tokens_left = 0;
   std::uint64_t prefix_query_tokens = 0;  // counters since the start
   std::uint64_t prefix_hit_tokens = 0;
 };
@@ -68,6 +66,7 @@ class SimEngine {
  private:
   struct Sequence {
     const SimRequest* request = nullptr;
+    std::optional<batching::Slot> slot{};
     std::uint32_t output_tokens = 0;
     std::uint32_t computed = 0;  // tokens with KV in the slot
     std::uint32_t tokens = 0;    // prompt and output so far
@@ -89,7 +88,10 @@ class SimEngine {
   const bool records_blocks_;
   batching::BatchScheduler scheduler_;
   kvpolicy::BlockLru store_;
+  [[nodiscard]] Sequence*& at(batching::Slot slot) { return by_slot_[slot.slot_class][slot.index]; }
+
   std::unordered_map<std::uint64_t, Sequence> sequences_;
+  std::vector<std::vector<Sequence*>> by_slot_;  // who has it in the step under way; null: nobody, or one that is gone
   batching::StepPlan plan_;
   std::vector<batching::StepOutcome> outcomes_;
   std::vector<EngineEvent> events_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <optional>
 #include <queue>
 #include <string>
@@ -19,7 +20,7 @@ namespace {
 constexpr std::string_view kModel = "m";
 constexpr TimePoint kStart{std::chrono::hours{1}};
 
-enum class EventKind : std::uint8_t { kArrival, kSubmit, kStepEnd, kTransferred, kScrape, kFault };
+enum class EventKind : std::uint8_t { kArrival, kSubmit, kStepEnd, kTransferred, kScrape, kReadings, kFault, kServes };
 
 struct Event {
   TimePoint at;
@@ -42,6 +43,7 @@ struct Active {
   TimePoint first_token{};
   PolicyChoice choice;
   std::uint32_t attempts = 0;
+  std::uint32_t output_tokens = 1;  // that it gets
   std::uint32_t cached_tokens = 0;
   std::uint64_t live_tokens = 0;  // counted against the endpoint until the first token
   bool prefilling = false;        // the leg under way is the prefill leg
@@ -56,6 +58,13 @@ struct EndpointRun {
   double slow = 1;
   TimePoint paused_until{};
   TimePoint step_began{};
+  TimePoint step_ends{};
+};
+
+/// What a scrape read, on its way to the policy.
+struct Readings {
+  TimePoint at{};
+  std::vector<std::optional<EngineLoadView>> loads;  // nothing: it did not answer
 };
 
 Duration to_duration(double seconds) {
@@ -68,6 +77,7 @@ class Run {
       : options_{options}, workload_{workload}, policy_{policy}, rng_{options.seed} {
     result_.busy_s.assign(options.endpoints, 0.0);
     result_.sent.assign(options.endpoints, 0);
+    result_.load.assign(options.endpoints, 0.0);
     live_.resize(options.endpoints);
     facts_.model = std::string{kModel};
     for (std::uint32_t i = 0; i < options.endpoints; ++i) add_endpoint(i);
@@ -81,13 +91,17 @@ class Run {
     while (!events_.empty()) {
       const Event event = events_.top();
       if (event.at - kStart > options_.duration_max) break;
-      if (event.kind == EventKind::kScrape && active_.empty() && !arrival_ && turns_.empty()) break;
+      const bool nothing_comes = active_.empty() && !arrival_ && turns_.empty();
+      if ((event.kind == EventKind::kScrape || event.kind == EventKind::kReadings) && nothing_comes) break;
+      if (event.at >= window_end() && measured_active_ == 0) break;
       events_.pop();
       now_ = event.at;
       handle(event);
     }
     for (const auto& [id, active] : active_) record(active, /*failed=*/true);
-    if (measured_began_) result_.measured_s = to_seconds(last_end_ - *measured_began_);
+    const TimePoint end = std::min(window_end(), last_end_);
+    result_.measured_s = std::max(0.0, to_seconds(end - window_begin()));
+    for (double& load : result_.load) load /= static_cast<double>(std::max<std::uint64_t>(1, scrapes_measured_));
     return std::move(result_);
   }
 
@@ -128,7 +142,9 @@ class Run {
       case EventKind::kStepEnd: on_step_end(event.endpoint, event.request); return;
       case EventKind::kTransferred: on_transferred(event.request, event.endpoint); return;
       case EventKind::kScrape: on_scrape(); return;
+      case EventKind::kReadings: on_readings(); return;
       case EventKind::kFault: on_fault(options_.faults[event.endpoint]); return;
+      case EventKind::kServes: on_serves(event.endpoint, event.request); return;
     }
   }
 
@@ -143,14 +159,22 @@ class Run {
       request = std::move(found->second);
       turns_.erase(found);
     }
-    if (measured(*request) && !measured_began_) measured_began_ = now_;
     Active& active = active_[request->id];
     active.request = std::move(request);
     active.arrived = now_;
+    active.output_tokens =
+        std::max(1U, options_.profile.output_tokens_of(active.request->prompt_tokens, active.request->output_tokens));
+    if (measured(active)) ++measured_active_;
     decide(active);
   }
 
-  [[nodiscard]] bool measured(const SimRequest& request) const { return request.id >= options_.measured_from; }
+  [[nodiscard]] TimePoint window_begin() const { return kStart + options_.measure_from; }
+  [[nodiscard]] TimePoint window_end() const {
+    return options_.measure_until == Duration::max() ? TimePoint::max() : kStart + options_.measure_until;
+  }
+  [[nodiscard]] bool measured(const Active& active) const {
+    return active.arrived >= window_begin() && active.arrived < window_end();
+  }
 
   void fill_facts(const SimRequest& request) {
     const std::uint32_t block_tokens = workload_.block_tokens();
@@ -168,8 +192,13 @@ class Run {
   void decide(Active& active) {
     const SimRequest& request = *active.request;
     fill_facts(request);
-    const PolicyInput input{
-        .request = facts_, .snapshot = snapshot_, .live = live_, .session = request.session, .now = now_, .rng = rng_};
+    const PolicyInput input{.id = request.id,
+                            .request = facts_,
+                            .snapshot = snapshot_,
+                            .live = live_,
+                            .session = request.session,
+                            .now = now_,
+                            .rng = rng_};
     active.choice = policy_.choose(input);
     ++result_.decisions;
     ++active.attempts;
@@ -187,7 +216,8 @@ class Run {
   }
 
   void count_live(Active& active, std::uint32_t endpoint) {
-    active.live_tokens = active.request->prompt_tokens;
+    const std::uint32_t prompt = active.request->prompt_tokens;
+    active.live_tokens = prompt - std::min(prompt, active.choice.cached_tokens);
     ++live_[endpoint].requests;
     live_[endpoint].tokens += active.live_tokens;
   }
@@ -203,13 +233,15 @@ class Run {
     Active& active = found->second;
     const std::uint32_t place = active.prefilling ? active.choice.prefill : active.choice.decode;
     EndpointRun& endpoint = endpoints_[place];
-    const std::uint32_t output = active.prefilling ? 1 : std::max(1U, active.request->output_tokens);
+    if (!endpoint.alive) see_down(place);
+    const std::uint32_t output = active.prefilling ? 1 : active.output_tokens;
     if (!endpoint.alive || !endpoint.engine->submit(*active.request, output)) return retry(active);
     start_step(place);
   }
 
   void retry(Active& active) {
     uncount_live(active);
+    tell(active, /*failed=*/true);
     if (active.attempts >= options_.attempts_max) {
       end(active, /*failed=*/true, /*counted=*/false);
       return;
@@ -224,20 +256,21 @@ class Run {
     endpoint.stepping = true;
     endpoint.step_began = now_;
     const double seconds = to_seconds(endpoint.engine->begin_step()) * endpoint.slow;
-    const TimePoint end = std::max(now_, endpoint.paused_until) + to_duration(seconds);
-    push({.at = end, .kind = EventKind::kStepEnd, .endpoint = place, .request = endpoint.life});
+    endpoint.step_ends = std::max(now_, endpoint.paused_until) + to_duration(seconds);
+    push({.at = endpoint.step_ends, .kind = EventKind::kStepEnd, .endpoint = place, .request = endpoint.life});
   }
 
   void on_step_end(std::uint32_t place, std::uint64_t life) {
     EndpointRun& endpoint = endpoints_[place];
     if (!endpoint.alive || life != endpoint.life) return;
-    if (endpoint.paused_until > now_) {
-      push({.at = endpoint.paused_until, .kind = EventKind::kStepEnd, .endpoint = place, .request = life});
+    if (endpoint.step_ends > now_) {  // it was paused meanwhile
+      push({.at = endpoint.step_ends, .kind = EventKind::kStepEnd, .endpoint = place, .request = life});
       return;
     }
     endpoint.stepping = false;
     ++result_.steps;
-    if (measured_began_) result_.busy_s[place] += to_seconds(now_ - std::max(endpoint.step_began, *measured_began_));
+    const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
+    result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
     for (const EngineEvent& event : endpoint.engine->end_step()) on_engine_event(event);
     if (policy_.wants_block_events()) tell_blocks(place);
     start_step(place);
@@ -283,28 +316,31 @@ class Run {
     active.prefilling = false;
     active.prefilled_apart = true;
     EndpointRun& decode = endpoints_[active.choice.decode];
+    if (!decode.alive) see_down(active.choice.decode);
     if (!decode.alive) return retry(active);
     decode.engine->import_blocks(*active.request, active.request->prompt_tokens);
-    if (!decode.engine->submit(*active.request, std::max(1U, active.request->output_tokens))) return retry(active);
+    if (!decode.engine->submit(*active.request, active.output_tokens)) return retry(active);
     start_step(active.choice.decode);
   }
 
   void record(const Active& active, bool failed) {
     const SimRequest& request = *active.request;
-    if (!measured(request)) return;
+    if (!failed && now_ >= window_begin() && now_ < window_end()) result_.output_tokens += active.output_tokens;
+    if (!measured(active)) return;
     RequestResult& out = result_.requests.emplace_back();
+    out.id = request.id;
     const TimePoint ended = now_ + to_duration(options_.profile.stream_s);
     if (!failed) {
       out.ttft_ms = static_cast<float>(to_milliseconds(active.first_token - active.arrived));
       out.total_ms = static_cast<float>(to_milliseconds(ended - active.arrived));
-      if (request.output_tokens > 1)
+      if (active.output_tokens > 1)
         out.tpot_ms = static_cast<float>(to_milliseconds(ended - active.first_token)) /
-                      static_cast<float>(request.output_tokens - 1);
+                      static_cast<float>(active.output_tokens - 1);
       last_end_ = std::max(last_end_, ended);
     }
     out.prompt_tokens = request.prompt_tokens;
     out.cached_tokens = active.cached_tokens;
-    out.output_tokens = request.output_tokens;
+    out.output_tokens = active.output_tokens;
     out.endpoint = static_cast<std::uint16_t>(active.choice.decode);
     out.tenant = static_cast<std::uint16_t>(request.tenant);
     out.priority = static_cast<std::int16_t>(request.priority);
@@ -314,20 +350,27 @@ class Run {
     out.slo_tpot_ms = request.slo_tpot_ms.value_or(0.0F);
   }
 
+  void tell(const Active& active, bool failed) {
+    const SimRequest& request = *active.request;
+    PolicyOutcome outcome{.id = request.id,
+                          .failed = failed,
+                          .endpoint = active.choice.decode,
+                          .prompt_tokens = request.prompt_tokens,
+                          .cached_tokens = active.cached_tokens,
+                          .output_tokens = active.output_tokens};
+    if (!failed) {
+      outcome.ttft = active.first_token - active.arrived;
+      if (active.output_tokens > 1) outcome.tpot = (now_ - active.first_token) / (active.output_tokens - 1);
+    }
+    policy_.finished(outcome, now_);
+  }
+
   void end(Active& active, bool failed, bool counted = true) {
     if (counted && active.choice.decode != kNoEndpoint) uncount_live(active);
     record(active, failed);
+    if (measured(active)) --measured_active_;
     const SimRequest& request = *active.request;
-    if (!failed) {
-      const Duration decode = now_ - active.first_token;
-      policy_.finished({.endpoint = active.choice.decode,
-                        .ttft = active.first_token - active.arrived,
-                        .tpot = request.output_tokens > 1 ? decode / (request.output_tokens - 1) : Duration{},
-                        .prompt_tokens = request.prompt_tokens,
-                        .cached_tokens = active.cached_tokens,
-                        .output_tokens = request.output_tokens},
-                       now_);
-    }
+    if (active.choice.decode != kNoEndpoint && counted) tell(active, failed);
     if (request.next_turn != nullptr && !failed) {
       const std::uint64_t turn = ++turn_;
       push({.at = now_ + request.next_turn->arrival, .kind = EventKind::kArrival, .request = turn});
@@ -337,20 +380,40 @@ class Run {
   }
 
   void on_scrape() {
-    ++snapshot_.version;
-    snapshot_.taken_at = now_;
+    Readings& readings = readings_.emplace_back(Readings{.at = now_, .loads = {}});
+    const bool within = now_ >= window_begin() && now_ < window_end();
+    if (within) ++scrapes_measured_;
     for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
       const EndpointRun& endpoint = endpoints_[i];
-      EndpointState& state = snapshot_.endpoints[i];
-      if (!endpoint.alive || endpoint.paused_until > now_) continue;  // it does not answer: the readings grow old
       const EngineLoadView load = endpoint.engine->load();
-      state.waiting_requests = {load.waiting, now_};
-      state.running_requests = {load.running, now_};
-      state.kv_usage = {load.kv_usage, now_};
-      state.kv_block_tokens = {workload_.block_tokens(), now_};
-      state.kv_blocks = {options_.profile.store_tokens / workload_.block_tokens(), now_};
+      const bool answers = endpoint.alive && endpoint.paused_until <= now_;
+      readings.loads.push_back(answers ? std::optional{load} : std::nullopt);
+      if (within) result_.load[i] += load.running + load.waiting;
+      result_.running_peak = std::max(result_.running_peak, load.running);
+      result_.waiting_peak = std::max(result_.waiting_peak, load.waiting);
+      result_.kv_usage_peak = std::max(result_.kv_usage_peak, load.kv_usage);
     }
+    push({.at = now_ + options_.scrape_delay, .kind = EventKind::kReadings});
     push({.at = now_ + options_.scrape_interval, .kind = EventKind::kScrape});
+  }
+
+  void on_readings() {
+    const Readings readings = std::move(readings_.front());
+    readings_.pop_front();
+    ++snapshot_.version;
+    snapshot_.taken_at = readings.at;
+    for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
+      if (!endpoints_[i].alive) see_down(i);
+      if (!endpoints_[i].alive || !readings.loads[i]) continue;  // no answer: what was read before grows old
+      const EngineLoadView& load = *readings.loads[i];
+      EndpointState& state = snapshot_.endpoints[i];
+      state.health = EndpointHealth::kReady;
+      state.waiting_requests = {load.waiting, readings.at};
+      state.running_requests = {load.running, readings.at};
+      state.kv_usage = {load.kv_usage, readings.at};
+      state.kv_block_tokens = {workload_.block_tokens(), readings.at};
+      state.kv_blocks = {options_.profile.store_tokens / workload_.block_tokens(), readings.at};
+    }
   }
 
   void on_fault(const Fault& fault) {
@@ -358,27 +421,50 @@ class Run {
     switch (fault.kind) {
       case Fault::Kind::kDies: die(fault.endpoint); return;
       case Fault::Kind::kRestarts:
-        endpoint.alive = true;
-        snapshot_.endpoints[fault.endpoint].health = EndpointHealth::kReady;
+        die(fault.endpoint);
+        push({.at = now_ + to_duration(options_.profile.start_s),
+              .kind = EventKind::kServes,
+              .endpoint = fault.endpoint,
+              .request = ++endpoint.life});
         return;
       case Fault::Kind::kSlows: endpoint.slow = fault.factor; return;
-      case Fault::Kind::kPauses: endpoint.paused_until = now_ + fault.duration; return;
+      case Fault::Kind::kPauses: {
+        const TimePoint from = std::max(now_, endpoint.paused_until);
+        endpoint.paused_until = std::max(endpoint.paused_until, now_ + fault.duration);
+        if (endpoint.stepping) endpoint.step_ends += std::max(Duration{}, endpoint.paused_until - from);
+        return;
+      }
     }
+  }
+
+  void on_serves(std::uint32_t place, std::uint64_t life) {
+    EndpointRun& endpoint = endpoints_[place];
+    if (endpoint.life != life) return;  // it died again before it was up
+    if (snapshot_.endpoints[place].health != EndpointHealth::kDown) policy_.endpoint_lost(place);  // nobody saw it go
+    endpoint.alive = true;
+    endpoint.slow = 1;
+    endpoint.paused_until = {};
+  }
+
+  // The gateway has met the endpoint's death: a connection was cut or refused, or a scrape had no answer.
+  void see_down(std::uint32_t place) {
+    if (std::exchange(snapshot_.endpoints[place].health, EndpointHealth::kDown) == EndpointHealth::kDown) return;
+    policy_.endpoint_lost(place);
   }
 
   void die(std::uint32_t place) {
     EndpointRun& endpoint = endpoints_[place];
-    if (!std::exchange(endpoint.alive, false)) return;
     ++endpoint.life;
+    if (!std::exchange(endpoint.alive, false)) return;
     endpoint.stepping = false;
     endpoint.engine->restart();
-    snapshot_.endpoints[place].health = EndpointHealth::kDown;
-    policy_.endpoint_lost(place);
     std::vector<std::uint64_t> cut;
     for (const auto& [id, active] : active_) {
       const bool here = active.prefilling ? active.choice.prefill == place : active.choice.decode == place;
       if (here) cut.push_back(id);
     }
+    if (cut.empty()) return;
+    see_down(place);
     std::ranges::sort(cut);  // the map's order is not the same everywhere
     for (const std::uint64_t id : cut) {
       Active& active = active_.at(id);
@@ -407,7 +493,9 @@ class Run {
   std::uint64_t order_ = 0;
   std::uint64_t turn_ = 0;
   TimePoint now_ = kStart;
-  std::optional<TimePoint> measured_began_;
+  std::deque<Readings> readings_;
+  std::uint64_t scrapes_measured_ = 0;
+  std::uint64_t measured_active_ = 0;
   TimePoint last_end_ = kStart;
 };
 

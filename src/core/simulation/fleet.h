@@ -15,7 +15,7 @@ namespace llmd::simulation {
 struct Fault {
   enum class Kind : std::uint8_t {
     kDies,      // its requests are cut, connections are refused
-    kRestarts,  // serves again, with nothing of what it held
+    kRestarts,  // a new process, with nothing of what the old one held: it serves after the profile's start_s
     kSlows,     // its steps take `factor` times as long; 1 ends it
     kPauses,    // no step ends for `duration` (SIGSTOP)
   };
@@ -31,24 +31,28 @@ struct FleetOptions {
   std::uint32_t prefill_endpoints = 0;  // of these, the first so many have the role prefill, the others decode
   HardwareProfile profile{};
   Duration scrape_interval = milliseconds{50};  // llm-d's; higher: the policy sees older metrics
+  Duration scrape_delay = milliseconds{5};      // from a reading until the policy sees it
   std::uint64_t seed = 1;
   std::uint64_t requests_max = 0;  // 0: all of the workload's
   std::uint32_t attempts_max = 4;  // endpoints tried while nothing was streamed
   std::vector<Fault> faults{};
   Duration duration_max = std::chrono::hours{24};
-  /// Requests with a smaller id are not in the result: they fill caches first.
-  std::uint64_t measured_from = 0;
+  /// Only requests that arrive in this window (since the start) are in the result: those before fill caches and bring
+  /// sessions under way, those after keep the load up until the measured ones have ended.
+  Duration measure_from{};
+  Duration measure_until = Duration::max();
 };
 
 /// What became of one request.
 struct RequestResult {
+  std::uint64_t id = 0;
   float ttft_ms = 0;
   float tpot_ms = 0;  // mean after the first token; 0 with one token
   float total_ms = 0;
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;
-  std::uint32_t output_tokens = 0;
-  std::uint16_t endpoint = 0;  // that decoded it
+  std::uint32_t output_tokens = 0;  // fewer than asked for if its slot was full
+  std::uint16_t endpoint = 0;       // that decoded it
   std::uint16_t tenant = 0;
   std::int16_t priority = 0;
   bool failed = false;  // refused, cut, or never ended
@@ -59,9 +63,14 @@ struct RequestResult {
 
 struct FleetResult {
   std::vector<RequestResult> requests;
-  std::vector<double> busy_s;       // of each endpoint, while requests were measured
+  std::vector<double> busy_s;       // of each endpoint, within the window
   std::vector<std::uint64_t> sent;  // requests to each endpoint
-  double measured_s = 0;            // from the first measured arrival to the last end
+  std::vector<double> load;         // mean requests in each endpoint, within the window
+  std::uint64_t output_tokens = 0;  // of requests that ended within the window, whenever they came
+  std::uint32_t running_peak = 0;   // in any endpoint, of what scrapes saw
+  std::uint32_t waiting_peak = 0;
+  float kv_usage_peak = 0;
+  double measured_s = 0;  // the window's length; it ends with the last request if that is earlier
   std::uint64_t decisions = 0;
   std::uint64_t retries = 0;
   std::uint64_t steps = 0;

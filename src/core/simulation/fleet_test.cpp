@@ -163,6 +163,81 @@ TEST(Fleet, WithoutAnyEndpointFailsAll) {
   EXPECT_TRUE(result.requests[0].failed);
 }
 
+TEST(Fleet, CutsAnAnswerThatItsSlotCannotHold) {
+  ListWorkload workload{{request(1, {}, 1, 640, 200'000)}};
+  FirstUp policy;
+  FleetOptions options{.endpoints = 1};
+  options.profile.batching.classes = {{.slots = 1, .tokens_max = 1'024}};
+  const FleetResult result = run_fleet(options, workload, policy);
+  ASSERT_EQ(result.requests.size(), 1U);
+  EXPECT_FALSE(result.requests[0].failed);
+  EXPECT_EQ(result.requests[0].output_tokens, 384U);
+}
+
+TEST(Fleet, ServesAgainAfterTheStartOfANewProcess) {
+  std::vector<SimRequest> requests;
+  for (std::uint64_t i = 0; i < 40; ++i) requests.push_back(request(i, milliseconds{100 * static_cast<int>(i)}, i));
+  ListWorkload workload{requests};
+  FirstUp policy;
+  FleetOptions options{.endpoints = 2};
+  options.profile.start_s = 1;
+  options.faults = {{.at = milliseconds{1'050}, .endpoint = 0, .kind = Fault::Kind::kRestarts}};
+  const FleetResult result = run_fleet(options, workload, policy);
+  EXPECT_NEAR(static_cast<double>(result.sent[1]), 10, 1) << "one second of ten requests each";
+  EXPECT_EQ(result.sent[0] + result.sent[1], 40U + result.retries);
+}
+
+TEST(Fleet, FinishesAStepThatWasPausedWithTheTimeItHadLeft) {
+  const auto total = [](std::vector<Fault> faults) {
+    ListWorkload workload{{request(1, {}, 1, 6'400, 2)}};
+    FirstUp policy;
+    FleetOptions options{.endpoints = 1};
+    options.faults = std::move(faults);
+    return run_fleet(options, workload, policy).requests.at(0).total_ms;
+  };
+  const Fault pause{
+      .at = milliseconds{50}, .endpoint = 0, .kind = Fault::Kind::kPauses, .duration = milliseconds{1'000}};
+  EXPECT_NEAR(total({pause}), total({}) + 1'000, 0.01);
+  Fault shorter = pause;
+  shorter.at = milliseconds{60};
+  shorter.duration = milliseconds{100};
+  EXPECT_NEAR(total({pause, shorter}), total({}) + 1'000, 0.01) << "it ends no pause early";
+}
+
+TEST(Fleet, TellsPoliciesWhichRequestItIs) {
+  struct Notes final : FirstUp {
+    PolicyChoice choose(const PolicyInput& input) override {
+      ids.push_back(input.id);
+      return FirstUp::choose(input);
+    }
+    void finished(const PolicyOutcome& outcome, TimePoint /*now*/) override { ended.push_back(outcome.id); }
+    std::vector<std::uint64_t> ids;
+    std::vector<std::uint64_t> ended;
+  };
+  ListWorkload workload{{request(7, {}, 1), request(9, milliseconds{500}, 2)}};
+  Notes policy;
+  (void)run_fleet({.endpoints = 1}, workload, policy);
+  EXPECT_EQ(policy.ids, (std::vector<std::uint64_t>{7, 9}));
+  EXPECT_EQ(policy.ended, policy.ids);
+}
+
+TEST(Fleet, ShowsReadingsLate) {
+  struct Watches final : FirstUp {
+    PolicyChoice choose(const PolicyInput& input) override {
+      seen.push_back(input.snapshot.endpoints[0].running_requests.value.value_or(0));
+      return FirstUp::choose(input);
+    }
+    std::vector<std::uint32_t> seen;
+  };
+  // Running from 1 ms on; read at 50 ms, seen at 150 ms.
+  ListWorkload workload{
+      {request(1, {}, 1, 640, 100), request(2, milliseconds{140}, 2), request(3, milliseconds{160}, 3)}};
+  Watches policy;
+  const FleetOptions options{.endpoints = 1, .scrape_interval = milliseconds{50}, .scrape_delay = milliseconds{100}};
+  (void)run_fleet(options, workload, policy);
+  EXPECT_EQ(policy.seen, (std::vector<std::uint32_t>{0, 0, 1}));
+}
+
 TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {
   ListWorkload workload{{request(1, {}, 1)}};
   Apart policy;
@@ -206,6 +281,8 @@ TEST(Summary, CountsWhatMetTheObjectives) {
   FleetResult result;
   result.measured_s = 10;
   result.busy_s = {8, 4};
+  result.load = {3, 1};
+  result.output_tokens = 180;
   for (int i = 1; i <= 10; ++i) {
     RequestResult& each = result.requests.emplace_back();
     each.ttft_ms = static_cast<float>(i * 100);
@@ -229,6 +306,8 @@ TEST(Summary, CountsWhatMetTheObjectives) {
   EXPECT_DOUBLE_EQ(summary.hit_rate, 0.25);
   EXPECT_DOUBLE_EQ(summary.busy_mean, 0.6);
   EXPECT_NEAR(summary.busy_variation, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(summary.load_variation, 0.5, 1e-12);
+  EXPECT_DOUBLE_EQ(summary.arrivals_rps, 1);
   EXPECT_NEAR(summary.fairness, 1.0, 1e-12);  // two of five each
 }
 

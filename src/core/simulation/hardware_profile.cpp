@@ -1,6 +1,21 @@
 #include "simulation/hardware_profile.h"
 
+#include <algorithm>
+
 namespace llmd::simulation {
+
+std::uint32_t HardwareProfile::output_tokens_of(std::uint32_t prompt_tokens,
+                                                std::uint32_t output_tokens) const noexcept {
+  const std::uint32_t longest = batching.classes.back().tokens_max;
+  const std::uint32_t room = longest - std::min(longest, prompt_tokens);
+  return std::min(std::max(1U, output_tokens), room);
+}
+
+std::uint32_t HardwareProfile::slots_for(std::uint32_t tokens) const noexcept {
+  std::uint32_t slots = 0;
+  for (const batching::SlotClass& each : batching.classes) slots += each.tokens_max >= tokens ? each.slots : 0;
+  return slots;
+}
 
 double HardwareProfile::busy_seconds(std::uint32_t prompt_tokens, std::uint32_t output_tokens,
                                      double sequences) const noexcept {

@@ -35,7 +35,12 @@ struct HardwareProfile {
   double kv_bytes_per_token = 131'072;   // for transfers between endpoints
   double transfer_bytes_per_s = 12.5e9;
   double transfer_latency_s = 0.002;
+  double start_s = 30;  // from a process's start until it serves
 
+  /// Tokens that a request gets at most: then its slot, of the largest size, is full. 0: it does not fit at all.
+  [[nodiscard]] std::uint32_t output_tokens_of(std::uint32_t prompt_tokens, std::uint32_t output_tokens) const noexcept;
+  /// Slots that hold so many tokens: the most sequences of that length that share a step.
+  [[nodiscard]] std::uint32_t slots_for(std::uint32_t tokens) const noexcept;
   /// Engine time that a request takes for itself without any cache, at a batch of `sequences`: what "always busy" is
   /// measured in.
   [[nodiscard]] double busy_seconds(std::uint32_t prompt_tokens, std::uint32_t output_tokens,

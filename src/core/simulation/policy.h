@@ -17,6 +17,7 @@ inline constexpr std::uint32_t kNoEndpoint = std::numeric_limits<std::uint32_t>:
 
 /// What a policy may look at: what a gateway knows. References only: nothing is kept beyond the call.
 struct PolicyInput {
+  std::uint64_t id;                            // of the request, one for all its attempts
   const RequestFacts& request;                 // prefix.hashes are the names of the prompt's whole blocks
   const EndpointSnapshot& snapshot;            // of the last scrape; endpoints keep their places while they live
   std::span<const scheduling::LiveLoad> live;  // now: what was sent and has not ended
@@ -29,10 +30,13 @@ struct PolicyInput {
 struct PolicyChoice {
   std::uint32_t decode = kNoEndpoint;
   std::uint32_t prefill = kNoEndpoint;  // kNoEndpoint: no separate prefill leg
+  std::uint32_t cached_tokens = 0;      // of the prompt, expected at `decode`: they do not count as load
 };
 
-/// What became of a request, for policies that learn.
+/// What became of a request, for policies that learn or count.
 struct PolicyOutcome {
+  std::uint64_t id = 0;
+  bool failed = false;  // refused, or cut: then there are no latencies
   std::uint32_t endpoint = 0;
   Duration ttft{};
   Duration tpot{};  // 0 with fewer than two tokens
@@ -52,6 +56,7 @@ class Policy {
   [[nodiscard]] virtual PolicyChoice choose(const PolicyInput& input) = 0;
   /// The request went where choose() said.
   virtual void sent(const PolicyInput& /*input*/, const PolicyChoice& /*choice*/) {}
+  /// Once for each sent(), unless the endpoint was lost.
   virtual void finished(const PolicyOutcome& /*outcome*/, TimePoint /*now*/) {}
   /// An endpoint's KV events, for policies with a precise index: it holds the block now, or no longer.
   virtual void block_stored(std::uint32_t /*endpoint*/, std::uint64_t /*block*/) {}

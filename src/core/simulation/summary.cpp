@@ -29,14 +29,17 @@ bool meets(const RequestResult& request, const DefaultObjectives& objectives) {
   return request.ttft_ms <= ttft && request.tpot_ms <= tpot;
 }
 
-void sum_up_busy(const FleetResult& result, Summary& summary) {
-  if (result.busy_s.empty() || result.measured_s <= 0) return;
-  const auto count = static_cast<double>(result.busy_s.size());
-  const double mean = std::accumulate(result.busy_s.begin(), result.busy_s.end(), 0.0) / count;
+double mean_of(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) /
+         static_cast<double>(std::max<std::size_t>(1, values.size()));
+}
+
+/// Standard deviation by mean.
+double variation_of(std::span<const double> values) {
+  const double mean = mean_of(values);
   double squares = 0;
-  for (const double busy : result.busy_s) squares += (busy - mean) * (busy - mean);
-  summary.busy_mean = mean / result.measured_s;
-  summary.busy_variation = mean > 0 ? std::sqrt(squares / count) / mean : 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return mean > 0 ? std::sqrt(squares / static_cast<double>(values.size())) / mean : 0;
 }
 
 // Jain, Chiu, Hawe 1984: (sum x)^2 / (n * sum x^2).
@@ -61,7 +64,6 @@ Summary summarise(const FleetResult& result, const DefaultObjectives& objectives
   std::map<std::uint16_t, std::pair<double, double>> tenants;  // met, all
   double prompt = 0;
   double cached = 0;
-  double output = 0;
   double met = 0;
   for (const RequestResult& request : result.requests) {
     ++summary.requests;
@@ -79,7 +81,6 @@ Summary summarise(const FleetResult& result, const DefaultObjectives& objectives
     total.push_back(request.total_ms);
     prompt += request.prompt_tokens;
     cached += request.cached_tokens;
-    output += request.output_tokens;
   }
   summary.ttft_ms = percentiles(ttft);
   summary.tpot_ms = percentiles(tpot);
@@ -87,11 +88,14 @@ Summary summarise(const FleetResult& result, const DefaultObjectives& objectives
   summary.goodput = summary.requests == 0 ? 0 : met / static_cast<double>(summary.requests);
   if (result.measured_s > 0) {
     summary.goodput_rps = met / result.measured_s;
-    summary.tokens_per_s = output / result.measured_s;
+    summary.arrivals_rps = static_cast<double>(summary.requests) / result.measured_s;
+    summary.tokens_per_s = static_cast<double>(result.output_tokens) / result.measured_s;
+    summary.busy_mean = mean_of(result.busy_s) / result.measured_s;
   }
   summary.hit_rate = prompt > 0 ? cached / prompt : 0;
   summary.fairness = jain(tenants);
-  sum_up_busy(result, summary);
+  summary.busy_variation = variation_of(result.busy_s);
+  summary.load_variation = variation_of(result.load);
   return summary;
 }
 
@@ -102,9 +106,9 @@ Estimate estimate(std::span<const double> values) {
   if (values.size() == 1) return {.mean = mean, .half_width = 0};
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  // Student's t at 97.5 % for 1, 2, … degrees of freedom; beyond them the normal distribution's is near enough.
+  // Student's t at 97.5 % for 1, 2, … degrees of freedom; beyond them within 1 %.
   constexpr std::array kStudent{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
-  const double t = values.size() - 2 < kStudent.size() ? kStudent[values.size() - 2] : 2.0;
+  const double t = values.size() - 2 < kStudent.size() ? kStudent[values.size() - 2] : 1.96 + 2.5 / (count - 1);
   return {.mean = mean, .half_width = t * std::sqrt(squares / (count - 1) / count)};
 }
 

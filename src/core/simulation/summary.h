@@ -29,10 +29,12 @@ struct Summary {
   Percentiles total_ms;
   double goodput = 0;         // share of all requests that met both objectives
   double goodput_rps = 0;     // the same, a second
-  double tokens_per_s = 0;    // output tokens of those that did not fail
+  double arrivals_rps = 0;    // requests that came, a second
+  double tokens_per_s = 0;    // output tokens of requests that ended within the measured time
   double hit_rate = 0;        // prompt tokens that were cached
   double busy_mean = 0;       // share of the measured time that endpoints computed
   double busy_variation = 0;  // standard deviation of busy time over the endpoints, by its mean
+  double load_variation = 0;  // the same of the mean requests in them
   double fairness = 1;        // Jain's index of goodput over tenants; 1 with one tenant
 };
 

@@ -17,10 +17,14 @@ void score_min_max(std::span<const EndpointIndex> candidates, std::span<float> s
   float most = 0;
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     const auto value = value_of(candidates[c]);
-    scores[c] = value ? static_cast<float>(*value) : kNoData;
-    if (!value) continue;
-    least = std::min(least, scores[c]);
-    most = std::max(most, scores[c]);
+    if (!value) {
+      scores[c] = kNoData;
+      continue;
+    }
+    const auto number = static_cast<float>(*value);
+    scores[c] = number;
+    least = std::min(least, number);
+    most = std::max(most, number);
   }
   if (most > least) {
     for (float& score : scores) score = (most - score) / (most - least);  // kNoData stays kNoData

@@ -1,0 +1,143 @@
+#include "apps/sim/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/clock.h"
+#include "simulation/workloads/scaled_arrivals.h"
+
+namespace llmd::sim {
+namespace {
+
+using simulation::SimRequest;
+
+constexpr double kSpanMaxS = 1e8;  // three years
+constexpr double kArrivalsTolerance = 0.1;
+
+std::uint64_t turns_of(const SimRequest& first, const simulation::HardwareProfile& profile, double& busy_s) {
+  std::uint64_t turns = 0;
+  for (const SimRequest* turn = &first; turn != nullptr; turn = turn->next_turn.get()) {
+    ++turns;
+    const std::uint32_t output = profile.output_tokens_of(turn->prompt_tokens, turn->output_tokens);
+    // Engines that are always busy have all slots taken: so many sequences share a step's fixed cost.
+    const std::uint32_t batch = profile.slots_for(turn->prompt_tokens + output);
+    busy_s += profile.busy_seconds(turn->prompt_tokens, output, std::max(1U, batch));
+  }
+  return turns;
+}
+
+/// Another policy, and how long it took to choose.
+class TimedPolicy final : public simulation::Policy {
+ public:
+  explicit TimedPolicy(std::unique_ptr<simulation::Policy> policy) noexcept : policy_{std::move(policy)} {}
+
+  simulation::PolicyChoice choose(const simulation::PolicyInput& input) override {
+    const TimePoint began = SteadyClock::now();
+    const simulation::PolicyChoice choice = policy_->choose(input);
+    choosing_ += SteadyClock::now() - began;
+    return choice;
+  }
+  void sent(const simulation::PolicyInput& input, const simulation::PolicyChoice& choice) override {
+    policy_->sent(input, choice);
+  }
+  void finished(const simulation::PolicyOutcome& outcome, TimePoint now) override { policy_->finished(outcome, now); }
+  void block_stored(std::uint32_t endpoint, std::uint64_t block) override { policy_->block_stored(endpoint, block); }
+  void block_removed(std::uint32_t endpoint, std::uint64_t block) override { policy_->block_removed(endpoint, block); }
+  void endpoint_lost(std::uint32_t endpoint) override { policy_->endpoint_lost(endpoint); }
+  [[nodiscard]] bool wants_block_events() const noexcept override { return policy_->wants_block_events(); }
+
+  [[nodiscard]] double choosing_s() const { return to_seconds(choosing_); }
+
+ private:
+  std::unique_ptr<simulation::Policy> policy_;
+  Duration choosing_{};
+};
+
+Duration seconds_of(double value) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)); }
+
+/// One seed: every policy on the same requests, whose first turns arrive `factor` times as far apart.
+Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
+                      const CompareOptions& options, const simulation::FleetOptions& fleet, double factor,
+                      const std::function<void(std::string_view)>& progress, Comparison& comparison) {
+  for (std::size_t p = 0; p < policies.size(); ++p) {
+    if (progress) progress(fmt::format("{} on {}, seed {}", policies[p].name, workload.name, fleet.seed));
+    simulation::ScaledArrivals scaled{workload.make(fleet.seed), factor};
+    TimedPolicy policy{policies[p].make(fleet.seed)};
+    const simulation::FleetResult result = run_fleet(fleet, scaled, policy);
+    const simulation::Summary summary = summarise(result, options.objectives);
+    if (summary.requests == 0) {
+      return fail(ErrorCode::kInvalidRequest,
+                  fmt::format("no request of workload {} comes in the measured time", workload.name),
+                  "take more --requests, or less --warm-up");
+    }
+    PolicyResult& into = comparison.policies[p];
+    into.runs.push_back(summary);
+    into.decisions += result.decisions;
+    into.deciding_s += policy.choosing_s();
+  }
+  return {};
+}
+
+}  // namespace
+
+Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfile& profile,
+                 std::uint64_t requests_max) {
+  Demand demand;
+  std::uint64_t sessions = 0;
+  while (requests_max == 0 || sessions < requests_max) {
+    const auto first = workload.next();
+    if (!first) break;
+    ++sessions;
+    demand.span_s = to_seconds(first->arrival);
+    demand.requests += turns_of(*first, profile, demand.busy_s);
+  }
+  return demand;
+}
+
+Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
+                           const CompareOptions& options, const std::function<void(std::string_view)>& progress) {
+  Comparison comparison{.workload = workload.name, .same_for_each_seed = workload.same_for_each_seed, .policies = {}};
+  for (const NamedPolicy& policy : policies) comparison.policies.push_back({.name = policy.name, .runs = {}});
+  for (std::uint32_t repetition = 0; repetition < options.seeds; ++repetition) {
+    simulation::FleetOptions fleet = options.fleet;
+    fleet.seed = options.fleet.seed + repetition;
+    if (progress) progress(fmt::format("reading {}, seed {}", workload.name, fleet.seed));
+    const auto measured = workload.make(fleet.seed);
+    const Demand demand = demand_of(*measured, fleet.profile, fleet.requests_max);
+    if (demand.requests == 0 || demand.span_s <= 0)
+      return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no requests over time", workload.name));
+    const double capacity = fleet.endpoints / (demand.busy_s / static_cast<double>(demand.requests));
+    const double arrivals = options.load * capacity;
+    comparison.arrivals_per_s += arrivals / options.seeds;
+    const double span_s = static_cast<double>(demand.requests) / arrivals;
+    if (span_s > kSpanMaxS) {
+      return fail(ErrorCode::kInvalidRequest,
+                  fmt::format("at this load the requests come over {:.0f} days", span_s / 86'400),
+                  "take fewer --requests, or more --load");
+    }
+    fleet.measure_from = seconds_of(options.warm_up * span_s);
+    fleet.measure_until = seconds_of(span_s);
+    fleet.duration_max += fleet.measure_until;
+    LLMD_TRY_VOID(run_seed(workload, policies, options, fleet, span_s / demand.span_s, progress, comparison));
+  }
+  return comparison;
+}
+
+std::string caution(const Comparison& comparison) {
+  double came = 0;
+  double runs = 0;
+  for (const PolicyResult& policy : comparison.policies) {
+    for (const simulation::Summary& run : policy.runs) came += run.arrivals_rps;
+    runs += static_cast<double>(policy.runs.size());
+  }
+  if (runs == 0 || came / runs >= (1 - kArrivalsTolerance) * comparison.arrivals_per_s) return {};
+  return fmt::format(
+      "only {:.2f} of {:.2f} requests/s came while it was measured: sessions last long beside the time simulated, or "
+      "failed; take more --requests",
+      came / runs, comparison.arrivals_per_s);
+}
+
+}  // namespace llmd::sim

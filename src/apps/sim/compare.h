@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "simulation/fleet.h"
+#include "simulation/policy.h"
+#include "simulation/summary.h"
+#include "simulation/workload.h"
+
+namespace llmd::sim {
+
+/// A policy under its name; made anew for each run.
+struct NamedPolicy {
+  std::string name;
+  std::function<std::unique_ptr<simulation::Policy>(std::uint64_t seed)> make;
+};
+
+/// A workload under its name; made anew for each run, so that all policies see the same requests.
+struct NamedWorkload {
+  std::string name;
+  std::function<std::unique_ptr<simulation::Workload>(std::uint64_t seed)> make;
+  bool same_for_each_seed = false;
+};
+
+struct CompareOptions {
+  simulation::FleetOptions fleet{};
+  double load = 0.7;        // 1: the arrivals at which endpoints without any cache would be always busy
+  std::uint32_t seeds = 1;  // repetitions
+  double warm_up = 0.5;     // share of the time that only fills caches and brings sessions under way
+  simulation::DefaultObjectives objectives{};
+};
+
+/// One policy's figures: a summary a seed.
+struct PolicyResult {
+  std::string name;
+  std::vector<simulation::Summary> runs;
+  std::uint64_t decisions = 0;
+  double deciding_s = 0;  // on this machine, of all runs
+};
+
+struct Comparison {
+  std::string workload;
+  double arrivals_per_s = 0;        // at the load asked for; mean over the seeds
+  bool same_for_each_seed = false;  // a trace: intervals tell of the policies' own chance alone
+  std::vector<PolicyResult> policies;
+};
+
+/// What a run of the workload asks of engines.
+struct Demand {
+  std::uint64_t requests = 0;  // all turns
+  double span_s = 0;           // of the first turns' arrivals
+  double busy_s = 0;           // engine time without any cache
+};
+[[nodiscard]] Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfile& profile,
+                               std::uint64_t requests_max);
+
+/// Runs each policy on the same requests. `progress` (may be null) hears of each run before it starts. Error
+/// kInvalidRequest: the workload is empty, all arrives at once or over years, or nothing comes in the measured time.
+[[nodiscard]] Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
+                                         const CompareOptions& options,
+                                         const std::function<void(std::string_view)>& progress);
+
+/// What a reader of the figures must know; empty: nothing. Today: far fewer requests came than at the load asked for,
+/// because sessions last longer than the time that was simulated.
+[[nodiscard]] std::string caution(const Comparison& comparison);
+
+}  // namespace llmd::sim

@@ -1,0 +1,146 @@
+#include "apps/sim/sim.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apps/sim/compare.h"
+#include "apps/sim/report.h"
+#include "apps/sim/sources.h"
+#include "flags/command_line.h"
+
+namespace llmd {
+namespace sim {
+namespace {
+
+struct Options {
+  std::vector<std::string> policies{"builtin"};
+  std::string trace = "chat";
+  std::string json_path;
+  std::string html_path;
+  std::uint64_t requests = 40'000;
+  std::uint32_t scrape_ms = 50;
+  std::uint32_t scrape_delay_ms = 5;
+  CompareOptions compare{};
+  bool quiet = false;
+};
+
+int failed(const Error& error) {
+  fmt::print(stderr, "llmd sim: {}\n", error.to_string());
+  return 1;
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+/// Null without a path. Opened before anything is run, so that no run is in vain.
+Result<File> open_file(const std::string& path) {
+  if (path.empty()) return File{};
+  if (File file{std::fopen(path.c_str(), "we")}) return file;
+  return fail(ErrorCode::kIo, fmt::format("{} cannot be written", path), "is there such a folder?");
+}
+
+Result<void> write(std::FILE* file, std::string_view name, std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0) return {};
+  return fail(ErrorCode::kIo, fmt::format("{} cannot be written", name), "is there room?");
+}
+
+Result<void> run(Options options) {
+  LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
+  LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
+  if (!options.json_path.empty() && options.json_path == options.html_path)
+    return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
+  LLMD_TRY(const File json_file, open_file(options.json_path));
+  LLMD_TRY(const File html_file, open_file(options.html_path));
+  options.compare.fleet.requests_max = options.requests;
+  options.compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
+  options.compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
+  const auto progress = [&](std::string_view what) {
+    if (!options.quiet) fmt::print(stderr, "{}\n", what);
+  };
+  LLMD_TRY(const Comparison comparison, compare(workload, policies, options.compare, progress));
+  LLMD_TRY_VOID(write(stdout, "the output", table(comparison)));
+  if (const std::string text = caution(comparison); !text.empty()) fmt::print(stderr, "llmd sim: {}\n", text);
+  if (json_file) {
+    LLMD_TRY_VOID(write(json_file.get(), options.json_path, json(comparison)));
+  }
+  if (html_file) {
+    LLMD_TRY_VOID(write(html_file.get(), options.html_path, html(comparison)));
+  }
+  return {};
+}
+
+/// Unlike CLI::Range, NaN is outside.
+CLI::Validator between(double least, double most) {
+  return {[least, most](std::string& text) -> std::string {
+            double value = 0;
+            if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return {};
+            return fmt::format("{} is not a number from {} to {}", text.substr(0, 64), least, most);
+          },
+          fmt::format("FLOAT in [{} - {}]", least, most)};
+}
+
+void add_flags(CLI::App& app, Options& options) {
+  simulation::FleetOptions& fleet = options.compare.fleet;
+  app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--trace", options.trace,
+                 "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
+      ->capture_default_str();
+  app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
+  app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do")
+      ->check(between(0.01, 10.0))
+      ->capture_default_str();
+  app.add_option("--requests", options.requests, "Requests to take of the workload; 0: all of a trace")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
+      ->capture_default_str();
+  app.add_option("--seeds", options.compare.seeds, "Repetitions, for confidence intervals")
+      ->check(CLI::Range(1U, 1'000U))
+      ->capture_default_str();
+  app.add_option("--seed", fleet.seed, "The first repetition's seed")->capture_default_str();
+  app.add_option("--warm-up", options.compare.warm_up, "Share of the time that is not measured")
+      ->check(between(0.0, 0.95))
+      ->capture_default_str();
+  app.add_option("--slo-ttft", options.compare.objectives.ttft_ms, "Milliseconds, of requests without an objective")
+      ->check(between(1.0, 1e7))
+      ->capture_default_str();
+  app.add_option("--slo-tpot", options.compare.objectives.tpot_ms, "Milliseconds, of requests without an objective")
+      ->check(between(0.1, 1e6))
+      ->capture_default_str();
+  app.add_option("--scrape-interval", options.scrape_ms, "Milliseconds between two looks at the endpoints' metrics")
+      ->check(CLI::Range(1U, 600'000U))
+      ->capture_default_str();
+  app.add_option("--scrape-delay", options.scrape_delay_ms, "Milliseconds until the policy sees what was read")
+      ->check(CLI::Range(0U, 600'000U))
+      ->capture_default_str();
+  app.add_option("--json", options.json_path, "File for the figures");
+  app.add_option("--html", options.html_path, "File for a page with the table and bars");
+  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
+}  // namespace
+}  // namespace sim
+
+int sim_main(int argc, char** argv) {
+  sim::Options options;
+  options.compare.fleet.endpoints = 16;
+  CLI::App app{"The digital twin: a fleet in virtual time around the scheduler that ships.", "llmd sim"};
+  app.require_subcommand(1);
+  CLI::App& compare = *app.add_subcommand("compare", "Run policies on the same requests and compare what they got");
+  sim::add_flags(compare, options);
+  if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
+  if (const auto ran = sim::run(std::move(options)); !ran) return sim::failed(ran.error());
+  return 0;
+}
+
+}  // namespace llmd

@@ -1,0 +1,124 @@
+#include "apps/sim/sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "config/endpoint_picker_config.h"
+#include "scheduling/nearest_name.h"
+#include "simulation/policies/llmd_policy.h"
+#include "simulation/policies/make_policy.h"
+#include "simulation/workloads/catalog.h"
+#include "simulation/workloads/mooncake_trace.h"
+
+namespace llmd::sim {
+namespace {
+
+constexpr double kNativeRate = 10;  // requests a second; the load asked for stretches it
+constexpr std::uintmax_t kTraceBytesMax = std::uintmax_t{1} << 30;
+constexpr std::size_t kBlocksMax = 50'000'000;  // of all rows
+
+/// A name for people, from a path: without what a terminal or JSON would take amiss.
+std::string name_of(const std::string& path) {
+  std::string name = std::filesystem::path{path}.stem().string();
+  std::ranges::replace_if(name, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return name;
+}
+
+Result<NamedPolicy> policy_of_file(const std::string& path) {
+  LLMD_TRY(const config::EndpointPickerConfig config,
+           config::load_endpoint_picker_config(path, {.allow_experimental = true}));
+  return NamedPolicy{name_of(path),
+                     [scheduling = config.scheduling](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
+                       // The loader has checked it whole.
+                       return std::move(simulation::LlmdPolicy::make(scheduling, {.seed = seed})).value();
+                     }};
+}
+
+NamedPolicy built_in(std::string_view name) {
+  return {std::string{name},
+          [name = std::string{name}](std::uint64_t seed) { return simulation::make_policy(name, seed); }};
+}
+
+template <class Names>
+Error unknown(std::string_view what, std::string_view name, const Names& names) {
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return {.code = ErrorCode::kInvalidRequest,
+          .what = fmt::format("there is no {} \"{}\", and no such file", what, name.substr(0, 128)),
+          .hint = scheduling::nearest_name_hint(name, known)};
+}
+
+/// `rows_max` 0: all.
+Result<std::vector<simulation::MooncakeRow>> read_rows(const std::string& path, std::uint64_t rows_max) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) > kTraceBytesMax)
+    return fail(ErrorCode::kFileInvalid, fmt::format("{} is not a file of at most 1 GiB", path));
+  std::ifstream file{path};
+  if (!file) return fail(ErrorCode::kFileNotFound, fmt::format("{} cannot be read", path));
+  std::vector<simulation::MooncakeRow> rows;
+  std::size_t blocks = 0;
+  std::string line;
+  for (std::size_t number = 1; (rows_max == 0 || rows.size() < rows_max) && std::getline(file, line); ++number) {
+    if (line.empty()) continue;
+    auto row = simulation::parse_mooncake_row(line);
+    if (!row)
+      return fail(ErrorCode::kFileInvalid, fmt::format("{}:{}: {}", path, number, row.error().what), row.error().hint);
+    blocks += row->hash_ids.size();
+    if (blocks > kBlocksMax) {
+      return fail(ErrorCode::kFileInvalid, fmt::format("{}:{}: more than {} blocks", path, number, kBlocksMax),
+                  "take fewer --requests");
+    }
+    rows.push_back(*std::move(row));
+  }
+  if (file.bad()) return fail(ErrorCode::kIo, fmt::format("{} cannot be read to its end", path));
+  return rows;
+}
+
+}  // namespace
+
+Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names) {
+  std::vector<NamedPolicy> policies;
+  const auto& known = simulation::policy_names();
+  for (const std::string& name : names) {
+    if (name == "builtin") {
+      for (const std::string_view each : known) policies.push_back(built_in(each));
+    } else if (std::ranges::find(known, name) != known.end()) {
+      policies.push_back(built_in(name));
+    } else if (std::filesystem::exists(name)) {
+      LLMD_TRY(NamedPolicy policy, policy_of_file(name));
+      policies.push_back(std::move(policy));
+    } else {
+      return std::unexpected(unknown("policy", name, known));
+    }
+  }
+  return policies;
+}
+
+Result<NamedWorkload> find_workload(const std::string& trace, std::uint64_t requests) {
+  const auto& known = simulation::workload_names();
+  if (std::ranges::find(known, trace) != known.end()) {
+    if (requests == 0)
+      return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no end: --requests must be above 0", trace));
+    return NamedWorkload{trace, [trace, requests](std::uint64_t seed) {
+                           return simulation::make_workload(
+                               trace, {.requests = requests, .rate_per_s = kNativeRate, .seed = seed});
+                         }};
+  }
+  if (!std::filesystem::exists(trace)) return std::unexpected(unknown("workload", trace, known));
+  LLMD_TRY(auto read, read_rows(trace, requests));
+  const auto rows = std::make_shared<const std::vector<simulation::MooncakeRow>>(std::move(read));
+  if (const auto made = simulation::MooncakeTrace::make(rows); !made)
+    return fail(made.error().code, fmt::format("{}: {}", trace, made.error().what));
+  return NamedWorkload{.name = name_of(trace),
+                       .make = [rows](std::uint64_t /*seed*/) -> std::unique_ptr<simulation::Workload> {
+                         return std::move(simulation::MooncakeTrace::make(rows)).value();  // checked above
+                       },
+                       .same_for_each_seed = true};
+}
+
+}  // namespace llmd::sim

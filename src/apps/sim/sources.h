@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/sim/compare.h"
+#include "base/error.h"
+
+namespace llmd::sim {
+
+/// `builtin` is every policy that is built in; else names of them and EndpointPickerConfig files, in their order.
+/// Errors: kInvalidRequest (an unknown name), those of config::load_endpoint_picker_config.
+[[nodiscard]] Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names);
+
+/// A generator's name, or a file of Mooncake's trace format, of which `requests` rows are read (0: all). Errors:
+/// kInvalidRequest (also 0 requests of a generator, which has no end), kFileNotFound, kFileInvalid with the line.
+[[nodiscard]] Result<NamedWorkload> find_workload(const std::string& trace, std::uint64_t requests);
+
+}  // namespace llmd::sim

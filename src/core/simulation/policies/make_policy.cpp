@@ -1,0 +1,67 @@
+#include "simulation/policies/make_policy.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "simulation/policies/dynamo_cost_policy.h"
+#include "simulation/policies/least_requests_policy.h"
+#include "simulation/policies/llmd_policy.h"
+#include "simulation/policies/power_of_two_policy.h"
+#include "simulation/policies/random_policy.h"
+#include "simulation/policies/round_robin_policy.h"
+#include "simulation/policies/session_hash_policy.h"
+#include "simulation/policies/sglang_cache_aware_policy.h"
+
+namespace llmd::simulation {
+namespace {
+
+using Maker = std::unique_ptr<Policy> (*)(std::uint64_t seed);
+
+template <class Made>
+std::unique_ptr<Policy> plain(std::uint64_t /*seed*/) {
+  return std::make_unique<Made>();
+}
+
+template <class Made>
+std::unique_ptr<Policy> with_options(std::uint64_t /*seed*/) {
+  return std::make_unique<Made>(typename Made::Options{});
+}
+
+std::unique_ptr<Policy> llmd_default(std::uint64_t seed) {
+  auto made = LlmdPolicy::make({}, {.seed = seed});
+  return made ? std::move(*made) : nullptr;  // an empty configuration is always valid
+}
+
+struct NamedMaker {
+  std::string_view name;
+  Maker make;
+};
+
+constexpr std::array kMakers{
+    NamedMaker{"random", plain<RandomPolicy>},
+    NamedMaker{"round-robin", plain<RoundRobinPolicy>},
+    NamedMaker{"least-requests", plain<LeastRequestsPolicy>},
+    NamedMaker{"power-of-two", plain<PowerOfTwoPolicy>},
+    NamedMaker{"session-hash", with_options<SessionHashPolicy>},
+    NamedMaker{"sglang-cache-aware", with_options<SglangCacheAwarePolicy>},
+    NamedMaker{"dynamo-cost", with_options<DynamoCostPolicy>},
+    NamedMaker{"llm-d-default", llmd_default},
+};
+
+constexpr auto kNames = [] {
+  std::array<std::string_view, kMakers.size()> names;
+  std::ranges::transform(kMakers, names.begin(), &NamedMaker::name);
+  return names;
+}();
+
+}  // namespace
+
+std::unique_ptr<Policy> make_policy(std::string_view name, std::uint64_t seed) {
+  const auto known = std::ranges::find(kMakers, name, &NamedMaker::name);
+  return known == kMakers.end() ? nullptr : known->make(seed);
+}
+
+std::span<const std::string_view> policy_names() noexcept { return kNames; }
+
+}  // namespace llmd::simulation

@@ -1,0 +1,139 @@
+"""`llmd sim`: the digital twin from the command line."""
+
+import gzip
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE_DIR = Path(__file__).resolve().parents[2]
+SMALL = ("--endpoints", "4", "--requests", "400", "--load", "0.5", "--quiet")
+
+
+@pytest.fixture
+def compare(binary):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binary, "sim", "compare", *arguments], check=False, capture_output=True, text=True,
+                              timeout=120)
+
+    return run
+
+
+def figures(path: Path) -> dict[str, dict[str, float]]:
+    return {policy["name"]: policy for policy in json.loads(path.read_text())["policies"]}
+
+
+def test_the_documentation_has_every_option(binary):
+    text = subprocess.run([binary, "sim", "compare", "--help"], check=True, capture_output=True, text=True).stdout
+    documented = (SOURCE_DIR / "docs/configuration.md").read_text()
+    section = documented[documented.index("## `llmd sim`"):documented.index("## The small commands")]
+    options = set(re.findall(r"--[a-z-]+", text)) - {"--help"}
+    assert options == set(re.findall(r"`(--[a-z-]+)`", section))
+
+
+@pytest.mark.parametrize("trace", ["chat", "agents", "shared-prefix", "documents", "tenants", "uniform"])
+def test_every_policy_runs_on_every_workload(compare, tmp_path, trace):
+    ran = compare(*SMALL, "--trace", trace, "--json", str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    found = figures(tmp_path / "out.json")
+    assert {"random", "round-robin", "least-requests", "llm-d-default"} <= set(found)
+    assert all(policy["failed"] == 0 and policy["ttft_p50_ms"] > 0 for policy in found.values())
+    for name in found:
+        assert re.search(rf"^{re.escape(name)} +\d", ran.stdout, re.MULTILINE), ran.stdout
+
+
+def test_same_seed_same_bytes(compare, tmp_path):
+    for name in ("a.json", "b.json"):
+        assert compare(*SMALL, "--seeds", "2", "--json", str(tmp_path / name)).returncode == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    compare(*SMALL, "--seed", "7", "--seeds", "2", "--json", str(tmp_path / "c.json"))
+    assert (tmp_path / "a.json").read_bytes() != (tmp_path / "c.json").read_bytes()
+
+
+def test_prefix_aware_policies_hit_more_than_random(compare, tmp_path):
+    ran = compare("--trace", "shared-prefix", "--endpoints", "8", "--requests", "2000", "--load", "0.6", "--quiet",
+                  "--policies", "random,llm-d-default", "--json", str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    found = figures(tmp_path / "out.json")
+    assert found["llm-d-default"]["hit_rate"] > found["random"]["hit_rate"]
+
+
+def test_a_configuration_file_is_a_policy(compare, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: token-load-scorer\n")
+    ran = compare(*SMALL, "--policies", f"random,{path}")
+    assert ran.returncode == 0 and re.search("^mine ", ran.stdout, re.MULTILINE), ran.stderr
+    path.write_text("apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: nonsense\n")
+    ran = compare(*SMALL, "--policies", str(path))
+    assert ran.returncode == 1 and "nonsense" in ran.stderr
+
+
+def test_mistakes_are_told(compare, tmp_path):
+    wrong = compare("--policies", "randm")
+    assert wrong.returncode == 1 and "did you mean random?" in wrong.stderr
+    wrong = compare("--trace", "chatt")
+    assert wrong.returncode == 1 and "did you mean chat?" in wrong.stderr
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text('{"timestamp": 0, "input_length": 10, "output_length": 5, "hash_ids": [1]}\n{"timestamp": x}\n')
+    wrong = compare("--trace", str(trace))
+    assert wrong.returncode == 1 and f"{trace}:2: " in wrong.stderr
+    for flags in ("--load 0", "--load nan", "--warm-up nan", "--slo-ttft nan", "--requests -1"):
+        assert compare(*flags.split()).returncode == 2, flags
+    wrong = compare("--requests", "0")
+    assert wrong.returncode == 1 and "no end" in wrong.stderr
+    trace.write_text('\n\n{"timestamp": x}\n')
+    assert f"{trace}:3: " in compare("--trace", str(trace)).stderr
+    for path in ("/dev/zero", str(tmp_path)):
+        wrong = compare("--trace", path)
+        assert wrong.returncode == 1 and "is not a file" in wrong.stderr
+    wrong = compare("--json", str(tmp_path / "none" / "out.json"))
+    assert wrong.returncode == 1 and "reading" not in wrong.stderr
+
+
+def test_the_load_that_comes_is_the_load_asked_for(compare, tmp_path):
+    out = tmp_path / "out.json"
+    ran = compare("--trace", "uniform", "--endpoints", "4", "--requests", "4000", "--load", "0.6", "--quiet",
+                  "--policies", "round-robin", "--json", str(out))
+    assert ran.returncode == 0 and ran.stderr == ""
+    asked = json.loads(out.read_text())["arrivals_per_s"]
+    assert figures(out)["round-robin"]["arrivals_rps"] == pytest.approx(asked, rel=0.05)
+    # Without sessions each request goes to a place of its own.
+    ran = compare("--trace", "uniform", "--endpoints", "4", "--requests", "4000", "--load", "0.6", "--quiet",
+                  "--policies", "session-hash", "--json", str(out))
+    assert figures(out)["session-hash"]["load_variation"] < 0.3
+    # Sessions of chats last longer than so few of them arrive.
+    ran = compare("--endpoints", "64", "--requests", "2000", "--quiet", "--policies", "round-robin")
+    assert ran.returncode == 0 and "take more --requests" in ran.stderr
+
+
+def test_any_trace_and_any_name_will_do(compare, tmp_path):
+    # One id under two parents, and after itself.
+    rows = [{"timestamp": 400 * i, "input_length": 4096, "output_length": 200_000 if i == 5 else 20,
+             "hash_ids": [i, 7, 7, 8, 9, 10, 11, 12]} for i in range(60)]
+    trace = os.fsencode(tmp_path) + b"/bad\xff<b>.jsonl"
+    Path(os.fsdecode(trace)).write_text("\n".join(json.dumps(row) for row in rows))
+    ran = compare("--trace", os.fsdecode(trace), "--endpoints", "2", "--requests", "0", "--json",
+                  str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html"), "--warm-up", "0", "--quiet")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("bad?<b>: ") and "<b>" not in (tmp_path / "out.html").read_text()
+    assert all(policy["failed"] == 0 for policy in figures(tmp_path / "out.json").values())
+
+
+def test_the_page_needs_nothing_from_elsewhere(compare, tmp_path):
+    page = tmp_path / "out.html"
+    assert compare(*SMALL, "--html", str(page)).returncode == 0
+    text = page.read_text()
+    assert "<svg" in text and "llm-d-default" in text
+    assert not re.search(r"https?://|<script|<link|url\(", text)
+
+
+def test_mooncakes_trace_runs(compare, tmp_path):
+    trace = tmp_path / "mooncake-conversation.jsonl"
+    trace.write_bytes(gzip.decompress((SOURCE_DIR / "bench/traces/mooncake-conversation.jsonl.gz").read_bytes()))
+    ran = compare("--trace", str(trace), "--endpoints", "8", "--requests", "1500", "--load", "0.6", "--quiet",
+                  "--policies", "random,llm-d-default")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("mooncake-conversation: ")
