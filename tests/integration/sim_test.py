@@ -27,7 +27,8 @@ def figures(path: Path) -> dict[str, dict[str, float]]:
 
 
 def test_the_documentation_has_every_option(binary):
-    text = subprocess.run([binary, "sim", "compare", "--help"], check=True, capture_output=True, text=True).stdout
+    text = "".join(subprocess.run([binary, "sim", command, "--help"], check=True, capture_output=True, text=True).stdout
+                   for command in ("compare", "tune"))
     documented = (SOURCE_DIR / "docs/configuration.md").read_text()
     section = documented[documented.index("## `llmd sim`"):documented.index("## The small commands")]
     options = set(re.findall(r"--[a-z-]+", text)) - {"--help"}
@@ -137,3 +138,34 @@ def test_mooncakes_trace_runs(compare, tmp_path):
                   "--policies", "random,llm-d-default")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("mooncake-conversation: ")
+
+
+def test_tune_finds_weights_that_hold_on_requests_it_has_not_seen(binary, tmp_path):
+    trace = tmp_path / "mooncake-conversation.jsonl"
+    trace.write_bytes(gzip.decompress((SOURCE_DIR / "bench/traces/mooncake-conversation.jsonl.gz").read_bytes()))
+    config = tmp_path / "start.yaml"
+    scorers = {"queue-scorer": 0.5, "prefix-cache-scorer": 5, "token-load-scorer": 0.5}  # far too much for the cache
+    config.write_text("apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n" +
+                      "".join(f"- type: {scorer}\n" for scorer in scorers) +
+                      "schedulingProfiles:\n- name: default\n  plugins:\n" +
+                      "".join(f"  - {{pluginRef: {scorer}, weight: {weight}}}\n" for scorer, weight in scorers.items()))
+
+    def tune(out: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binary, "sim", "tune", "--config", str(config), "--out", str(tmp_path / out), "--trace",
+                               str(trace), "--requests", "4000", "--endpoints", "8", "--trials", "20", "--quiet"],
+                              check=False, capture_output=True, text=True, timeout=120)
+
+    first = tune("a.yaml")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines()[2].startswith("tuned"), "best first: " + first.stdout
+    text = (tmp_path / "a.yaml").read_text()
+    found, before = map(float, re.search(r"goodput ([\d.]+), before ([\d.]+)", text).groups())
+    assert found > before
+    assert subprocess.run([binary, "config", "validate", str(tmp_path / "a.yaml")], check=False).returncode == 0
+    assert tune("b.yaml").stdout.split("tok/s")[0] == first.stdout.split("tok/s")[0]
+    assert (tmp_path / "b.yaml").read_text() == text
+
+    config.write_text("apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: queue-scorer\n")
+    wrong = tune("c.yaml")
+    assert wrong.returncode == 1 and "fewer than two scorers" in wrong.stderr
+    assert subprocess.run([binary, "sim", "tune"], check=False, capture_output=True).returncode == 2

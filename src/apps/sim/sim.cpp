@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,10 @@
 #include "apps/sim/compare.h"
 #include "apps/sim/report.h"
 #include "apps/sim/sources.h"
+#include "apps/sim/tune.h"
+#include "config/default_config.h"
+#include "config/effective_yaml.h"
+#include "config/endpoint_picker_config.h"
 #include "flags/command_line.h"
 
 namespace llmd {
@@ -22,6 +27,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> policies{"builtin"};
+  std::string config_path;  // to tune
+  std::string out_path;
+  std::uint32_t trials = 60;
   std::string trace = "chat";
   std::string json_path;
   std::string html_path;
@@ -54,22 +62,35 @@ Result<void> write(std::FILE* file, std::string_view name, std::string_view text
   return fail(ErrorCode::kIo, fmt::format("{} cannot be written", name), "is there room?");
 }
 
-Result<void> run(Options options) {
+CompareOptions compare_options(const Options& options) {
+  CompareOptions compare = options.compare;
+  compare.fleet.requests_max = options.requests;
+  compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
+  compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
+  return compare;
+}
+
+Result<void> show(const Comparison& comparison) {
+  LLMD_TRY_VOID(write(stdout, "the output", table(comparison)));
+  if (const std::string text = caution(comparison); !text.empty()) fmt::print(stderr, "llmd sim: {}\n", text);
+  return {};
+}
+
+std::function<void(std::string_view)> progress_of(const Options& options) {
+  return [quiet = options.quiet](std::string_view what) {
+    if (!quiet) fmt::print(stderr, "{}\n", what);
+  };
+}
+
+Result<void> run_compare(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const File html_file, open_file(options.html_path));
-  options.compare.fleet.requests_max = options.requests;
-  options.compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
-  options.compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
-  const auto progress = [&](std::string_view what) {
-    if (!options.quiet) fmt::print(stderr, "{}\n", what);
-  };
-  LLMD_TRY(const Comparison comparison, compare(workload, policies, options.compare, progress));
-  LLMD_TRY_VOID(write(stdout, "the output", table(comparison)));
-  if (const std::string text = caution(comparison); !text.empty()) fmt::print(stderr, "llmd sim: {}\n", text);
+  LLMD_TRY(const Comparison comparison, compare(workload, policies, compare_options(options), progress_of(options)));
+  LLMD_TRY_VOID(show(comparison));
   if (json_file) {
     LLMD_TRY_VOID(write(json_file.get(), options.json_path, json(comparison)));
   }
@@ -77,6 +98,29 @@ Result<void> run(Options options) {
     LLMD_TRY_VOID(write(html_file.get(), options.html_path, html(comparison)));
   }
   return {};
+}
+
+Result<config::EndpointPickerConfig> config_to_tune(const std::string& path) {
+  if (path.empty()) return config::parse_endpoint_picker_config(config::default_unified_config(), "default");
+  return config::load_endpoint_picker_config(path, {.allow_experimental = true});
+}
+
+Result<void> run_tune(const Options& options) {
+  LLMD_TRY(config::EndpointPickerConfig config, config_to_tune(options.config_path));
+  LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
+  LLMD_TRY(const File out, open_file(options.out_path));
+  const CompareOptions compare_with = compare_options(options);
+  const auto progress = progress_of(options);
+  LLMD_TRY(Tuned tuned, tune(config.scheduling, workload, {compare_with, options.trials}, progress));
+  const std::vector<NamedPolicy> both{policy_of_config("before", config.scheduling),
+                                      policy_of_config("tuned", tuned.config)};
+  config.scheduling = std::move(tuned.config);
+  const std::string head =
+      fmt::format("# llmd sim tune on {}, seed {}: goodput {:.4f}, before {:.4f}, after {} trials\n", workload.name,
+                  compare_with.fleet.seed, tuned.goodput, tuned.goodput_before, tuned.trials);
+  LLMD_TRY_VOID(write(out.get(), options.out_path, head + config::effective_yaml(config)));
+  LLMD_TRY(const Comparison comparison, compare(workload, both, compare_with, progress));
+  return show(comparison);
 }
 
 /// Unlike CLI::Range, NaN is outside.
@@ -89,11 +133,8 @@ CLI::Validator between(double least, double most) {
           fmt::format("FLOAT in [{} - {}]", least, most)};
 }
 
-void add_flags(CLI::App& app, Options& options) {
+void add_shared_flags(CLI::App& app, Options& options) {
   simulation::FleetOptions& fleet = options.compare.fleet;
-  app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
-      ->delimiter(',')
-      ->capture_default_str();
   app.add_option("--trace", options.trace,
                  "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
       ->capture_default_str();
@@ -123,9 +164,23 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_option("--scrape-delay", options.scrape_delay_ms, "Milliseconds until the policy sees what was read")
       ->check(CLI::Range(0U, 600'000U))
       ->capture_default_str();
+  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
+void add_compare_flags(CLI::App& app, Options& options) {
+  app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
+      ->delimiter(',')
+      ->capture_default_str();
   app.add_option("--json", options.json_path, "File for the figures");
   app.add_option("--html", options.html_path, "File for a page with the table and bars");
-  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
+void add_tune_flags(CLI::App& app, Options& options) {
+  app.add_option("--config", options.config_path, "EndpointPickerConfig file; without it llm-d's default");
+  app.add_option("--out", options.out_path, "File for the configuration with the weights that were found")->required();
+  app.add_option("--trials", options.trials, "Runs that the search may take, for each seed")
+      ->check(CLI::Range(1U, 100'000U))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -137,10 +192,13 @@ int sim_main(int argc, char** argv) {
   CLI::App app{"The digital twin: a fleet in virtual time around the scheduler that ships.", "llmd sim"};
   app.require_subcommand(1);
   CLI::App& compare = *app.add_subcommand("compare", "Run policies on the same requests and compare what they got");
-  sim::add_flags(compare, options);
+  CLI::App& tune = *app.add_subcommand("tune", "Search a configuration's weights on the first half of a workload");
+  for (CLI::App* each : {&compare, &tune}) sim::add_shared_flags(*each, options);
+  sim::add_compare_flags(compare, options);
+  sim::add_tune_flags(tune, options);
   if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
-  if (const auto ran = sim::run(std::move(options)); !ran) return sim::failed(ran.error());
-  return 0;
+  const auto ran = tune.parsed() ? sim::run_tune(options) : sim::run_compare(options);
+  return ran ? 0 : sim::failed(ran.error());
 }
 
 }  // namespace llmd

@@ -33,11 +33,7 @@ std::string name_of(const std::string& path) {
 Result<NamedPolicy> policy_of_file(const std::string& path) {
   LLMD_TRY(const config::EndpointPickerConfig config,
            config::load_endpoint_picker_config(path, {.allow_experimental = true}));
-  return NamedPolicy{name_of(path),
-                     [scheduling = config.scheduling](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
-                       // The loader has checked it whole.
-                       return std::move(simulation::LlmdPolicy::make(scheduling, {.seed = seed})).value();
-                     }};
+  return policy_of_config(name_of(path), config.scheduling);
 }
 
 NamedPolicy built_in(std::string_view name) {
@@ -80,6 +76,12 @@ Result<std::vector<simulation::MooncakeRow>> read_rows(const std::string& path, 
 }
 
 }  // namespace
+
+NamedPolicy policy_of_config(std::string name, scheduling::SchedulingConfig config) {
+  return {std::move(name), [config = std::move(config)](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
+            return std::move(simulation::LlmdPolicy::make(config, {.seed = seed})).value();  // it was checked
+          }};
+}
 
 Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names) {
   std::vector<NamedPolicy> policies;
