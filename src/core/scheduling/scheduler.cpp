@@ -227,7 +227,11 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   if (explanation != nullptr) start_explanation(input, *explanation);
   const std::vector<EndpointState>& endpoints = input.snapshot.endpoints;
   work.cache.update(endpoints, built.with_fixed, built.identity);
-  if (built.reads_prefixes) input.index.match(input.request.prefix, endpoints, work.match);
+  std::span<const std::uint32_t> matched = input.matched_blocks;
+  if (built.reads_prefixes && matched.size() != endpoints.size()) {
+    input.index.match(input.request.prefix, endpoints, work.match);
+    matched = work.match.blocks;
+  }
   if (input.memory != nullptr && input.memory->media_ != nullptr) {
     work.media_matched.resize(endpoints.size());
     input.memory->media_->match(input.request.media, endpoints, work.media_matched);
@@ -237,8 +241,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   const PluginInput plugin_input{
       .request = input.request,
       .endpoints = endpoints,
-      .matched_blocks =
-          built.reads_prefixes ? std::span<const std::uint32_t>{work.match.blocks} : std::span<const std::uint32_t>{},
+      .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
       .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
       .serves = work.cache.serving(input.request.model),
       .now = input.now,

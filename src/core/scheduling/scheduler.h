@@ -50,6 +50,9 @@ struct DecisionInput {
   std::span<const LiveLoad> live{};
   /// Made by the scheduler that decides. Null: plugins decide as if nothing had been before.
   const SchedulerMemory* memory = nullptr;
+  /// Leading blocks of the prompt that each endpoint holds, in the snapshot's order, where that is known exactly (from
+  /// KV events). Empty: `index` is asked.
+  std::span<const std::uint32_t> matched_blocks{};
 };
 
 /// The working memory of decisions: one object a loop or thread, reused. After a few calls a decision allocates nothing

@@ -24,16 +24,22 @@ LlmdPolicy::LlmdPolicy(scheduling::Scheduler scheduler, Options options)
       index_{{.endpoint_blocks_max = scheduler_.prefix_options().endpoint_blocks_max,
               .endpoints_max = options.index_endpoints_max,
               .seed = options.seed},
-             index_budget_} {}
+             index_budget_},
+      precise_{options.precise} {}
 
 PolicyChoice LlmdPolicy::choose(const PolicyInput& input) {
   places_.update(input.snapshot);
+  if (precise_) {
+    matched_.assign(input.snapshot.endpoints.size(), 0);
+    holders_.depths(input.request.prefix.hashes, matched_);
+  }
   decision_ = scheduler_.decide({.request = input.request,
                                  .snapshot = input.snapshot,
                                  .index = index_,
                                  .now = input.now,
                                  .live = input.live,
-                                 .memory = &memory_},
+                                 .memory = &memory_,
+                                 .matched_blocks = matched_},
                                 input.rng, scratch_, nullptr);
   decided_for_ = input.id;
   if (decision_.outcome != Decision::Outcome::kDispatch) return {};
@@ -57,10 +63,13 @@ void LlmdPolicy::sent(const PolicyInput& input, const PolicyChoice& choice) {
     decided_for_ = input.id;
     if (decision_.decode == nullptr) return;
   }
-  scheduling::remember(decision_, input.request.prefix, index_);
+  if (!precise_) scheduling::remember(decision_, input.request.prefix, index_);
   scheduler_.sent(input.request, decision_, input.now, memory_);
 }
 
-void LlmdPolicy::endpoint_lost(std::uint32_t endpoint) { index_.remove(places_.name(endpoint)); }
+void LlmdPolicy::endpoint_lost(std::uint32_t endpoint) {
+  index_.remove(places_.name(endpoint));
+  if (precise_) holders_.remove_endpoint(endpoint);
+}
 
 }  // namespace llmd::simulation

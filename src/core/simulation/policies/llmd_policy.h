@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/budget.h"
 #include "base/error.h"
 #include "prefix/prefix_index.h"
 #include "scheduling/scheduler.h"
+#include "simulation/policies/block_holders.h"
 #include "simulation/policies/endpoint_places.h"
 #include "simulation/policy.h"
 
@@ -22,6 +24,9 @@ class LlmdPolicy final : public Policy {
     std::size_t index_bytes = 64UL * 1024 * 1024;  // of the prefix index: the gateway's default
     std::uint16_t index_endpoints_max = 1'024;     // as PrefixIndex::Options::endpoints_max
     std::uint64_t seed = 0;                        // of the tables
+    /// What endpoints hold is known from their KV events, as with llm-d's precise-prefix-cache-producer (without its
+    /// speculativeIndexing); the approximate index is not asked.
+    bool precise = false;
   };
 
   /// Error kConfigInvalid as from Scheduler::make.
@@ -29,7 +34,10 @@ class LlmdPolicy final : public Policy {
 
   [[nodiscard]] PolicyChoice choose(const PolicyInput& input) override;
   void sent(const PolicyInput& input, const PolicyChoice& choice) override;
+  void block_stored(std::uint32_t endpoint, std::uint64_t block) override { holders_.add(block, endpoint); }
+  void block_removed(std::uint32_t endpoint, std::uint64_t block) override { holders_.remove(block, endpoint); }
   void endpoint_lost(std::uint32_t endpoint) override;
+  [[nodiscard]] bool wants_block_events() const noexcept override { return precise_; }
 
   [[nodiscard]] const scheduling::Scheduler& scheduler() const noexcept { return scheduler_; }
   [[nodiscard]] PrefixIndex::Stats index_stats() const { return index_.stats(); }
@@ -45,6 +53,9 @@ class LlmdPolicy final : public Policy {
   PrefixIndex index_;
   scheduling::DecisionScratch scratch_;
   EndpointPlaces places_;
+  bool precise_;
+  BlockHolders holders_;
+  std::vector<std::uint32_t> matched_;
   Decision decision_;  // the last
   std::uint64_t decided_for_ = 0;
 };

@@ -110,6 +110,28 @@ TEST(LlmdPolicy, FindsPlacesAfterTheFleetChanged) {
   EXPECT_EQ(scene.choose(*policy), (home + 1) % 3);
 }
 
+TEST(LlmdPolicy, KnowsWhatEventsTold) {
+  auto made = LlmdPolicy::make({}, {.precise = true});
+  ASSERT_TRUE(made.has_value());
+  LlmdPolicy& policy = **made;
+  EXPECT_TRUE(policy.wants_block_events());
+  Scene scene{4};
+  scene.prompt({1, 2, 3});
+  for (const std::uint64_t block : {1, 2, 3}) policy.block_stored(2, block);
+  for (int i = 0; i < 20; ++i) {
+    const PolicyChoice choice = policy.choose(scene.input());
+    EXPECT_EQ(choice.decode, 2U);
+    EXPECT_EQ(choice.cached_tokens, 3 * testing::kBlockTokens);
+  }
+  for (const std::uint64_t block : {1, 2, 3}) policy.block_removed(2, block);
+  policy.block_stored(0, 1);
+  EXPECT_EQ(scene.choose(policy), 0U);
+  policy.endpoint_lost(0);
+  EXPECT_EQ(policy.choose(scene.input()).cached_tokens, 0U);
+  (void)scene.send(policy);
+  EXPECT_EQ(policy.choose(scene.input()).cached_tokens, 0U) << "what was sent is no event";
+}
+
 TEST(LlmdPolicy, NamesThePrefillPlaceToo) {
   scheduling::SchedulingConfig config;
   for (const char* type : {"disagg-profile-handler", "prefill-filter", "decode-filter", "always-disagg-pd-decider",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "simulation/policies/dynamo_cost_policy.h"
 #include "simulation/policies/least_requests_policy.h"
@@ -33,6 +34,29 @@ std::unique_ptr<Policy> llmd_default(std::uint64_t seed) {
   return made ? std::move(*made) : nullptr;  // an empty configuration is always valid
 }
 
+/// One profile of these scorers, with the precise index.
+std::unique_ptr<Policy> precise(std::vector<scheduling::PluginRef> scorers, std::uint64_t seed) {
+  scheduling::SchedulingConfig config;
+  for (const scheduling::PluginRef& scorer : scorers) config.plugins.push_back({.type = scorer.plugin});
+  config.profiles = {{.name = "default", .plugins = std::move(scorers)}};
+  auto made = LlmdPolicy::make(std::move(config), {.seed = seed, .precise = true});
+  return made ? std::move(*made) : nullptr;  // the names are those of types: always valid
+}
+
+// llm-d-router at ebab687927f5331c1b39defcb579a07951bce56c, deploy/config/epp-precise-prefix-cache-config.yaml.
+std::unique_ptr<Policy> llmd_precise_prefix(std::uint64_t seed) {
+  return precise({{"prefix-cache-scorer", 2}, {"kv-cache-utilization-scorer", 1}, {"queue-scorer", 1}}, seed);
+}
+
+// The same, test/perf/config/router-configs/precise-prefix.yaml: what its own benchmarks run.
+std::unique_ptr<Policy> llmd_precise_perf(std::uint64_t seed) {
+  return precise({{"active-request-scorer", 4},
+                  {"kv-cache-utilization-scorer", 2},
+                  {"prefix-cache-scorer", 2},
+                  {"no-hit-lru-scorer", 2}},
+                 seed);
+}
+
 struct NamedMaker {
   std::string_view name;
   Maker make;
@@ -47,6 +71,8 @@ constexpr std::array kMakers{
     NamedMaker{"sglang-cache-aware", with_options<SglangCacheAwarePolicy>},
     NamedMaker{"dynamo-cost", with_options<DynamoCostPolicy>},
     NamedMaker{"llm-d-default", llmd_default},
+    NamedMaker{"llm-d-precise-prefix", llmd_precise_prefix},
+    NamedMaker{"llm-d-precise-prefix-perf", llmd_precise_perf},
 };
 
 constexpr auto kNames = [] {
