@@ -169,3 +169,28 @@ def test_tune_finds_weights_that_hold_on_requests_it_has_not_seen(binary, tmp_pa
     wrong = tune("c.yaml")
     assert wrong.returncode == 1 and "fewer than two scorers" in wrong.stderr
     assert subprocess.run([binary, "sim", "tune"], check=False, capture_output=True).returncode == 2
+
+
+def test_a_profile_says_what_endpoints_are(compare, tmp_path):
+    for name, flags in (("without", ()), ("with", ("--profile", str(SOURCE_DIR / "bench/profiles/gpu.yaml")))):
+        assert compare(*SMALL, *flags, "--json", str(tmp_path / f"{name}.json")).returncode == 0
+    assert (tmp_path / "with.json").read_bytes() == (tmp_path / "without.json").read_bytes(), "it is the built-in one"
+
+    profile = tmp_path / "profile.yaml"
+    profile.write_text("step_s: 0.02\n")
+    assert compare(*SMALL, "--profile", str(profile), "--json", str(tmp_path / "slow.json")).returncode == 0
+    slow, usual = (figures(tmp_path / f"{name}.json")["random"]["tpot_p50_ms"] for name in ("slow", "with"))
+    assert slow == pytest.approx(usual + 14, abs=2)
+
+    for text, told in (("step_s: 0\n", ":1:9: step_s is 0; expected 1e-06 to 10"),
+                       ("step_s: .nan\n", ":1:9: "),
+                       ("stp_s: 1\n", "did you mean step_s?"),
+                       ("slots: []\n", "expected at least one class of slots"),
+                       ("slots: [{slots: 1, tokens_max: 8}, {slots: 1, tokens_max: 8}]\n", "smallest tokens_max first"),
+                       ("slots: [{slots: 1}]\n", "needs slots and tokens_max"),
+                       ("store_tokens: 1e30\n", ":1:15: "),
+                       ("[1\n", ":")):
+        profile.write_text(text)
+        wrong = compare(*SMALL, "--profile", str(profile))
+        assert wrong.returncode == 1 and told in wrong.stderr, (text, wrong.stderr)
+    assert compare("--profile", str(tmp_path / "none.yaml")).returncode == 1

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "apps/sim/compare.h"
+#include "apps/sim/profile_file.h"
 #include "apps/sim/report.h"
 #include "apps/sim/sources.h"
 #include "apps/sim/tune.h"
@@ -30,6 +31,7 @@ struct Options {
   std::string config_path;  // to tune
   std::string out_path;
   std::uint32_t trials = 60;
+  std::string profile_path;
   std::string trace = "chat";
   std::string json_path;
   std::string html_path;
@@ -62,8 +64,11 @@ Result<void> write(std::FILE* file, std::string_view name, std::string_view text
   return fail(ErrorCode::kIo, fmt::format("{} cannot be written", name), "is there room?");
 }
 
-CompareOptions compare_options(const Options& options) {
+Result<CompareOptions> compare_options(const Options& options) {
   CompareOptions compare = options.compare;
+  if (!options.profile_path.empty()) {
+    LLMD_TRY(compare.fleet.profile, load_profile(options.profile_path));
+  }
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
   compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
@@ -83,13 +88,14 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
 }
 
 Result<void> run_compare(const Options& options) {
+  LLMD_TRY(const CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const File html_file, open_file(options.html_path));
-  LLMD_TRY(const Comparison comparison, compare(workload, policies, compare_options(options), progress_of(options)));
+  LLMD_TRY(const Comparison comparison, compare(workload, policies, compare_with, progress_of(options)));
   LLMD_TRY_VOID(show(comparison));
   if (json_file) {
     LLMD_TRY_VOID(write(json_file.get(), options.json_path, json(comparison)));
@@ -106,10 +112,10 @@ Result<config::EndpointPickerConfig> config_to_tune(const std::string& path) {
 }
 
 Result<void> run_tune(const Options& options) {
+  LLMD_TRY(const CompareOptions compare_with, compare_options(options));
   LLMD_TRY(config::EndpointPickerConfig config, config_to_tune(options.config_path));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
   LLMD_TRY(const File out, open_file(options.out_path));
-  const CompareOptions compare_with = compare_options(options);
   const auto progress = progress_of(options);
   LLMD_TRY(Tuned tuned, tune(config.scheduling, workload, {compare_with, options.trials}, progress));
   const std::vector<NamedPolicy> both{policy_of_config("before", config.scheduling),
@@ -138,6 +144,8 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--trace", options.trace,
                  "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
       ->capture_default_str();
+  app.add_option("--profile", options.profile_path,
+                 "File that says how fast and large an endpoint is; without it a GPU");
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
   app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do")
       ->check(between(0.01, 10.0))

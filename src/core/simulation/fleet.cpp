@@ -99,7 +99,7 @@ class Run {
       handle(event);
     }
     for (const auto& [id, active] : active_) record(active, /*failed=*/true);
-    const TimePoint end = std::min(window_end(), last_end_);
+    const TimePoint end = window_end() == TimePoint::max() ? last_end_ : window_end();
     result_.measured_s = std::max(0.0, to_seconds(end - window_begin()));
     for (double& load : result_.load) load /= static_cast<double>(std::max<std::uint64_t>(1, scrapes_measured_));
     return std::move(result_);

@@ -70,7 +70,7 @@ struct FleetResult {
   std::uint32_t running_peak = 0;   // in any endpoint, of what scrapes saw
   std::uint32_t waiting_peak = 0;
   float kv_usage_peak = 0;
-  double measured_s = 0;  // the window's length; it ends with the last request if that is earlier
+  double measured_s = 0;  // the window's length; without an end of its own it ends with the last request
   std::uint64_t decisions = 0;
   std::uint64_t retries = 0;
   std::uint64_t steps = 0;

@@ -1,0 +1,116 @@
+#include "apps/sim/profile_file.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "config/object_decoder.h"
+#include "config/read_file.h"
+#include "config/yaml_tree.h"
+
+namespace llmd::sim {
+namespace {
+
+using config::FieldDecoder;
+using config::ObjectDecoder;
+using config::YamlNode;
+
+constexpr std::size_t kFileBytesMax = std::size_t{64} << 10;
+constexpr double kCostMax = 10;  // seconds; more would take years of scrapes
+constexpr double kStartMax = 3'600;
+constexpr std::size_t kClassesMax = 16;
+constexpr std::int64_t kSlotsMax = 65'536;
+constexpr std::int64_t kTokensMax = 16'777'216;
+
+/// A number from `least` to `most`.
+FieldDecoder number(const ObjectDecoder& decoder, std::string_view name, double least, double most, double& into) {
+  return {name, [&decoder, name, least, most, &into](const YamlNode& node) -> Result<void> {
+            LLMD_TRY(into, decoder.number(node, name));
+            if (into >= least && into <= most) return {};
+            return decoder.fail_at(node, fmt::format("{} is {}; expected {} to {}", name, into, least, most));
+          }};
+}
+
+template <class Integer>
+FieldDecoder integer(const ObjectDecoder& decoder, std::string_view name, std::int64_t most, Integer& into) {
+  return {name, [&decoder, name, most, &into](const YamlNode& node) -> Result<void> {
+            LLMD_TRY(const std::int64_t value, decoder.integer(node, name));
+            if (value < 1 || value > most)
+              return decoder.fail_at(node, fmt::format("{} is {}; expected 1 to {}", name, value, most));
+            into = static_cast<Integer>(value);
+            return {};
+          }};
+}
+
+Result<void> decode_slot_class(const ObjectDecoder& decoder, const YamlNode& node,
+                               std::vector<batching::SlotClass>& classes) {
+  batching::SlotClass each;
+  const FieldDecoder fields[] = {integer(decoder, "slots", kSlotsMax, each.slots),
+                                 integer(decoder, "tokens_max", kTokensMax, each.tokens_max)};
+  LLMD_TRY_VOID(decoder.object(node, "a class of slots", fields));
+  if (each.slots == 0 || each.tokens_max == 0)
+    return decoder.fail_at(node, "a class of slots needs slots and tokens_max");
+  if (!classes.empty() && each.tokens_max <= classes.back().tokens_max)
+    return decoder.fail_at(node, "expected classes of slots with the smallest tokens_max first");
+  if (classes.size() == kClassesMax)
+    return decoder.fail_at(node, fmt::format("expected at most {} classes of slots", kClassesMax));
+  classes.push_back(each);
+  return {};
+}
+
+Result<std::vector<batching::SlotClass>> decode_slots(const ObjectDecoder& decoder, const YamlNode& node) {
+  std::vector<batching::SlotClass> classes;
+  LLMD_TRY_VOID(
+      decoder.sequence(node, "slots", [&](const YamlNode& item) { return decode_slot_class(decoder, item, classes); }));
+  if (classes.empty()) return decoder.fail_at(node, "expected at least one class of slots");
+  return classes;
+}
+
+}  // namespace
+
+Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::string_view source) {
+  LLMD_TRY(const YamlNode root, config::parse_yaml(text, source));
+  const ObjectDecoder decoder{source};
+  simulation::HardwareProfile profile;
+  const auto cost = [&](std::string_view name, double& into) { return number(decoder, name, 0, kCostMax, into); };
+  const FieldDecoder fields[] = {
+      {"name",
+       [&](const YamlNode& node) -> Result<void> {
+         LLMD_TRY(profile.name, decoder.text(node, "name"));
+         return {};
+       }},
+      number(decoder, "step_s", 1e-6, kCostMax, profile.step_s),
+      cost("prefill_token_s", profile.prefill_token_s),
+      cost("prefill_token_per_kilotoken_s", profile.prefill_token_per_kilotoken_s),
+      cost("decode_sequence_s", profile.decode_sequence_s),
+      cost("decode_sequence_per_kilotoken_s", profile.decode_sequence_per_kilotoken_s),
+      cost("restore_token_s", profile.restore_token_s),
+      cost("submit_s", profile.submit_s),
+      cost("stream_s", profile.stream_s),
+      number(decoder, "start_s", 0, kStartMax, profile.start_s),
+      cost("transfer_latency_s", profile.transfer_latency_s),
+      number(decoder, "transfer_bytes_per_s", 1, 1e15, profile.transfer_bytes_per_s),
+      number(decoder, "kv_bytes_per_token", 1, 1e9, profile.kv_bytes_per_token),
+      integer(decoder, "store_tokens", kTokensMax, profile.store_tokens),
+      integer(decoder, "step_tokens_max", kTokensMax, profile.batching.step_tokens_max),
+      integer(decoder, "prefill_chunk_max", kTokensMax, profile.batching.prefill_chunk_max),
+      integer(decoder, "waiting_max", kTokensMax, profile.batching.waiting_max),
+      {"slots",
+       [&](const YamlNode& node) -> Result<void> {
+         LLMD_TRY(profile.batching.classes, decode_slots(decoder, node));
+         return {};
+       }},
+  };
+  LLMD_TRY_VOID(decoder.object(root, "a hardware profile", fields));
+  return profile;
+}
+
+Result<simulation::HardwareProfile> load_profile(const std::string& path) {
+  LLMD_TRY(const std::string text, config::read_file(path, kFileBytesMax));
+  return parse_profile(text, path);
+}
+
+}  // namespace llmd::sim
