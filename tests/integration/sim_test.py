@@ -166,9 +166,33 @@ def test_tune_finds_weights_that_hold_on_requests_it_has_not_seen(binary, tmp_pa
     assert (tmp_path / "b.yaml").read_text() == text
 
     config.write_text("apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: queue-scorer\n")
+    kept = tmp_path / "c.yaml"
+    kept.write_text("kept")
     wrong = tune("c.yaml")
-    assert wrong.returncode == 1 and "fewer than two scorers" in wrong.stderr
+    assert wrong.returncode == 1 and "nothing to weigh" in wrong.stderr and kept.read_text() == "kept"
     assert subprocess.run([binary, "sim", "tune"], check=False, capture_output=True).returncode == 2
+    assert subprocess.run([binary, "sim", "tune", "--out", ""], check=False, capture_output=True).returncode == 1
+
+
+def test_tune_does_not_look_at_the_second_half(binary, tmp_path):
+    rows = [json.loads(line) for line in gzip.decompress(
+        (SOURCE_DIR / "bench/traces/mooncake-conversation.jsonl.gz").read_bytes()).splitlines()[:1500]]
+    half = rows[-1]["timestamp"] / 2
+    found = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "trace.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+        ran = subprocess.run([binary, "sim", "tune", "--config", str(SOURCE_DIR / "examples/token-load.yaml"), "--out",
+                              str(folder / "out.yaml"), "--trace", str(folder / "trace.jsonl"), "--endpoints", "4", "--trials", "6", "--quiet"],
+                             check=False, capture_output=True, text=True, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+        found.append((folder / "out.yaml").read_text())
+        assert "after 6 trials" in found[-1]
+        for row in rows:
+            if row["timestamp"] >= half:
+                row["output_length"] = 1
+    assert found[0] == found[1]
 
 
 def test_a_profile_says_what_endpoints_are(compare, tmp_path):

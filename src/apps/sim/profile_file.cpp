@@ -19,7 +19,9 @@ using config::ObjectDecoder;
 using config::YamlNode;
 
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 10;
-constexpr double kCostMax = 10;  // seconds; more would take years of scrapes
+constexpr double kStepMax = 10;  // seconds; more would take years of scrapes
+constexpr double kCostMax = 1;
+constexpr double kPerKilotokenMax = 0.01;  // the longest prompt takes three years then
 constexpr double kStartMax = 3'600;
 constexpr std::size_t kClassesMax = 16;
 constexpr std::int64_t kSlotsMax = 65'536;
@@ -82,11 +84,11 @@ Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::st
          LLMD_TRY(profile.name, decoder.text(node, "name"));
          return {};
        }},
-      number(decoder, "step_s", 1e-6, kCostMax, profile.step_s),
+      number(decoder, "step_s", 1e-6, kStepMax, profile.step_s),
       cost("prefill_token_s", profile.prefill_token_s),
-      cost("prefill_token_per_kilotoken_s", profile.prefill_token_per_kilotoken_s),
+      number(decoder, "prefill_token_per_kilotoken_s", 0, kPerKilotokenMax, profile.prefill_token_per_kilotoken_s),
       cost("decode_sequence_s", profile.decode_sequence_s),
-      cost("decode_sequence_per_kilotoken_s", profile.decode_sequence_per_kilotoken_s),
+      number(decoder, "decode_sequence_per_kilotoken_s", 0, kPerKilotokenMax, profile.decode_sequence_per_kilotoken_s),
       cost("restore_token_s", profile.restore_token_s),
       cost("submit_s", profile.submit_s),
       cost("stream_s", profile.stream_s),

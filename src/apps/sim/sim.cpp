@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -53,9 +54,9 @@ struct CloseFile {
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 /// Null without a path. Opened before anything is run, so that no run is in vain.
-Result<File> open_file(const std::string& path) {
+Result<File> open_file(const std::string& path, const char* mode = "we") {
   if (path.empty()) return File{};
-  if (File file{std::fopen(path.c_str(), "we")}) return file;
+  if (File file{std::fopen(path.c_str(), mode)}) return file;
   return fail(ErrorCode::kIo, fmt::format("{} cannot be written", path), "is there such a folder?");
 }
 
@@ -112,10 +113,11 @@ Result<config::EndpointPickerConfig> config_to_tune(const std::string& path) {
 }
 
 Result<void> run_tune(const Options& options) {
+  if (options.out_path.empty()) return fail(ErrorCode::kInvalidRequest, "--out names no file");
   LLMD_TRY(const CompareOptions compare_with, compare_options(options));
   LLMD_TRY(config::EndpointPickerConfig config, config_to_tune(options.config_path));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY(const File out, open_file(options.out_path));
+  LLMD_TRY_VOID(open_file(options.out_path, "ae"));  // what is there stays until there is something better
   const auto progress = progress_of(options);
   LLMD_TRY(Tuned tuned, tune(config.scheduling, workload, {compare_with, options.trials}, progress));
   const std::vector<NamedPolicy> both{policy_of_config("before", config.scheduling),
@@ -124,8 +126,11 @@ Result<void> run_tune(const Options& options) {
   const std::string head =
       fmt::format("# llmd sim tune on {}, seed {}: goodput {:.4f}, before {:.4f}, after {} trials\n", workload.name,
                   compare_with.fleet.seed, tuned.goodput, tuned.goodput_before, tuned.trials);
+  LLMD_TRY(const File out, open_file(options.out_path, "we"));
   LLMD_TRY_VOID(write(out.get(), options.out_path, head + config::effective_yaml(config)));
-  LLMD_TRY(const Comparison comparison, compare(workload, both, compare_with, progress));
+  CompareOptions on_the_rest = compare_with;
+  on_the_rest.warm_up = std::max(0.5, compare_with.warm_up);
+  LLMD_TRY(const Comparison comparison, compare(workload, both, on_the_rest, progress));
   return show(comparison);
 }
 

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,10 +39,12 @@ bool is_scorer(const scheduling::SchedulingConfig& config, const std::string& na
 std::vector<Place> weights_of(const scheduling::SchedulingConfig& config) {
   std::vector<Place> places;
   for (std::size_t profile = 0; profile < config.profiles.size(); ++profile) {
+    const std::size_t before = places.size();
     const auto& plugins = config.profiles[profile].plugins;
     for (std::size_t plugin = 0; plugin < plugins.size(); ++plugin) {
-      if (is_scorer(config, plugins[plugin].plugin)) places.push_back({profile, plugin});
+      if (plugins[plugin].weight > 0 && is_scorer(config, plugins[plugin].plugin)) places.push_back({profile, plugin});
     }
+    if (places.size() == before + 1) places.pop_back();  // alone it decides the same with any weight
   }
   return places;
 }
@@ -52,8 +57,10 @@ scheduling::PluginRef& at(scheduling::SchedulingConfig& config, Place place) {
 struct Worth {
   double goodput = 0;
   double ttft_p90_ms = 0;
+  std::uint64_t failed = 0;  // they have no TTFT
   [[nodiscard]] bool better_than(const Worth& other) const noexcept {
-    return goodput != other.goodput ? goodput > other.goodput : ttft_p90_ms < other.ttft_p90_ms;
+    if (goodput != other.goodput) return goodput > other.goodput;
+    return failed != other.failed ? failed < other.failed : ttft_p90_ms < other.ttft_p90_ms;
   }
 };
 
@@ -70,6 +77,7 @@ class Search {
     for (const simulation::Summary& run : comparison.policies.front().runs) {
       worth.goodput += run.goodput / options_.compare.seeds;
       worth.ttft_p90_ms += run.ttft_ms.p90 / options_.compare.seeds;
+      worth.failed += run.failed;
     }
     return worth;
   }
@@ -88,7 +96,9 @@ class Search {
     scheduling::SchedulingConfig moved = config;
     double& weight = at(moved, place).weight;
     weight = rounded(weight * factor);
-    if (weight == at(config, place).weight || spent()) return false;
+    const double before = at(config, place).weight;
+    const bool moves = factor > 1 ? weight > before : weight < before;  // not beyond the bounds
+    if (!moves || spent()) return false;
     const std::string what = fmt::format("{} {:.4g}", at(moved, place).plugin, weight);
     return try_out(config, std::move(moved), what, best);
   }
@@ -123,11 +133,37 @@ class Search {
   std::uint32_t trials_ = 0;
 };
 
-std::uint64_t half_of(const NamedWorkload& workload, std::uint64_t seed) {
-  const auto counted = workload.make(seed);
-  std::uint64_t sessions = 0;
-  while (counted->next()) ++sessions;
-  return sessions / 2;
+/// Another workload's sessions that begin before a moment.
+class Beginning final : public simulation::Workload {
+ public:
+  Beginning(std::unique_ptr<simulation::Workload> workload, Duration until) noexcept
+      : workload_{std::move(workload)}, until_{until} {}
+  [[nodiscard]] std::optional<simulation::SimRequest> next() override {
+    auto request = workload_->next();
+    return request && request->arrival < until_ ? std::move(request) : std::nullopt;
+  }
+  [[nodiscard]] std::uint32_t block_tokens() const noexcept override { return workload_->block_tokens(); }
+
+ private:
+  std::unique_ptr<simulation::Workload> workload_;
+  Duration until_;
+};
+
+/// The first half of the time, for each seed.
+NamedWorkload first_half(const NamedWorkload& workload, const CompareOptions& options) {
+  std::map<std::uint64_t, Duration> halves;
+  for (std::uint32_t repetition = 0; repetition < options.seeds; ++repetition) {
+    const std::uint64_t seed = options.fleet.seed + repetition;
+    Duration last{};
+    const auto counted = workload.make(seed);
+    while (const auto request = counted->next()) last = request->arrival;
+    halves.emplace(seed, last / 2);
+  }
+  NamedWorkload half = workload;
+  half.make = [make = workload.make, halves = std::move(halves)](std::uint64_t seed) {
+    return std::make_unique<Beginning>(make(seed), halves.at(seed));
+  };
+  return half;
 }
 
 }  // namespace
@@ -135,13 +171,12 @@ std::uint64_t half_of(const NamedWorkload& workload, std::uint64_t seed) {
 Result<Tuned> tune(const scheduling::SchedulingConfig& config, const NamedWorkload& workload,
                    const TuneOptions& options, const std::function<void(std::string_view)>& progress) {
   const std::vector<Place> places = weights_of(config);
-  if (places.size() < 2)
-    return fail(ErrorCode::kInvalidRequest, "the configuration has fewer than two scorers: there is nothing to weigh");
-  TuneOptions on_half = options;
-  on_half.compare.fleet.requests_max = half_of(workload, options.compare.fleet.seed);
-  if (on_half.compare.fleet.requests_max == 0)
-    return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has fewer than two requests", workload.name));
-  Search search{workload, on_half, progress};
+  if (places.empty()) {
+    return fail(ErrorCode::kInvalidRequest,
+                "no profile of the configuration has two scorers with weights above 0: there is nothing to weigh");
+  }
+  const NamedWorkload half = first_half(workload, options.compare);
+  Search search{half, options, progress};
   Tuned tuned{.config = config};
   LLMD_TRY(Worth best, search.worth(config));
   tuned.goodput_before = best.goodput;

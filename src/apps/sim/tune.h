@@ -22,13 +22,13 @@ struct Tuned {
   double goodput = 0;
 };
 
-/// Searches the weights of the configuration's scorers. Half of the trials draw all weights anew, because the
-/// neighbours of bad weights are often as bad; from the best of them on, one weight after the other is made larger and
-/// smaller by a factor, the better is kept, and when none is better the factor shrinks (Hooke, Jeeves 1961, on
-/// logarithms). Best is the highest
-/// goodput, and among equals the lowest TTFT p90. Only the first half of the workload is looked at, so that
-/// compare() with its warm-up of a half measures requests that the search has not seen. Deterministic. Errors: those of
-/// compare(), kInvalidRequest if fewer than two scorers have weights.
+/// Searches the weights of the configuration's scorers that are above 0 and not alone in their profile. Half of the
+/// trials draw all weights anew, because the neighbours of bad weights are often as bad; from the best of them on, one
+/// weight after the other is made larger and smaller by a factor, the better is kept, and when none is better the
+/// factor shrinks (Hooke, Jeeves 1961, on logarithms). Best is the highest goodput, among equals the fewest failures,
+/// then the lowest TTFT p90. Only sessions that begin in the first half of the workload's time are looked at, so
+/// compare() with a warm-up of a half or more measures others (but for later turns of such sessions). Deterministic.
+/// Errors: those of compare(), kInvalidRequest if there are no such weights.
 [[nodiscard]] Result<Tuned> tune(const scheduling::SchedulingConfig& config, const NamedWorkload& workload,
                                  const TuneOptions& options, const std::function<void(std::string_view)>& progress);
 

@@ -50,8 +50,8 @@ struct DecisionInput {
   std::span<const LiveLoad> live{};
   /// Made by the scheduler that decides. Null: plugins decide as if nothing had been before.
   const SchedulerMemory* memory = nullptr;
-  /// Leading blocks of the prompt that each endpoint holds, in the snapshot's order, where that is known exactly (from
-  /// KV events). Empty: `index` is asked.
+  /// Leading blocks of the prompt that each endpoint holds, one an endpoint in the snapshot's order, where that is
+  /// known exactly (from KV events). Empty, or of another size: `index` is asked.
   std::span<const std::uint32_t> matched_blocks{};
 };
 
