@@ -183,8 +183,9 @@ def test_tune_does_not_look_at_the_second_half(binary, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "trace.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-        ran = subprocess.run([binary, "sim", "tune", "--config", str(SOURCE_DIR / "examples/token-load.yaml"), "--out",
-                              str(folder / "out.yaml"), "--trace", str(folder / "trace.jsonl"), "--endpoints", "4", "--trials", "6", "--quiet"],
+        ran = subprocess.run([binary, "sim", "tune", "--config", str(SOURCE_DIR / "examples/token-load.yaml"),
+                              "--out", str(folder / "out.yaml"), "--trace", str(folder / "trace.jsonl"),
+                              "--endpoints", "4", "--trials", "6", "--quiet"],
                              check=False, capture_output=True, text=True, timeout=120)
         assert ran.returncode == 0, ran.stderr
         found.append((folder / "out.yaml").read_text())
