@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/clock.h"
+#include "simulation/to_duration.h"
 #include "simulation/workloads/scaled_arrivals.h"
 
 namespace llmd::sim {
@@ -56,7 +56,12 @@ class TimedPolicy final : public simulation::Policy {
   Duration choosing_{};
 };
 
-Duration seconds_of(double value) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)); }
+/// What a run of the workload asks of engines.
+struct Demand {
+  std::uint64_t requests = 0;  // all turns
+  double span_s = 0;           // of the first turns' arrivals
+  double busy_s = 0;           // engine time without any cache
+};
 
 /// One seed: every policy on the same requests, whose first turns arrive `factor` times as far apart.
 Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
@@ -81,8 +86,6 @@ Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPoli
   return {};
 }
 
-}  // namespace
-
 Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfile& profile,
                  std::uint64_t requests_max) {
   Demand demand;
@@ -96,6 +99,8 @@ Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfi
   }
   return demand;
 }
+
+}  // namespace
 
 Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
                            const CompareOptions& options, const std::function<void(std::string_view)>& progress) {
@@ -118,8 +123,8 @@ Result<Comparison> compare(const NamedWorkload& workload, const std::vector<Name
                   fmt::format("at this load the requests come over {:.0f} days", span_s / 86'400),
                   "take fewer --requests, or more --load");
     }
-    fleet.measure_from = seconds_of(options.warm_up * span_s);
-    fleet.measure_until = seconds_of(span_s);
+    fleet.measure_from = simulation::to_duration(options.warm_up * span_s);
+    fleet.measure_until = simulation::to_duration(span_s);
     fleet.duration_max += fleet.measure_until;
     LLMD_TRY_VOID(run_seed(workload, policies, options, fleet, span_s / demand.span_s, progress, comparison));
   }

@@ -51,15 +51,6 @@ struct Comparison {
   std::vector<PolicyResult> policies;
 };
 
-/// What a run of the workload asks of engines.
-struct Demand {
-  std::uint64_t requests = 0;  // all turns
-  double span_s = 0;           // of the first turns' arrivals
-  double busy_s = 0;           // engine time without any cache
-};
-[[nodiscard]] Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfile& profile,
-                               std::uint64_t requests_max);
-
 /// Runs each policy on the same requests. `progress` (may be null) hears of each run before it starts. Error
 /// kInvalidRequest: the workload is empty, all arrives at once or over years, or nothing comes in the measured time.
 [[nodiscard]] Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,

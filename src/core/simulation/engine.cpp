@@ -1,9 +1,10 @@
 #include "simulation/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
+
+#include "simulation/to_duration.h"
 
 namespace llmd::simulation {
 namespace {
@@ -22,10 +23,6 @@ BlockId block_id(std::uint64_t name) noexcept {
   BlockId id;
   std::memcpy(id.bytes.data(), &name, sizeof name);
   return id;
-}
-
-Duration to_duration(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
@@ -48,14 +45,6 @@ bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
   if (!added) return false;
   sequences_.emplace(request.id, Sequence{.request = &request, .output_tokens = output_tokens, .tokens = prompt});
   return true;
-}
-
-void SimEngine::cancel(std::uint64_t request) {
-  const auto found = sequences_.find(request);
-  if (found == sequences_.end()) return;
-  if (found->second.slot) at(*found->second.slot) = nullptr;
-  sequences_.erase(found);
-  scheduler_.remove(sequence_id(request));
 }
 
 void SimEngine::import_blocks(const SimRequest& request, std::uint32_t tokens) {
@@ -148,7 +137,6 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
   events_.clear();
   outcomes_.clear();
   for (const batching::Admission& admission : plan_.admissions) {
-    if (at(admission.slot) == nullptr) continue;  // cancelled while the step ran
     Sequence& sequence = *at(admission.slot);
     sequence.computed = admission.restore_tokens;
     const std::uint32_t blocks = admission.restore_tokens / block_tokens_;
@@ -162,7 +150,6 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
     hit_tokens_ += sequence.cached_tokens;
   }
   for (const Work& work : plan_.work) {
-    if (at(work.slot) == nullptr) continue;
     Sequence& sequence = *at(work.slot);
     sequence.computed = work.first + work.count;
     store_computed(sequence);

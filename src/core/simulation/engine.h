@@ -44,9 +44,8 @@ class SimEngine {
   SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens, bool records_blocks);
 
   /// The request joins the queue. False: the queue is full, or it is longer than any slot. `request` must live until
-  /// it has finished or was cancelled. `output_tokens`: at least 1.
+  /// it has finished. `output_tokens`: at least 1.
   [[nodiscard]] bool submit(const SimRequest& request, std::uint32_t output_tokens);
-  void cancel(std::uint64_t request);
   /// The blocks of the first `tokens` tokens come from elsewhere (a prefill endpoint).
   void import_blocks(const SimRequest& request, std::uint32_t tokens);
 
@@ -61,7 +60,6 @@ class SimEngine {
   [[nodiscard]] std::vector<BlockChange> take_block_changes();
   /// Forgets everything: requests and blocks.
   void restart();
-  [[nodiscard]] std::size_t requests() const noexcept { return sequences_.size(); }
 
  private:
   struct Sequence {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "simulation/engine.h"
+#include "simulation/to_duration.h"
 
 namespace llmd::simulation {
 namespace {
@@ -66,10 +67,6 @@ struct Readings {
   TimePoint at{};
   std::vector<std::optional<EngineLoadView>> loads;  // nothing: it did not answer
 };
-
-Duration to_duration(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
 
 class Run {
  public:
