@@ -343,7 +343,7 @@ TEST_P(ScenarioTest, DecidesOnEachEndpointAlone) {
 }
 
 TEST(LoadScenario, RefusesUnknownKeysAndExpectationsWithoutAReason) {
-  const std::string head = "about: x\nconfig: unified\nprompts: {p: {a: 1}}\n";
+  const std::string head = "about: x\nconfig: llm-d-default\nprompts: {p: {a: 1}}\n";
   const struct {
     std::string name;
     std::string body;

@@ -130,7 +130,7 @@ Result<Scenario> ScenarioDecoder::decode(const YamlNode& root) {
 
 Result<void> ScenarioDecoder::read_config(const YamlNode& node) {
   LLMD_TRY(std::string yaml, decoder_.text(node, "config"));
-  if (yaml == "unified") yaml = config::default_unified_config();
+  if (yaml == "llm-d-default") yaml = config::llm_d_default_config();
   if (yaml == "disagg") yaml = config::default_disagg_config();
   LLMD_TRY(config::EndpointPickerConfig parsed,
            config::parse_endpoint_picker_config(yaml, fmt::format("{}:{}: config", source_, node.line)));

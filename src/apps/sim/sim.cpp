@@ -108,7 +108,7 @@ Result<void> run_compare(const Options& options) {
 }
 
 Result<config::EndpointPickerConfig> config_to_tune(const std::string& path) {
-  if (path.empty()) return config::parse_endpoint_picker_config(config::default_unified_config(), "default");
+  if (path.empty()) return config::parse_endpoint_picker_config(config::llm_d_default_config(), "default");
   return config::load_endpoint_picker_config(path, {.allow_experimental = true});
 }
 

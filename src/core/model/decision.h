@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "model/endpoint.h"
+#include "model/latency_basis.h"
 
 namespace llmd {
 
@@ -77,6 +78,7 @@ struct Decision {
   std::uint32_t cached_tokens_expected = 0;                       // on the decode endpoint, by the prefix index
   bool cached_anywhere = false;                                   // any candidate had a block of the prompt
   std::uint16_t data_parallel_port = 0;  // data-parallel-profile-handler: connect here, `decode` is named by a header
+  LatencyBasis latency{};                // of the decode endpoint as it was chosen
 };
 
 /// What became of a dispatched request: one value to telemetry, predictors, prefix index, pool and explanation ring.

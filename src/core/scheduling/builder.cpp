@@ -16,6 +16,8 @@
 #include "scheduling/producers/approx_prefix_cache_producer.h"
 #include "scheduling/producers/inflight_load_producer.h"
 #include "scheduling/producers/mm_embeddings_cache_producer.h"
+#include "scheduling/producers/predicted_latency_producer.h"
+#include "scheduling/scorers/expected_latency_scorer.h"
 
 namespace llmd::scheduling {
 namespace {
@@ -236,6 +238,8 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
     const ParameterReader parameters{plugin.spec->parameters, plugin.instance->parameters};
     if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) built.media = MmEmbeddingsCacheProducer::read(parameters);
     if (plugin.spec == &P2pSourceProducer::kSpec) built.kv_source = P2pSourceProducer::read(parameters);
+    if (plugin.spec == &PredictedLatencyProducer::kSpec || plugin.spec == &ExpectedLatencyScorer::kSpec)
+      built.predicts = true;
     if (plugin.spec == &InflightLoadProducer::kSpec) built.inflight = InflightLoadProducer::read(parameters);
     if (plugin.spec != &ApproxPrefixCacheProducer::kSpec &&
         plugin.spec != &ApproxPrefixCacheProducer::kMulticlusterSpec)

@@ -53,6 +53,7 @@ struct BuiltScheduler {
   std::optional<MediaIndex::Options> media{};             // of mm-embeddings-cache-producer
   std::optional<P2pSourceProducer::Options> kv_source{};  // of p2p-source-producer
   bool reads_prefixes = false;
+  bool predicts = false;  // latencies on each endpoint
 };
 
 /// Applies the defaults, checks everything and makes the objects. Errors as in Scheduler::make.

@@ -68,6 +68,13 @@ struct LatencyPrediction {
   bool known = false;
   float ttft_ms = 0;
   float tpot_ms = 0;
+  float ttft_deviation_ms = 0;  // standard deviation of what will be seen
+  float tpot_deviation_ms = 0;
+  float prefill_ms = 0;      // engine time that the uncached part of the prompt takes there
+  float sequence_ms = 0;     // that one more sequence adds to each token of the others
+  float output_tokens = 0;   // mean of the endpoint's class
+  float arrivals_per_s = 0;  // requests that were sent there lately
+  float prefill_share = 0;   // of its time, that their prompts take
   /// The tightest TPOT objective among the requests that run there, infinite if none has one.
   float tpot_slo_running_ms = std::numeric_limits<float>::infinity();
 };

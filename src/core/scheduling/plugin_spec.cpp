@@ -56,6 +56,7 @@
 #include "scheduling/scorers/endpoint_attribute_scorer.h"
 #include "scheduling/scorers/energy_scorer.h"
 #include "scheduling/scorers/error_rate_scorer.h"
+#include "scheduling/scorers/expected_latency_scorer.h"
 #include "scheduling/scorers/gpu_scorer.h"
 #include "scheduling/scorers/header_label_affinity_scorer.h"
 #include "scheduling/scorers/kv_cache_utilization_scorer.h"
@@ -124,6 +125,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &DecodeWorkScorer::kSpec,
     &EnergyScorer::kSpec,
     &ErrorRateScorer::kSpec,
+    &ExpectedLatencyScorer::kSpec,
     &GpuScorer::kSpec,
     &KvCapacityScorer::kSpec,
     &MemoryScorer::kSpec,

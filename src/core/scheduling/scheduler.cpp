@@ -6,6 +6,7 @@
 
 #include "scheduling/builder.h"
 #include "scheduling/header_name.h"
+#include "scheduling/prediction/latency_predictor.h"
 #include "scheduling/profile.h"
 
 namespace llmd::scheduling {
@@ -78,6 +79,8 @@ struct DecisionScratch::Impl {
   ProfileScratch profile;
   std::vector<EndpointIndex> all;
   std::vector<float> media_matched;
+  LatencyPredictor::Places places;
+  std::vector<LatencyPrediction> predictions;
   EndpointIndex decode = kNoEndpointIndex;
 };
 
@@ -238,16 +241,20 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   } else {
     work.media_matched.clear();
   }
-  const PluginInput plugin_input{
-      .request = input.request,
-      .endpoints = endpoints,
-      .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
-      .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
-      .serves = work.cache.serving(input.request.model),
-      .now = input.now,
-      .metric_age_max = built.config.metric_age_max,
-      .media_matched = work.media_matched,
-      .links = input.snapshot.links.get()};
+  PluginInput plugin_input{.request = input.request,
+                           .endpoints = endpoints,
+                           .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
+                           .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
+                           .serves = work.cache.serving(input.request.model),
+                           .now = input.now,
+                           .metric_age_max = built.config.metric_age_max,
+                           .media_matched = work.media_matched,
+                           .links = input.snapshot.links.get()};
+  LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
+  if (predictor != nullptr) {
+    predictor->predict(plugin_input, work.places, work.predictions);
+    plugin_input.predictions = work.predictions;
+  }
   const Profile::Belongings belongings{
       .cache = work.cache,
       .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_};
@@ -263,6 +270,8 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   } else {
     impl_->decode_first(run, decision);
   }
+  if (predictor != nullptr && decision.outcome == Decision::Outcome::kDispatch)
+    decision.latency = predictor->basis(plugin_input, work.places, work.decode);
   return decision;
 }
 
@@ -273,6 +282,11 @@ SchedulerMemory Scheduler::make_memory(const SchedulerMemory* before, std::uint6
     options.seed = seed;
     memory.media_ =
         before != nullptr && before->media_ != nullptr ? before->media_ : std::make_shared<MediaIndex>(options);
+  }
+  if (impl_->built.predicts) {
+    memory.predictor_ = before != nullptr && before->predictor_ != nullptr
+                            ? before->predictor_
+                            : std::make_shared<LatencyPredictor>(LatencyPredictor::Options{});
   }
   for (const Rememberer& each : impl_->built.rememberers) {
     std::shared_ptr<PluginMemory> part;
@@ -293,11 +307,36 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
   const SentRequest sent{request, decision, now};
   for (std::size_t i = 0; i < impl_->built.rememberers.size(); ++i)
     impl_->built.rememberers[i].plugin->sent(sent, *memory.parts_[i]);
+  if (memory.predictor_ != nullptr && decision.decode != nullptr) {
+    const std::string& computes = decision.prefill == nullptr ? decision.decode->name : decision.prefill->name;
+    memory.predictor_->sent(computes, decision.latency.prompt - decision.latency.cached, now);
+  }
   if (memory.media_ == nullptr || request.media.empty()) return;
   // Who encodes keeps the embeddings: the encode endpoints, or the decode endpoint without such a leg.
   for (const auto& endpoint : decision.encode) memory.media_->insert(endpoint->name, request.media);
   if (decision.encode.empty() && decision.decode != nullptr)
     memory.media_->insert(decision.decode->name, request.media);
+}
+
+std::optional<ObservedLatency> Scheduler::finished(const RequestFacts& request, const Decision& decision,
+                                                   const Outcome& outcome, TimePoint now,
+                                                   const SchedulerMemory& memory) const {
+  if (memory.predictor_ == nullptr || decision.decode == nullptr) return std::nullopt;
+  // Of an answer in one piece, of a second attempt and of one that failed, the times are not the endpoint's.
+  const bool served = outcome.status == 200 && !outcome.endpoint_failed && !outcome.cancelled && outcome.retries == 0;
+  if (!served || !request.streaming || outcome.endpoint != decision.decode->name) return std::nullopt;
+  ObservedLatency seen{
+      .endpoint = outcome.endpoint, .cached_tokens = outcome.cached_tokens, .output_tokens = outcome.completion_tokens};
+  if (outcome.prefill_endpoint.empty()) seen.ttft_ms = static_cast<float>(to_milliseconds(outcome.ttft));
+  if (outcome.completion_tokens > 1)
+    seen.tpot_ms = static_cast<float>(to_milliseconds(outcome.total - outcome.ttft)) /
+                   static_cast<float>(outcome.completion_tokens - 1);
+  memory.predictor_->learn(decision.latency, seen, now);
+  return seen;
+}
+
+void Scheduler::forget(std::string_view endpoint, const SchedulerMemory& memory) {
+  if (memory.predictor_ != nullptr) memory.predictor_->forget(endpoint);
 }
 
 std::vector<Header> Scheduler::answer_headers(const RequestFacts& request, const Decision& decision,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,15 +15,20 @@
 #include "model/request_facts.h"
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
+#include "scheduling/observed_latency.h"
 
 namespace llmd::scheduling {
 
 /// What is in flight at one endpoint right now, read from the live counters beside the snapshot.
 struct LiveLoad {
   std::uint32_t requests = 0;
-  std::uint64_t tokens = 0;
+  std::uint64_t tokens = 0;          // as Scheduler::LoadTokens counts them
+  std::uint32_t prefilling = 0;      // of the requests, without a first token yet
+  std::uint64_t prefill_tokens = 0;  // of their prompts, not cached
+  std::uint64_t context_tokens = 0;  // prompts of all requests
 };
 
+class LatencyPredictor;
 class PluginMemory;
 class MediaIndex;
 
@@ -37,7 +43,8 @@ class SchedulerMemory {
   friend class Scheduler;
   std::vector<std::string> names_;
   std::vector<std::shared_ptr<PluginMemory>> parts_;
-  std::shared_ptr<MediaIndex> media_;  // null: nobody asks for it
+  std::shared_ptr<MediaIndex> media_;            // null: nobody asks for it
+  std::shared_ptr<LatencyPredictor> predictor_;  // null: the same
 };
 
 /// Everything that a decision may look at. References only: nothing is kept beyond the call.
@@ -94,6 +101,12 @@ class Scheduler {
   [[nodiscard]] SchedulerMemory make_memory(const SchedulerMemory* before, std::uint64_t seed = 0) const;
   /// The request was sent as decided. Pre: `memory` is this scheduler's.
   void sent(const RequestFacts& request, const Decision& decision, TimePoint now, const SchedulerMemory& memory) const;
+  /// What became of it, for those that learn, and what they learned: nothing if they do not, or the times are not the
+  /// endpoint's. Pre: `memory` is this scheduler's.
+  std::optional<ObservedLatency> finished(const RequestFacts& request, const Decision& decision, const Outcome& outcome,
+                                          TimePoint now, const SchedulerMemory& memory) const;
+  /// The endpoint left, or is a new process: what is known of this one endpoint no longer holds.
+  static void forget(std::string_view endpoint, const SchedulerMemory& memory);
   /// Headers to add to the answer that `endpoint` gave to a request that was sent as decided.
   [[nodiscard]] std::vector<Header> answer_headers(const RequestFacts& request, const Decision& decision,
                                                    const Endpoint& endpoint) const;

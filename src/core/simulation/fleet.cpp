@@ -46,8 +46,9 @@ struct Active {
   std::uint32_t attempts = 0;
   std::uint32_t output_tokens = 1;  // that it gets
   std::uint32_t cached_tokens = 0;
-  std::uint64_t live_tokens = 0;  // counted against the endpoint until the first token
-  bool prefilling = false;        // the leg under way is the prefill leg
+  std::uint64_t live_tokens = 0;           // counted against each leg's endpoint until the first token
+  std::uint32_t prefill_at = kNoEndpoint;  // where a first token is waited for; kNoEndpoint: it has come
+  bool prefilling = false;                 // the leg under way is the prefill leg
   bool prefilled_apart = false;
 };
 
@@ -181,6 +182,7 @@ class Run {
     facts_.prefix.whole_blocks = true;
     facts_.prompt_tokens = request.prompt_tokens;
     facts_.prompt_tokens_exact = true;
+    facts_.streaming = true;
     facts_.priority = request.priority;
     facts_.slo_ttft_ms = request.slo_ttft_ms;
     facts_.slo_tpot_ms = request.slo_tpot_ms;
@@ -204,7 +206,7 @@ class Run {
     policy_.sent(input, active.choice);
     const std::uint32_t first = active.prefilling ? active.choice.prefill : active.choice.decode;
     if (snapshot_.endpoints[first].health == EndpointHealth::kDown) ++result_.dispatched_to_dead;
-    count_live(active, active.choice.decode);
+    count_live(active);
     ++result_.sent[active.choice.decode];
     push({.at = now_ + to_duration(options_.profile.submit_s),
           .kind = EventKind::kSubmit,
@@ -212,16 +214,40 @@ class Run {
           .request = request.id});
   }
 
-  void count_live(Active& active, std::uint32_t endpoint) {
+  // As llm-d counts: every leg's endpoint has the request, a prefill leg's until the first token; and the prompt's
+  // tokens that are not cached until then. Only where they are computed they count as prefill.
+  void count_live(Active& active) {
     const std::uint32_t prompt = active.request->prompt_tokens;
     active.live_tokens = prompt - std::min(prompt, active.choice.cached_tokens);
-    ++live_[endpoint].requests;
-    live_[endpoint].tokens += active.live_tokens;
+    count_leg(active, active.choice.decode);
+    if (active.prefilling) count_leg(active, active.choice.prefill);
+    active.prefill_at = active.prefilling ? active.choice.prefill : active.choice.decode;
+    ++live_[active.prefill_at].prefilling;
+    live_[active.prefill_at].prefill_tokens += active.live_tokens;
   }
-  void release_tokens(Active& active) { live_[active.choice.decode].tokens -= std::exchange(active.live_tokens, 0); }
+  void count_leg(const Active& active, std::uint32_t endpoint) {
+    scheduling::LiveLoad& live = live_[endpoint];
+    ++live.requests;
+    live.tokens += active.live_tokens;
+    live.context_tokens += active.request->prompt_tokens;
+  }
+  void uncount_leg(const Active& active, std::uint32_t endpoint) {
+    --live_[endpoint].requests;
+    live_[endpoint].context_tokens -= active.request->prompt_tokens;
+  }
+  void release_tokens(Active& active) {
+    if (active.prefill_at == kNoEndpoint) return;
+    const std::uint32_t place = std::exchange(active.prefill_at, kNoEndpoint);
+    --live_[place].prefilling;
+    live_[place].prefill_tokens -= active.live_tokens;
+    live_[active.choice.decode].tokens -= active.live_tokens;
+    if (place == active.choice.decode) return;
+    live_[place].tokens -= active.live_tokens;
+    uncount_leg(active, place);
+  }
   void uncount_live(Active& active) {
     release_tokens(active);
-    --live_[active.choice.decode].requests;
+    uncount_leg(active, active.choice.decode);
   }
 
   void on_submit(std::uint64_t id, std::uint32_t attempt) {
@@ -352,6 +378,8 @@ class Run {
     PolicyOutcome outcome{.id = request.id,
                           .failed = failed,
                           .endpoint = active.choice.decode,
+                          .prefilled_apart = active.prefilled_apart,
+                          .attempts = active.attempts,
                           .prompt_tokens = request.prompt_tokens,
                           .cached_tokens = active.cached_tokens,
                           .output_tokens = active.output_tokens};

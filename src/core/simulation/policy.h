@@ -38,7 +38,9 @@ struct PolicyOutcome {
   std::uint64_t id = 0;
   bool failed = false;  // refused, or cut: then there are no latencies
   std::uint32_t endpoint = 0;
-  Duration ttft{};
+  bool prefilled_apart = false;
+  std::uint32_t attempts = 1;
+  Duration ttft{};  // from the request's arrival
   Duration tpot{};  // 0 with fewer than two tokens
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;

@@ -6,6 +6,26 @@ std::string_view default_unified_config() noexcept {
   return R"(apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
+- type: expected-latency-scorer
+- type: prefix-cache-scorer
+- type: active-request-scorer
+- type: token-load-scorer
+- type: max-score-picker
+schedulingProfiles:
+- name: default
+  plugins:
+  - {pluginRef: expected-latency-scorer, weight: 1000}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
+  - {pluginRef: active-request-scorer, weight: 2}
+  - {pluginRef: token-load-scorer, weight: 2}
+  - {pluginRef: max-score-picker}
+)";
+}
+
+std::string_view llm_d_default_config() noexcept {
+  return R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
 - type: queue-scorer
 - type: kv-cache-utilization-scorer
 - type: prefix-cache-scorer

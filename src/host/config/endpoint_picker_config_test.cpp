@@ -106,8 +106,18 @@ TEST(EndpointPickerConfig, WantsApiVersionAndKind) {
   EXPECT_EQ(error_of("[]"), "config_invalid: c.yaml:1:1: the configuration is a list; expected an object");
 }
 
-TEST(DefaultConfig, UnifiedIsWhatLlmdRunsWithoutAFile) {
+TEST(DefaultConfig, UnifiedExpectsLatencies) {
   const auto config = parse_endpoint_picker_config(default_unified_config(), "default");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  EXPECT_EQ(config->scheduling.profiles.front().plugins.front().plugin, "expected-latency-scorer");
+  double others = 0;
+  for (const auto& each : std::span{config->scheduling.profiles.front().plugins}.subspan(1)) others += each.weight;
+  EXPECT_GT(config->scheduling.profiles.front().plugins.front().weight, 100 * others);
+  EXPECT_TRUE(scheduling::Scheduler::make(config->scheduling).has_value());
+}
+
+TEST(DefaultConfig, LlmdsIsWhatItRunsWithoutAFile) {
+  const auto config = parse_endpoint_picker_config(llm_d_default_config(), "default");
   ASSERT_TRUE(config.has_value()) << config.error().to_string();
   scheduling::SchedulingConfig none;
   scheduling::apply_defaults(none);

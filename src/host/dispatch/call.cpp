@@ -119,7 +119,7 @@ Task<Outcome> Call::run() {
     outcome_.kv_recomputed_tokens = outcome_.prompt_tokens - std::min(outcome_.prompt_tokens, outcome_.cached_tokens);
   }
   outcome_.total = SteadyClock::now() - started_;
-  context_.router.finish(outcome_);
+  context_.router.finish(request_.route, outcome_, SteadyClock::now());
   co_return std::move(outcome_);
 }
 
@@ -152,7 +152,9 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
   const pool::InFlight in_flight =
-      context_.pool.begin_request(endpoint.name, {.prompt = request_.route.facts.prompt_tokens});
+      context_.pool.begin_request(endpoint.name, {.prompt = request_.route.facts.prompt_tokens,
+                                                  .prefill = request_.route.facts.prompt_tokens,
+                                                  .context = request_.route.facts.prompt_tokens});
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
@@ -202,8 +204,12 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
     error_ = address.error();
     co_return Attempt::kRetry;
   }
-  pool::InFlight in_flight = context_.pool.begin_request(
-      endpoint->name, {.prompt = request_.route.load_tokens, .output = request_.route.output_load_tokens});
+  const bool prefilled = !outcome_.prefill_endpoint.empty() && outcome_.prefill_error.empty();
+  pool::InFlight in_flight =
+      context_.pool.begin_request(endpoint->name, {.prompt = request_.route.load_tokens,
+                                                   .output = request_.route.output_load_tokens,
+                                                   .prefill = prefilled ? 0 : request_.route.load_tokens,
+                                                   .context = request_.route.facts.prompt_tokens});
   request_.route.decision.decode = endpoint;
   context_.router.remember(request_.route, SteadyClock::now());
   auto response = co_await context_.client.send(

@@ -10,29 +10,39 @@
 namespace llmd::pool {
 
 InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens) noexcept
-    : counters_{std::move(counters)}, tokens_{tokens} {
+    : counters_{std::move(counters)}, tokens_{tokens}, prefilling_{counters_ != nullptr} {
   if (counters_ == nullptr) return;
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
   counters_->tokens.fetch_add(tokens_.prompt + tokens_.output, std::memory_order_relaxed);
+  counters_->prefilling.fetch_add(1, std::memory_order_relaxed);
+  counters_->prefill_tokens.fetch_add(tokens_.prefill, std::memory_order_relaxed);
+  counters_->context_tokens.fetch_add(tokens_.context, std::memory_order_relaxed);
 }
 
 InFlight::InFlight(InFlight&& other) noexcept
-    : counters_{std::move(other.counters_)}, tokens_{std::exchange(other.tokens_, {})} {}
+    : counters_{std::move(other.counters_)},
+      tokens_{std::exchange(other.tokens_, {})},
+      prefilling_{std::exchange(other.prefilling_, false)} {}
 
 InFlight& InFlight::operator=(InFlight&& other) noexcept {
   std::swap(counters_, other.counters_);
   std::swap(tokens_, other.tokens_);
+  std::swap(prefilling_, other.prefilling_);
   return *this;
 }
 
 void InFlight::release_prompt() noexcept {
-  if (counters_ != nullptr) counters_->tokens.fetch_sub(std::exchange(tokens_.prompt, 0), std::memory_order_relaxed);
+  if (!std::exchange(prefilling_, false)) return;
+  counters_->tokens.fetch_sub(std::exchange(tokens_.prompt, 0), std::memory_order_relaxed);
+  counters_->prefilling.fetch_sub(1, std::memory_order_relaxed);
+  counters_->prefill_tokens.fetch_sub(tokens_.prefill, std::memory_order_relaxed);
 }
 
 void InFlight::end() noexcept {
   if (counters_ == nullptr) return;
   release_prompt();
   counters_->tokens.fetch_sub(std::exchange(tokens_.output, 0), std::memory_order_relaxed);
+  counters_->context_tokens.fetch_sub(tokens_.context, std::memory_order_relaxed);
   counters_->requests.fetch_sub(1, std::memory_order_relaxed);
   counters_.reset();
 }

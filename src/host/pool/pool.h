@@ -20,12 +20,17 @@ namespace llmd::pool {
 struct InFlightCounters {
   std::atomic<std::uint32_t> requests{0};
   std::atomic<std::uint64_t> tokens{0};
+  std::atomic<std::uint32_t> prefilling{0};  // as scheduling::LiveLoad has them
+  std::atomic<std::uint64_t> prefill_tokens{0};
+  std::atomic<std::uint64_t> context_tokens{0};
 };
 
 /// What a request weighs, in tokens.
 struct LoadTokens {
-  std::uint64_t prompt = 0;  // until its first token
-  std::uint64_t output = 0;  // until its end
+  std::uint64_t prompt = 0;   // until its first token
+  std::uint64_t output = 0;   // until its end
+  std::uint64_t prefill = 0;  // of the prompt, to be computed here, until its first token; no load of its own
+  std::uint64_t context = 0;  // the whole prompt, until its end; no load of its own
 };
 
 /// One request at one endpoint, counted from the decision until this object goes. Movable, empty after a move.
@@ -43,6 +48,7 @@ class InFlight {
  private:
   std::shared_ptr<InFlightCounters> counters_;
   LoadTokens tokens_;
+  bool prefilling_ = false;
 };
 
 /// The pool as published: the snapshot, and the live counters in its order. Immutable but for the counters' values.

@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::array<double, 10> kDecisionBounds{2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
 
+constexpr std::array<double, 10> kErrorBounds{0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5};
+
+Histogram& prediction_errors(MetricsRegistry& metrics, const char* of) {
+  return metrics.histogram("llmd_gateway_prediction_error_ratio",
+                           "|seen - predicted| / predicted of streamed answers, by what was predicted", kErrorBounds,
+                           {{"of", of}});
+}
+
 Counter& decisions(MetricsRegistry& metrics, const char* outcome) {
   return metrics.counter("llmd_gateway_decisions_total", "Scheduling decisions by what they said",
                          {{"outcome", outcome}});
@@ -120,7 +128,9 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       dispatched_{decisions(metrics, "dispatch")},
       without_endpoint_{decisions(metrics, "no_endpoint")},
       model_unknown_{decisions(metrics, "model_unknown")},
-      not_admitted_{decisions(metrics, "not_admitted")} {
+      not_admitted_{decisions(metrics, "not_admitted")},
+      ttft_errors_{prediction_errors(metrics, "ttft")},
+      tpot_errors_{prediction_errors(metrics, "tpot")} {
   set_scheduler(std::move(scheduler));
   Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
   Gauge& bytes = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "prefix-index"}});
@@ -204,7 +214,10 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   scratch.live.clear();
   for (const auto& counters : view->in_flight) {
     scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),
-                            .tokens = counters->tokens.load(std::memory_order_relaxed)});
+                            .tokens = counters->tokens.load(std::memory_order_relaxed),
+                            .prefilling = counters->prefilling.load(std::memory_order_relaxed),
+                            .prefill_tokens = counters->prefill_tokens.load(std::memory_order_relaxed),
+                            .context_tokens = counters->context_tokens.load(std::memory_order_relaxed)});
   }
   RequestRecord record;
   made.decision = scheduler.decide({.request = made.facts,
@@ -257,15 +270,36 @@ void Router::remember(const Route& route, TimePoint now) {
   active->scheduler.sent(route.facts, route.decision, now, active->memory);
 }
 
+void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
+  ring_.finish(outcome);
+  const auto active = this->active();
+  const auto seen = active->scheduler.finished(route.facts, route.decision, outcome, now, active->memory);
+  const LatencyBasis& said = route.decision.latency;
+  const auto judge = [](Histogram& errors, float predicted, float got) {
+    if (predicted > 0 && got > 0) errors.observe(static_cast<double>(std::abs(got - predicted) / predicted));
+  };
+  if (!seen || !said.known) return;
+  judge(ttft_errors_, said.ttft_ms, seen->ttft_ms);
+  judge(tpot_errors_, said.tpot_ms, seen->tpot_ms);
+}
+
+void Router::forget(std::string_view endpoint) {
+  index_->remove(endpoint);
+  scheduling::Scheduler::forget(endpoint, active()->memory);
+}
+
 void Router::sweep(TimePoint now) {
   const auto view = pool_.view(now);
   std::set<std::string> present;
   for (const EndpointState& state : view->snapshot.endpoints) present.insert(state.endpoint->name);
-  const std::scoped_lock lock{mutex_};
-  for (const std::string& name : known_endpoints_) {
-    if (!present.contains(name)) index_->remove(name);
+  std::set<std::string> known;
+  {
+    const std::scoped_lock lock{mutex_};
+    known = std::exchange(known_endpoints_, present);
   }
-  known_endpoints_ = std::move(present);
+  for (const std::string& name : known) {
+    if (!present.contains(name)) forget(name);
+  }
 }
 
 }  // namespace llmd::routing

@@ -110,14 +110,14 @@ class Router {
   /// The request is refused before a decision: `llmd explain` can tell why.
   void refuse(std::string_view request_id, const Error& error);
   /// The request is over.
-  void finish(const Outcome& outcome) { ring_.finish(outcome); }
+  void finish(const Route& route, const Outcome& outcome, TimePoint now);
 
   /// Whether a request could be served now, see Scheduler::can_serve().
   [[nodiscard]] bool can_serve(TimePoint now) const { return active()->scheduler.can_serve(pool_.view(now)->snapshot); }
 
   [[nodiscard]] std::optional<RequestRecord> find(std::string_view request_id) const;
   /// The endpoint lost what it held: it left, or is a new process.
-  void forget(std::string_view endpoint) { index_->remove(endpoint); }
+  void forget(std::string_view endpoint);
   /// Forgets endpoints that have left the pool. Every few seconds.
   void sweep(TimePoint now);
 
@@ -151,6 +151,8 @@ class Router {
   Counter& without_endpoint_;
   Counter& model_unknown_;
   Counter& not_admitted_;
+  Histogram& ttft_errors_;
+  Histogram& tpot_errors_;
 };
 
 }  // namespace llmd::routing

@@ -214,7 +214,7 @@ TEST(Router, LoopsDecideAtTheSameTime) {
                                            SteadyClock::now() + milliseconds{20});
         ASSERT_EQ(route.decision.outcome, Decision::Outcome::kDispatch);
         f.router.remember(route, SteadyClock::now());
-        f.router.finish({.request_id = id, .endpoint = route.decision.decode->name});
+        f.router.finish(route, {.request_id = id, .endpoint = route.decision.decode->name}, SteadyClock::now());
         ASSERT_TRUE(f.router.find(id)->outcome);
       }
     });

@@ -60,7 +60,6 @@ constinit const PluginSpec PredictedLatencyProducer::kSpec{
     .help = "predicts TTFT and TPOT of a request on each endpoint",
     .parameters = kParameters,
     .make = make,
-    .support = Support::kWaits,
     .inputs = "queue, KV use, prefix match, load in flight; the prompt's length",
 };
 

@@ -25,7 +25,9 @@ LlmdPolicy::LlmdPolicy(scheduling::Scheduler scheduler, Options options)
               .endpoints_max = options.index_endpoints_max,
               .seed = options.seed},
              index_budget_},
-      precise_{options.precise} {}
+      precise_{options.precise} {
+  streamed_.streaming = true;
+}
 
 PolicyChoice LlmdPolicy::choose(const PolicyInput& input) {
   places_.update(input.snapshot);
@@ -65,10 +67,29 @@ void LlmdPolicy::sent(const PolicyInput& input, const PolicyChoice& choice) {
   }
   if (!precise_) scheduling::remember(decision_, input.request.prefix, index_);
   scheduler_.sent(input.request, decision_, input.now, memory_);
+  if (decision_.latency.made) under_way_.insert_or_assign(input.id, decision_);
+}
+
+void LlmdPolicy::finished(const PolicyOutcome& outcome, TimePoint now) {
+  const auto found = under_way_.find(outcome.id);
+  if (found == under_way_.end()) return;
+  const Decision decision = std::move(found->second);
+  under_way_.erase(found);
+  const Outcome seen{.endpoint = std::string{places_.name(outcome.endpoint)},
+                     .prefill_endpoint = outcome.prefilled_apart ? decision.prefill->name : std::string{},
+                     .status = outcome.failed ? 0 : 200,
+                     .retries = outcome.attempts - 1,
+                     .ttft = outcome.ttft,
+                     .total = outcome.ttft + outcome.tpot * (outcome.output_tokens - 1),
+                     .prompt_tokens = outcome.prompt_tokens,
+                     .cached_tokens = outcome.cached_tokens,
+                     .completion_tokens = outcome.output_tokens};
+  (void)scheduler_.finished(streamed_, decision, seen, now, memory_);
 }
 
 void LlmdPolicy::endpoint_lost(std::uint32_t endpoint) {
   index_.remove(places_.name(endpoint));
+  scheduling::Scheduler::forget(places_.name(endpoint), memory_);
   if (precise_) holders_.remove_endpoint(endpoint);
 }
 

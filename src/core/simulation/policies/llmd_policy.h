@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/budget.h"
@@ -36,6 +37,7 @@ class LlmdPolicy final : public Policy {
   void sent(const PolicyInput& input, const PolicyChoice& choice) override;
   void block_stored(std::uint32_t endpoint, std::uint64_t block) override { holders_.add(block, endpoint); }
   void block_removed(std::uint32_t endpoint, std::uint64_t block) override { holders_.remove(block, endpoint); }
+  void finished(const PolicyOutcome& outcome, TimePoint now) override;
   void endpoint_lost(std::uint32_t endpoint) override;
   [[nodiscard]] bool wants_block_events() const noexcept override { return precise_; }
 
@@ -58,6 +60,8 @@ class LlmdPolicy final : public Policy {
   std::vector<std::uint32_t> matched_;
   Decision decision_;  // the last
   std::uint64_t decided_for_ = 0;
+  std::unordered_map<std::uint64_t, Decision> under_way_;  // of requests whose outcome somebody learns from
+  RequestFacts streamed_;
 };
 
 }  // namespace llmd::simulation

@@ -57,6 +57,45 @@ std::unique_ptr<Policy> llmd_precise_perf(std::uint64_t seed) {
                  seed);
 }
 
+// The same, config/charts/routerlib/templates/_config.yaml with its latency predictor enabled; the predictor is ours in
+// the place of its trained models.
+std::unique_ptr<Policy> llmd_predicted_latency(std::uint64_t seed) {
+  const auto affinity = [](std::string name, double threshold) {
+    scheduling::PluginInstance filter{.name = std::move(name), .type = "prefix-cache-affinity-filter"};
+    filter.parameters.set("affinityThreshold", threshold);
+    filter.parameters.set("ttftSource", std::string{"latencyPredictor"});
+    filter.parameters.set("maxTTFTPenaltyMs", 5'000.0);
+    return filter;
+  };
+  scheduling::SchedulingConfig config;
+  config.plugins = {{.type = "predicted-latency-producer"},  affinity("strict-affinity-filter", 0.99),
+                    affinity("loose-affinity-filter", 0.80), {.type = "latency-scorer"},
+                    {.type = "weighted-random-picker"},      {.type = "slo-headroom-tier-filter"},
+                    {.type = "latency-slo-admitter"}};
+  config.profiles = {{.name = "default",
+                      .plugins = {{"strict-affinity-filter"},
+                                  {"slo-headroom-tier-filter"},
+                                  {"loose-affinity-filter"},
+                                  {"latency-scorer"},
+                                  {"weighted-random-picker"}}}};
+  auto made = LlmdPolicy::make(std::move(config), {.seed = seed});
+  return made ? std::move(*made) : nullptr;
+}
+
+// Ours, as host/config has it for a gateway without a configuration.
+std::unique_ptr<Policy> expected_latency(std::uint64_t seed) {
+  scheduling::SchedulingConfig config;
+  config.profiles = {{.name = "default",
+                      .plugins = {{"expected-latency-scorer", 1'000},
+                                  {"prefix-cache-scorer", 3},
+                                  {"active-request-scorer", 2},
+                                  {"token-load-scorer", 2}}}};
+  for (const scheduling::PluginRef& scorer : config.profiles.front().plugins)
+    config.plugins.push_back({.type = scorer.plugin});
+  auto made = LlmdPolicy::make(std::move(config), {.seed = seed});
+  return made ? std::move(*made) : nullptr;  // the names are those of types: always valid
+}
+
 struct NamedMaker {
   std::string_view name;
   Maker make;
@@ -73,6 +112,8 @@ constexpr std::array kMakers{
     NamedMaker{"llm-d-default", llmd_default},
     NamedMaker{"llm-d-precise-prefix", llmd_precise_prefix},
     NamedMaker{"llm-d-precise-prefix-perf", llmd_precise_perf},
+    NamedMaker{"llm-d-predicted-latency", llmd_predicted_latency},
+    NamedMaker{"expected-latency", expected_latency},
 };
 
 constexpr auto kNames = [] {

@@ -16,7 +16,7 @@ using testing::Scene;
 TEST(MakePolicy, KnowsNoOtherNames) {
   EXPECT_EQ(make_policy("", 0), nullptr);
   EXPECT_EQ(make_policy("llm-d", 0), nullptr);
-  EXPECT_EQ(policy_names().size(), 10U);
+  EXPECT_EQ(policy_names().size(), 12U);
 }
 
 class EveryPolicy : public ::testing::TestWithParam<std::string_view> {};

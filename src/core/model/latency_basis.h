@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+namespace llmd {
+
+/// What a prediction of latencies rested on when the request was sent, and what it said: kept with the decision, so
+/// that the outcome can correct the model. Tokens are in thousands, which keeps the numbers near each other.
+struct LatencyBasis {
+  bool made = false;       // somebody wanted predictions
+  bool known = false;      // and the model could give one
+  float prompt = 0;        // thousands of tokens
+  float cached = 0;        // of them, thought to be on the endpoint
+  float queued = 0;        // uncached prompt tokens of earlier requests that have no first token yet
+  float decoding = 0;      // requests that have their first token and are not over
+  float context = 0;       // prompt tokens of all requests in flight there
+  float waiting = 0;       // requests that the engine says wait
+  float slot_wait = 0;     // seconds until those that wait have a place, if places are what they wait for
+  float prefill_rate = 0;  // uncached prompt tokens that were sent there lately, a second
+  float ttft_ms = 0;
+  float tpot_ms = 0;
+};
+
+}  // namespace llmd

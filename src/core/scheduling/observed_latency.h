@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace llmd::scheduling {
+
+/// What an endpoint gave to a request that it streamed.
+struct ObservedLatency {
+  std::string_view endpoint;
+  float ttft_ms = 0;  // 0: not to be learned from
+  float tpot_ms = 0;  // 0: the same
+  std::uint32_t cached_tokens = 0;
+  std::uint32_t output_tokens = 0;
+};
+
+}  // namespace llmd::scheduling

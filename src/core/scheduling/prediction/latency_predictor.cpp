@@ -1,0 +1,264 @@
+#include "scheduling/prediction/latency_predictor.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <mutex>
+
+namespace llmd::scheduling {
+namespace {
+
+// Labels by which fleets tell hardware apart: llm-d's variants and its autoscaler's accelerators.
+constexpr std::string_view kHardwareLabels[] = {"llm-d.ai/variant", "inference.optimization/acceleratorName"};
+constexpr float kKilo = 1'000;
+constexpr float kTtftFloorMs = 20;
+constexpr float kTpotFloorMs = 2;
+constexpr float kFactorWeightMax = 10;  // so one observation moves a settled factor by a tenth
+constexpr float kFactorPrior = 5;       // observations before a factor counts by half
+constexpr double kRatioMax = 8;         // one outlier
+constexpr float kErrorKeep = 0.99F;
+constexpr float kOutputKeep = 0.98F;
+
+/// About e^-x, above 0. Enough for fading.
+float fade(float x) noexcept { return 1.0F / (1.0F + x + 0.5F * x * x); }
+
+float seconds_between(TimePoint from, TimePoint to) noexcept {
+  return std::max(0.0F, std::chrono::duration<float>(to - from).count());
+}
+
+// What a first token waits for: the prompt's computation (longer, the longer what it attends to), that of the prompts
+// before it, the tokens that others make between, a slot.
+Regression::Features ttft_features(const LatencyBasis& b) noexcept {
+  const float uncached = b.prompt - b.cached;
+  return {1.0F,       uncached, uncached * b.prompt, b.queued, (b.queued + uncached) * b.decoding, b.slot_wait,
+          b.decoding, b.cached};
+}
+
+// What a token waits for: the step, its sequences and their contexts, and the prompts that share it.
+Regression::Features tpot_features(const LatencyBasis& b) noexcept {
+  const float uncached = b.prompt - b.cached;
+  return {1.0F,     b.decoding,     b.context + b.prompt,        b.queued,
+          uncached, b.prefill_rate, b.prefill_rate * b.decoding, b.waiting};
+}
+
+void note_error(float& mean, float seen, float predicted) noexcept {
+  mean = kErrorKeep * mean + (1 - kErrorKeep) * std::abs(seen - predicted) / std::max(predicted, 1.0F);
+}
+
+}  // namespace
+
+void LatencyPredictor::resolve(std::span<const EndpointState> endpoints, Places& places) {
+  const std::unique_lock lock{mutex_};
+  places.endpoints.clear();
+  places.slots.clear();
+  for (const EndpointState& state : endpoints) {
+    places.endpoints.push_back(state.endpoint);
+    places.slots.push_back(slot_for(*state.endpoint));
+  }
+  places.epoch = epoch_;
+}
+
+std::uint32_t LatencyPredictor::slot_for(const Endpoint& endpoint) {
+  if (const auto found = slots_.find(std::string_view{endpoint.name}); found != slots_.end()) {
+    known_[found->second].of_class = class_for(endpoint);  // it may have told its model meanwhile
+    return found->second;
+  }
+  std::uint32_t slot = kNoSlot;
+  if (!free_.empty()) {
+    slot = free_.back();
+    free_.pop_back();
+  } else if (known_.size() < options_.endpoints_max) {
+    slot = static_cast<std::uint32_t>(known_.size());
+    known_.emplace_back();
+  } else {
+    return kNoSlot;
+  }
+  known_[slot] = Known{.name = endpoint.name, .of_class = class_for(endpoint), .ttft = {}, .tpot = {}};
+  slots_.emplace(endpoint.name, slot);
+  return slot;
+}
+
+std::uint32_t LatencyPredictor::class_for(const Endpoint& endpoint) {
+  std::string name = endpoint.models.empty() ? std::string{} : endpoint.models.front().id;
+  const auto add = [&](std::string_view label) {
+    const auto found = endpoint.labels.find(std::string{label});
+    name += '\n';
+    if (found != endpoint.labels.end()) name += found->second;
+  };
+  add(kRoleLabel);
+  for (const std::string_view label : kHardwareLabels) add(label);
+  if (classes_.size() >= options_.classes_max && !class_names_.contains(name)) return 0;
+  const auto [found, fresh] = class_names_.try_emplace(std::move(name), static_cast<std::uint32_t>(classes_.size()));
+  if (fresh) classes_.push_back({.ttft = {options_.memory, kTtftFloorMs}, .tpot = {options_.memory, kTpotFloorMs}});
+  return found->second;
+}
+
+float LatencyPredictor::factor(const Factor& factor, TimePoint now) const noexcept {
+  if (factor.weight == 0) return 1;
+  const float idle = seconds_between(factor.at, now) / std::chrono::duration<float>(options_.factor_half_life).count();
+  const float weight = factor.weight * fade(0.693F * idle);
+  return std::exp(factor.log * weight / (weight + kFactorPrior));
+}
+
+void LatencyPredictor::correct(Factor& factor, double ratio, TimePoint now) const noexcept {
+  const float idle = seconds_between(factor.at, now) / std::chrono::duration<float>(options_.factor_half_life).count();
+  if (factor.weight > 0) factor.weight *= fade(0.693F * idle);
+  factor.weight = std::min(kFactorWeightMax, factor.weight + 1);
+  const auto seen = static_cast<float>(std::log(std::clamp(ratio, 1 / kRatioMax, kRatioMax)));
+  factor.log += (seen - factor.log) / factor.weight;
+  factor.at = now;
+}
+
+float LatencyPredictor::rate(const Known& known, TimePoint now) const noexcept {
+  const float window = std::chrono::duration<float>(options_.rate_window).count();
+  return known.rate * fade(seconds_between(known.rate_at, now) / window);
+}
+
+float LatencyPredictor::arrivals(const Known& known, TimePoint now) const noexcept {
+  const float window = std::chrono::duration<float>(options_.rate_window).count();
+  return known.arrivals * fade(seconds_between(known.rate_at, now) / window);
+}
+
+LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept {
+  LatencyBasis basis{.made = true};
+  basis.prompt = static_cast<float>(input.request.prompt_tokens) / kKilo;
+  basis.cached = static_cast<float>(input.matched_tokens(i)) / kKilo;
+  if (input.live.empty()) {
+    basis.queued = static_cast<float>(input.endpoints[i].inflight_tokens) / kKilo;
+    basis.decoding = static_cast<float>(input.endpoints[i].inflight_requests);
+  } else {
+    const LiveLoad& live = input.live[i];
+    basis.queued = static_cast<float>(live.prefill_tokens) / kKilo;
+    basis.decoding = static_cast<float>(live.requests - std::min(live.requests, live.prefilling));
+    basis.context = static_cast<float>(live.context_tokens) / kKilo;
+  }
+  // Those that wait for a place get it when those that run end: Little's law.
+  basis.waiting = static_cast<float>(input.fresh(input.endpoints[i].waiting_requests).value_or(0));
+  const auto running = static_cast<float>(input.fresh(input.endpoints[i].running_requests).value_or(0));
+  const Class& model = classes_[known_[slot].of_class];
+  basis.slot_wait = basis.waiting * model.output_tokens * model.tpot_ms / std::max(1.0F, running) / kKilo;
+  basis.prefill_rate = rate(known_[slot], input.now);
+  return basis;
+}
+
+void LatencyPredictor::predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions) {
+  predictions.assign(input.endpoints.size(), {});
+  const auto same = [&] {
+    return places.epoch == epoch_ &&
+           std::equal(input.endpoints.begin(), input.endpoints.end(), places.endpoints.begin(), places.endpoints.end(),
+                      [](const EndpointState& state, const auto& known) { return state.endpoint == known; });
+  };
+  std::shared_lock lock{mutex_};
+  if (!same()) {
+    lock.unlock();
+    resolve(input.endpoints, places);
+    lock.lock();
+  }
+  for (EndpointIndex i = 0; i < input.endpoints.size(); ++i) {
+    const std::uint32_t slot = places.slots[i];
+    if (slot == kNoSlot) continue;
+    const Known& known = known_[slot];
+    const Class& model = classes_[known.of_class];
+    if (model.ttft.observations() < options_.observations_min || model.tpot.observations() < options_.observations_min)
+      continue;
+    const LatencyBasis b = observe(input, slot, i);
+    const Regression::Features ttft = ttft_features(b);
+    const Regression::Features tpot = tpot_features(b);
+    const float ttft_factor = factor(known.ttft, input.now);
+    const float tpot_factor = factor(known.tpot, input.now);
+    LatencyPrediction& out = predictions[i];
+    out.known = true;
+    const float ttft_of_class = model.ttft.predict(ttft);
+    const float tpot_of_class = model.tpot.predict(tpot);
+    out.ttft_ms = ttft_of_class * ttft_factor;
+    out.tpot_ms = tpot_of_class * tpot_factor;
+    out.ttft_deviation_ms = model.ttft.deviation(ttft, ttft_of_class) * ttft_factor;
+    out.tpot_deviation_ms = model.tpot.deviation(tpot, tpot_of_class) * tpot_factor;
+    // What a queued prompt delays those behind it by, is the engine time that it takes.
+    const auto of_ttft = model.ttft.coefficients();
+    const auto of_tpot = model.tpot.coefficients();
+    out.prefill_ms = ttft[1] * (of_ttft[3] + of_ttft[4] * b.decoding) * ttft_factor;
+    out.sequence_ms = (of_tpot[1] + of_tpot[2] * b.prompt) * tpot_factor;
+    out.output_tokens = model.output_tokens;
+    out.arrivals_per_s = arrivals(known, input.now);
+    out.prefill_share = std::min(1.0F, b.prefill_rate * of_ttft[3] * ttft_factor / kKilo);
+  }
+}
+
+LatencyBasis LatencyPredictor::basis(const PluginInput& input, const Places& places, EndpointIndex i) const {
+  const std::shared_lock lock{mutex_};
+  if (i >= places.slots.size() || places.slots[i] == kNoSlot) return {};
+  LatencyBasis basis = observe(input, places.slots[i], i);
+  if (i < input.predictions.size() && input.predictions[i].known) {
+    basis.known = true;
+    basis.ttft_ms = input.predictions[i].ttft_ms;
+    basis.tpot_ms = input.predictions[i].tpot_ms;
+  }
+  return basis;
+}
+
+void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint now) {
+  const std::unique_lock lock{mutex_};
+  const auto found = slots_.find(endpoint);
+  if (found == slots_.end()) return;
+  Known& known = known_[found->second];
+  const float window = std::chrono::duration<float>(options_.rate_window).count();
+  known.arrivals = arrivals(known, now) + 1 / window;
+  known.rate = rate(known, now) + uncached / window;
+  known.rate_at = now;
+}
+
+void LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now) {
+  if (!basis.made) return;
+  const std::unique_lock lock{mutex_};
+  const auto found = slots_.find(seen.endpoint);
+  if (found == slots_.end()) return;
+  Known& known = known_[found->second];
+  Class& model = classes_[known.of_class];
+  ++observations_;
+  LatencyBasis as_it_was = basis;  // what was really cached is known now
+  as_it_was.cached = std::min(basis.prompt, static_cast<float>(seen.cached_tokens) / kKilo);
+  const auto learn_one = [&](Regression& of, const Regression::Features& features, Factor& factor_of, float value) {
+    const float factor_now = factor(factor_of, now);
+    const float predicted = of.predict(features);
+    of.add(features, static_cast<double>(value / factor_now));
+    if (of.observations() > options_.observations_min && predicted > 0)
+      correct(factor_of, static_cast<double>(value / predicted), now);
+  };
+  if (seen.ttft_ms > 0) {
+    if (basis.known) note_error(ttft_error_, seen.ttft_ms, basis.ttft_ms);
+    learn_one(model.ttft, ttft_features(as_it_was), known.ttft, seen.ttft_ms);
+  }
+  if (seen.tpot_ms > 0) {
+    if (basis.known) note_error(tpot_error_, seen.tpot_ms, basis.tpot_ms);
+    learn_one(model.tpot, tpot_features(as_it_was), known.tpot, seen.tpot_ms);
+  }
+  if (seen.tpot_ms > 0)
+    model.tpot_ms = model.tpot_ms == 0 ? seen.tpot_ms : kOutputKeep * model.tpot_ms + (1 - kOutputKeep) * seen.tpot_ms;
+  if (seen.output_tokens > 0) {
+    const auto tokens = static_cast<float>(seen.output_tokens);
+    model.output_tokens =
+        model.output_tokens == 0 ? tokens : kOutputKeep * model.output_tokens + (1 - kOutputKeep) * tokens;
+  }
+}
+
+void LatencyPredictor::forget(std::string_view endpoint) {
+  const std::unique_lock lock{mutex_};
+  const auto found = slots_.find(endpoint);
+  if (found == slots_.end()) return;
+  known_[found->second] = {};
+  free_.push_back(found->second);
+  slots_.erase(found);
+  ++epoch_;
+}
+
+LatencyPredictor::Stats LatencyPredictor::stats() const {
+  const std::shared_lock lock{mutex_};
+  return {.classes = classes_.size(),
+          .endpoints = slots_.size(),
+          .observations = observations_,
+          .ttft_error = ttft_error_,
+          .tpot_error = tpot_error_};
+}
+
+}  // namespace llmd::scheduling

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/endpoint.h"
+#include "model/latency_basis.h"
+#include "scheduling/observed_latency.h"
+#include "scheduling/plugin.h"
+#include "scheduling/prediction/regression.h"
+
+namespace llmd::scheduling {
+
+/// Predicts TTFT and TPOT of a request on every endpoint, and learns from what came of it. Endpoints of one class
+/// (model, role, hardware labels) share two regressions; how much slower or faster than its class one endpoint is, is a
+/// factor of its own, which fades to 1 while nothing is heard of it. What goes in is known here, not scraped: what was
+/// sent and has not ended; so no prediction is stale.
+///
+/// Thread-safe: predictions share a lock, learn() and sent() take it alone for about 2 us.
+class LatencyPredictor {
+ public:
+  struct Options {
+    double memory = 1'000;                // observations of a class; old hardware is forgotten so fast
+    std::uint32_t observations_min = 32;  // of a class, before predictions count
+    std::size_t endpoints_max = 4'096;    // further ones are not predicted
+    std::size_t classes_max = 256;        // further ones count as the first
+    Duration factor_half_life = seconds{60};
+    Duration rate_window = seconds{10};
+  };
+  /// How well it does.
+  struct Stats {
+    std::size_t classes = 0;
+    std::size_t endpoints = 0;
+    std::uint64_t observations = 0;
+    float ttft_error = 0;  // mean of |seen - predicted| / predicted of late
+    float tpot_error = 0;
+  };
+  /// Kept by each thread: which place each endpoint of the last snapshot has.
+  struct Places {
+    std::vector<std::shared_ptr<const Endpoint>> endpoints;
+    std::vector<std::uint32_t> slots;
+    std::uint64_t epoch = 0;
+  };
+
+  explicit LatencyPredictor(Options options) : options_{options} {}
+
+  /// Fills one prediction an endpoint. O(endpoints), allocates only when the pool changes.
+  void predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions);
+  /// What the prediction of endpoint `i` rests on.
+  [[nodiscard]] LatencyBasis basis(const PluginInput& input, const Places& places, EndpointIndex i) const;
+  /// A request with `uncached` thousand tokens of prompt to compute went to the endpoint.
+  void sent(std::string_view endpoint, float uncached, TimePoint now);
+  void learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
+  void forget(std::string_view endpoint);
+
+  [[nodiscard]] Stats stats() const;
+
+ private:
+  struct Class {
+    Regression ttft;
+    Regression tpot;
+    float output_tokens = 0;  // mean of late
+    float tpot_ms = 0;        // the same
+  };
+  /// How an endpoint differs from its class, in logarithms.
+  struct Factor {
+    float log = 0;
+    float weight = 0;  // observations behind it, at most kFactorWeightMax
+    TimePoint at{};
+  };
+  struct Known {
+    std::string name;
+    std::uint32_t of_class = 0;
+    Factor ttft;
+    Factor tpot;
+    float rate = 0;      // thousand uncached tokens a second
+    float arrivals = 0;  // requests a second
+    TimePoint rate_at{};
+  };
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+  };
+  using Slots = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
+  static constexpr std::uint32_t kNoSlot = static_cast<std::uint32_t>(-1);
+
+  void resolve(std::span<const EndpointState> endpoints, Places& places);
+  [[nodiscard]] std::uint32_t slot_for(const Endpoint& endpoint);
+  [[nodiscard]] std::uint32_t class_for(const Endpoint& endpoint);
+  [[nodiscard]] LatencyBasis observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept;
+  [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;
+  void correct(Factor& factor, double ratio, TimePoint now) const noexcept;
+  [[nodiscard]] float rate(const Known& known, TimePoint now) const noexcept;
+  [[nodiscard]] float arrivals(const Known& known, TimePoint now) const noexcept;
+
+  const Options options_;
+  mutable std::shared_mutex mutex_;
+  Slots slots_;
+  Slots class_names_;
+  std::vector<Known> known_;
+  std::vector<std::uint32_t> free_;
+  std::vector<Class> classes_;
+  std::uint64_t epoch_ = 1;  // changes when a slot gets another owner
+  std::uint64_t observations_ = 0;
+  float ttft_error_ = 0;
+  float tpot_error_ = 0;
+};
+
+}  // namespace llmd::scheduling

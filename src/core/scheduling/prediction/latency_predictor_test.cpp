@@ -1,0 +1,191 @@
+#include "scheduling/prediction/latency_predictor.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+#include "base/rng.h"
+#include "scheduling/testing/pool.h"
+
+namespace llmd::scheduling {
+namespace {
+
+using testing::kNow;
+
+/// Endpoints whose latencies follow a law, and requests that teach it.
+struct Fleet {
+  explicit Fleet(std::size_t endpoints, std::vector<double> slow = {}) : slowness{std::move(slow)} {
+    std::vector<testing::EndpointSpec> specs;
+    for (std::size_t i = 0; i < endpoints; ++i)
+      specs.push_back({.name = fmt::format("e{}", i), .waiting = 0U, .running = 1U});
+    snapshot = testing::make_snapshot(specs);
+    live.resize(endpoints);
+    matched.assign(endpoints, 0);
+    slowness.resize(endpoints, 1.0);
+    request.prefix.block_tokens = 100;
+  }
+
+  PluginInput input() {
+    return {.request = request,
+            .endpoints = snapshot.endpoints,
+            .matched_blocks = matched,
+            .live = live,
+            .serves = {},
+            .now = now,
+            .metric_age_max = seconds{2}};
+  }
+  double ttft(std::size_t i) const {
+    const double uncached = (request.prompt_tokens - matched[i] * 100.0) / 1'000;
+    const double queued = static_cast<double>(live[i].prefill_tokens) / 1'000;
+    return slowness[i] * (10 + 60 * uncached + 60 * queued);
+  }
+  double tpot(std::size_t i) const { return slowness[i] * (6 + 0.1 * (live[i].requests - live[i].prefilling)); }
+
+  void draw() {
+    request.prompt_tokens = static_cast<std::uint32_t>(200 + rng.below(8'000));
+    for (std::size_t i = 0; i < live.size(); ++i) {
+      live[i] = {.requests = static_cast<std::uint32_t>(2 + rng.below(30)), .prefilling = 2};
+      live[i].prefill_tokens = rng.below(5'000);
+      matched[i] = static_cast<std::uint32_t>(rng.below(request.prompt_tokens / 100));
+    }
+    now += milliseconds{50};
+  }
+  /// A request to endpoint i, and what came of it.
+  void serve(std::size_t i) {
+    predictor.predict(input(), places, predictions);
+    PluginInput with = input();
+    with.predictions = predictions;
+    const LatencyBasis basis = predictor.basis(with, places, static_cast<EndpointIndex>(i));
+    const std::string& name = snapshot.endpoints[i].endpoint->name;
+    predictor.sent(name, basis.prompt - basis.cached, now);
+    predictor.learn(basis,
+                    {.endpoint = name,
+                     .ttft_ms = static_cast<float>(ttft(i)),
+                     .tpot_ms = static_cast<float>(tpot(i)),
+                     .cached_tokens = matched[i] * 100,
+                     .output_tokens = 100},
+                    now);
+  }
+  void teach(int requests) {
+    for (int n = 0; n < requests; ++n) {
+      draw();
+      serve(rng.below(live.size()));
+    }
+  }
+
+  std::vector<double> slowness;
+  EndpointSnapshot snapshot;
+  std::vector<LiveLoad> live;
+  std::vector<std::uint32_t> matched;
+  RequestFacts request;
+  TimePoint now = kNow;
+  Rng rng{1};
+  LatencyPredictor predictor{{}};
+  LatencyPredictor::Places places;
+  std::vector<LatencyPrediction> predictions;
+};
+
+TEST(LatencyPredictor, SaysNothingBeforeItHasSeenEnough) {
+  Fleet fleet{4};
+  fleet.teach(31);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_FALSE(fleet.predictions[0].known);
+  fleet.teach(2);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  for (const LatencyPrediction& each : fleet.predictions) EXPECT_TRUE(each.known);
+}
+
+TEST(LatencyPredictor, LearnsWhatOneClassHasInCommon) {
+  Fleet fleet{8};
+  fleet.teach(800);
+  fleet.draw();
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_NEAR(fleet.predictions[i].ttft_ms, fleet.ttft(i), 0.1 * fleet.ttft(i)) << i;
+    EXPECT_NEAR(fleet.predictions[i].tpot_ms, fleet.tpot(i), 0.1 * fleet.tpot(i)) << i;
+    EXPECT_NEAR(fleet.predictions[i].output_tokens, 100, 1);
+    const double uncached = (fleet.request.prompt_tokens - fleet.matched[i] * 100.0) / 1'000;
+    EXPECT_NEAR(fleet.predictions[i].prefill_ms, 60 * uncached, 12 * uncached + 3);
+  }
+  EXPECT_LT(fleet.predictor.stats().ttft_error, 0.1);
+  EXPECT_EQ(fleet.predictor.stats().classes, 1U);
+}
+
+TEST(LatencyPredictor, KnowsTheSlowOneAmongItsPeers) {
+  Fleet fleet{8, {1, 1, 1, 3, 1, 1, 1, 1}};
+  fleet.teach(1'000);
+  fleet.draw();
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  for (const std::size_t i : {0U, 3U, 7U}) {
+    EXPECT_NEAR(fleet.predictions[i].ttft_ms, fleet.ttft(i), 0.3 * fleet.ttft(i)) << i;
+    EXPECT_NEAR(fleet.predictions[i].tpot_ms, fleet.tpot(i), 0.3 * fleet.tpot(i)) << i;
+  }
+}
+
+TEST(LatencyPredictor, ForgivesWhenNothingIsHeard) {
+  Fleet fleet{8, {1, 1, 1, 3, 1, 1, 1, 1}};
+  fleet.teach(1'000);
+  fleet.now += seconds{1'200};
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_LT(fleet.predictions[3].tpot_ms, 1.5 * fleet.tpot(3) / 3);
+}
+
+TEST(LatencyPredictor, KeepsHardwareApart) {
+  Fleet fleet{4, {1, 1, 5, 5}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    auto endpoint = std::make_shared<Endpoint>(*fleet.snapshot.endpoints[i].endpoint);
+    endpoint->labels["inference.optimization/acceleratorName"] = i < 2 ? "H200" : "L4";
+    fleet.snapshot.endpoints[i].endpoint = std::move(endpoint);
+  }
+  fleet.teach(600);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_EQ(fleet.predictor.stats().classes, 2U);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(fleet.predictions[i].ttft_ms, fleet.ttft(i), 0.15 * fleet.ttft(i)) << i;
+}
+
+TEST(LatencyPredictor, AForgottenEndpointStartsAsItsClass) {
+  Fleet fleet{8, {1, 1, 1, 3, 1, 1, 1, 1}};
+  fleet.teach(1'000);
+  fleet.predictor.forget("e3");
+  fleet.predictor.forget("nobody");
+  EXPECT_EQ(fleet.predictor.stats().endpoints, 7U);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_EQ(fleet.predictor.stats().endpoints, 8U);
+  EXPECT_LT(fleet.predictions[3].tpot_ms, 1.4 * fleet.tpot(3) / 3);
+}
+
+TEST(LatencyPredictor, EndpointsBeyondTheBoundHaveNoPrediction) {
+  LatencyPredictor predictor{{.endpoints_max = 2}};
+  Fleet fleet{3};
+  predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_EQ(predictor.stats().endpoints, 2U);
+  EXPECT_FALSE(predictor.basis(fleet.input(), fleet.places, 2).made);
+  EXPECT_TRUE(predictor.basis(fleet.input(), fleet.places, 1).made);
+}
+
+TEST(LatencyPredictor, PredictsWhileOthersLearn) {
+  Fleet fleet{16};
+  fleet.teach(100);
+  const PluginInput input = fleet.input();
+  const LatencyBasis basis = fleet.predictor.basis(input, fleet.places, 0);
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      LatencyPredictor::Places places;
+      std::vector<LatencyPrediction> predictions;
+      for (int i = 0; i < 300; ++i) fleet.predictor.predict(input, places, predictions);
+      EXPECT_TRUE(predictions[0].known);
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < 300; ++i) {
+      fleet.predictor.learn(basis, {.endpoint = "e0", .ttft_ms = 100, .tpot_ms = 7, .output_tokens = 10}, kNow);
+      if (i % 50 == 0) fleet.predictor.forget("e5");
+    }
+  });
+}
+
+}  // namespace
+}  // namespace llmd::scheduling
