@@ -131,7 +131,10 @@ void Band::finish(std::string_view fairness_id, const Charge& charge, std::uint3
   const auto found = by_name_.find(fairness_id);
   if (found == by_name_.end()) return;  // it was idle for so long that it is forgotten
   Flow& flow = flows_[found->second];
-  if (output_tokens > 0) flow.output_mean += kOutputMeanShare * (output_tokens - flow.output_mean);
+  if (output_tokens > 0) {
+    const double share = flow.output_mean > 0 ? kOutputMeanShare : 1;
+    flow.output_mean += share * (output_tokens - flow.output_mean);
+  }
   fairness_->finished(found->second, charge, output_tokens, now);
 }
 

@@ -69,7 +69,7 @@ class Band {
     std::string name;
     IndexedHeap<OrderKey> items;
     std::uint64_t bytes = 0;
-    double output_mean = 128;  // tokens of an answer, of late
+    double output_mean = 0;  // tokens of an answer, of late; 0: none has ended yet
     TimePoint idle_since{};
     FlowId longer_idle = kNoFlow;  // among the idle ones
     FlowId less_idle = kNoFlow;
