@@ -15,7 +15,7 @@ llmd_declare_module(core/flow       USES base model scheduling THIRD_PARTY fmt)
 llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/batching   USES base model)
 llmd_declare_module(core/pd         USES base model)
-llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling health batching THIRD_PARTY fmt)
+llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching THIRD_PARTY fmt)
 
 # host: does. Owns sockets, files, threads and third-party headers.
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
@@ -45,6 +45,6 @@ llmd_declare_module(apps/up      USES base model telemetry config runtime net ll
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/explain USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
-llmd_declare_module(apps/sim     USES base model scheduling batching simulation telemetry config flags THIRD_PARTY fmt cli11 nlohmann)
+llmd_declare_module(apps/sim     USES base model scheduling flow batching simulation telemetry config flags THIRD_PARTY fmt cli11 nlohmann)
 llmd_declare_module(apps/config_tool USES base telemetry config runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/doctor  USES base model telemetry runtime net llamacpp flags engine THIRD_PARTY fmt asio cli11)

@@ -11,6 +11,7 @@ namespace {
 using scheduling::EndpointIndex;
 
 constexpr std::string_view kStalenessParameter = "metricsStalenessThreshold";
+constexpr Duration kSampleInterval = milliseconds{2};
 constexpr std::uint32_t kProbe = 8;  // requests more on each endpoint, to see what one adds
 
 struct Stages {
@@ -51,6 +52,22 @@ Result<SaturationGate> SaturationGate::make(const FlowConfig& flow, const schedu
   return gate;
 }
 
+void SaturationGate::Known::sample(std::uint32_t live, TimePoint now) noexcept {
+  if (now - samples[(next_sample + kSamples - 1) % kSamples].at < kSampleInterval) return;
+  samples[next_sample] = {.at = now, .live = live};
+  next_sample = (next_sample + 1) % kSamples;
+}
+
+// The last sample before, or the oldest there is.
+std::uint32_t SaturationGate::Known::live_at(TimePoint at) const noexcept {
+  for (std::size_t i = 1; i <= kSamples; ++i) {
+    const Sample& sample = samples[(next_sample + kSamples - i) % kSamples];
+    const Sample& before = samples[(next_sample + 2 * kSamples - i - 1) % kSamples];
+    if (sample.at <= at || i == kSamples || before.at == TimePoint{}) return sample.live;
+  }
+  return 0;
+}
+
 // Endpoints are told apart by name, as one that changes its labels is another object.
 void SaturationGate::adopt(const EndpointSnapshot& snapshot) {
   std::map<std::string_view, Known> before;
@@ -71,11 +88,12 @@ void SaturationGate::bring_up_to_date(std::size_t i, const EndpointState& seen, 
   Known& known = known_[i];
   EndpointState& state = states_[i];
   state.health = seen.health;
+  known.sample(live_now, now);
   std::int64_t waiting = live_[i].requests;  // never told: all that was sent there
   if (seen.waiting_requests.value) {
     if (known.read_at != seen.waiting_requests.at) {
       known.read_at = seen.waiting_requests.at;
-      known.live_then = live_now;
+      known.live_then = known.live_at(known.read_at);
     }
     const std::uint32_t running = seen.running_requests.value.value_or(0);
     known.running_most = std::max(known.running_most, running);

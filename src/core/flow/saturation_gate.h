@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,7 +26,8 @@ namespace llmd::flow {
 ///   ever seen to run at once.
 /// - An endpoint with old or missing metrics is judged by what was sent to it instead of counting as full: a scrape
 ///   that fails does not stop the traffic. GateReading::stale tells how many there are.
-/// Endpoints that are down or draining do not count. Not thread-safe. Cost: O(endpoints), about 20 ns each.
+/// Endpoints that are down or draining do not count. Not thread-safe. Cost: O(endpoints), about 20 ns
+/// and 300 bytes each.
 class SaturationGate {
  public:
   /// The detector that the configuration names; its type's name alone stands for one with its defaults. Error
@@ -41,13 +44,24 @@ class SaturationGate {
   [[nodiscard]] const std::string& detector_name() const noexcept { return detector_name_; }
 
  private:
+  /// How many requests were in flight, and when.
+  struct Sample {
+    TimePoint at{};
+    std::uint32_t live = 0;
+  };
+  static constexpr std::size_t kSamples = 16;
   /// What is remembered of an endpoint between two reads.
   struct Known {
+    std::array<Sample, kSamples> samples{};  // of late, a ring: a reading tells of the past
+    std::size_t next_sample = 0;
     TimePoint read_at{};             // of the reading that `live_then` belongs to
-    std::uint32_t live_then = 0;     // requests in flight there when the reading came
+    std::uint32_t live_then = 0;     // requests in flight there at that time
     std::uint32_t running_most = 0;  // that it was seen to run
     bool prefills = false;
     bool decodes = false;
+
+    void sample(std::uint32_t live, TimePoint now) noexcept;
+    [[nodiscard]] std::uint32_t live_at(TimePoint at) const noexcept;
   };
   struct Stage {
     float saturation = -1;

@@ -31,10 +31,21 @@ TEST(SaturationGate, CountsWhatWasSentAndWhatEndedSinceTheReading) {
   EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 6}}).saturation, 0.4F) << "2 of 5";
   EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 8}}).saturation, 0.8F) << "two more were sent";
   EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 8}}, kNow, 1).saturation, 1.0F) << "and one is under way";
-  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 5}}).saturation, 0.2F) << "one has ended";
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 5}}, kNow + milliseconds{40}).saturation, 0.2F) << "one has ended";
   snapshot.endpoints[0].waiting_requests = {4, kNow + milliseconds{50}};
   EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 5}}, kNow + milliseconds{60}).saturation, 0.8F)
       << "a new reading has it all";
+}
+
+TEST(SaturationGate, AReadingThatComesLateDoesNotKnowWhatWasSentSince) {
+  SaturationGate gate = make_gate();
+  EndpointSnapshot snapshot = make_snapshot({{.name = "a", .waiting = 0}});
+  (void)read(gate, snapshot, {{.requests = 0}});
+  (void)read(gate, snapshot, {{.requests = 1}}, kNow + milliseconds{10});
+  (void)read(gate, snapshot, {{.requests = 3}}, kNow + milliseconds{14});
+  snapshot.endpoints[0].waiting_requests = {1, kNow + milliseconds{12}};
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 3}}, kNow + milliseconds{16}).saturation, 0.6F)
+      << "one waited at 12 ms, and two were sent after it";
 }
 
 TEST(SaturationGate, LetsAnEndpointRunWhatItWasSeenToRun) {
@@ -43,9 +54,10 @@ TEST(SaturationGate, LetsAnEndpointRunWhatItWasSeenToRun) {
   EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 8}}).saturation, 0.125F) << "KV: 0.1 of 0.8";
   snapshot.endpoints[0].running_requests = {0, kNow + milliseconds{50}};
   snapshot.endpoints[0].waiting_requests = {0, kNow + milliseconds{50}};
-  (void)read(gate, snapshot, {{.requests = 0}});
-  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 8}}).saturation, 0.125F) << "none of eight waits";
-  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 10}}).saturation, 0.4F) << "two of ten do";
+  (void)read(gate, snapshot, {{.requests = 0}}, kNow + milliseconds{50});
+  const TimePoint later = kNow + milliseconds{60};
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 8}}, later).saturation, 0.125F) << "none of eight waits";
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 10}}, later).saturation, 0.4F) << "two of ten do";
 }
 
 TEST(SaturationGate, OldMetricsDoNotCloseIt) {
