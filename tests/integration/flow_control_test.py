@@ -206,6 +206,18 @@ def test_a_new_configuration_finds_what_waits(scene):
     assert len(engine.texts()) == 5
 
 
+def test_with_llm_ds_defaults_the_gate_follows_what_engines_tell(scene):
+    _, engine, clients, _ = scene(f"{HEAD}featureGates: [flowControl]\n")
+    saturation = ("llm_d_epp_flow_control_pool_saturation", 'stage="effective"')
+    engine.engine.waiting = 5
+    wait_for(lambda: clients.metric(*saturation) >= 1, "a full pool")
+    waits = clients.send("waits")
+    assert clients.waiting() == 1
+    engine.engine.waiting = 0
+    assert waits.result(10).status_code == 200
+    wait_for(lambda: clients.metric(*saturation) < 1, "room")
+
+
 def test_without_the_gate_nothing_waits_any_more(scene):
     process, engine, clients, path = scene(config())
     engine.hold(3)

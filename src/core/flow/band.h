@@ -31,7 +31,6 @@ class Band {
   [[nodiscard]] const BandRules& rules() const noexcept { return rules_; }
   [[nodiscard]] std::uint64_t waiting() const noexcept { return waiting_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-  [[nodiscard]] std::size_t active_flows() const noexcept { return flows_.size() - unused_.size() - idle_; }
   [[nodiscard]] std::size_t flows() const noexcept { return flows_.size() - unused_.size(); }
   /// Since when it is passed over: the last dispatch, or when it began to have requests.
   [[nodiscard]] TimePoint passed_over_since() const noexcept { return passed_over_since_; }
@@ -52,14 +51,8 @@ class Band {
   void finish(std::string_view fairness_id, const Charge& charge, std::uint32_t output_tokens, TimePoint now);
 
   [[nodiscard]] std::string_view flow_name(FlowId flow) const noexcept { return flows_[flow].name; }
+  /// What the flow got, as the fairness policy weighs it.
   [[nodiscard]] double service_of(std::string_view fairness_id, TimePoint now) const;
-  /// Calls `visit(name, waiting, bytes)` for each flow that has waiting requests.
-  template <class Visit>
-  void visit_flows(Visit&& visit) const {
-    for (const Flow& flow : flows_) {
-      if (!flow.items.empty()) visit(std::string_view{flow.name}, flow.items.size(), flow.bytes);
-    }
-  }
   /// For tests: counts, heads and heaps agree. O(requests).
   [[nodiscard]] bool check_integrity(const ItemStore& items) const;
 

@@ -10,12 +10,17 @@ void EvictionPlanner::started(std::uint64_t id, std::int32_t priority, TimePoint
   if (priority < 0) victims_.insert({.priority = priority, .since = now, .id = id});
 }
 
-void EvictionPlanner::ended(std::uint64_t id, TimePoint now) {
+std::optional<Duration> EvictionPlanner::ended(std::uint64_t id, TimePoint now) {
   const auto found = in_flight_.find(id);
-  if (found == in_flight_.end()) return;
+  if (found == in_flight_.end()) return std::nullopt;
   victims_.erase({.priority = found->second.priority, .since = found->second.since, .id = id});
   in_flight_.erase(found);
-  if (named_.erase(id) > 0) cool_at_ = std::max(cool_at_, now + kCooling);
+  const auto named = named_.find(id);
+  if (named == named_.end()) return std::nullopt;
+  const Duration took = now - named->second;
+  named_.erase(named);
+  cool_at_ = std::max(cool_at_, now + kCooling);
+  return took;
 }
 
 std::vector<std::uint64_t> EvictionPlanner::choose(float saturation, const FlowController::Blocked& blocked,
@@ -23,6 +28,7 @@ std::vector<std::uint64_t> EvictionPlanner::choose(float saturation, const FlowC
   // One that does not end holds nobody up for ever.
   const std::size_t gave_up =
       std::erase_if(named_, [now](const auto& named) { return now - named.second >= kConfirmTimeout; });
+  given_up_ += gave_up;
   if (gave_up > 0) cool_at_ = std::max(cool_at_, now + kCooling);
   // A ceiling of 0 is a policy's word that nothing goes, however much room there is.
   if (!named_.empty() || now < cool_at_ || blocked.ceiling <= 0 || !(saturation > 0)) return {};

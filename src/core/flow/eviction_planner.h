@@ -25,14 +25,13 @@ class EvictionPlanner {
 
   /// Pre: no request in flight has this id.
   void started(std::uint64_t id, std::int32_t priority, TimePoint now);
-  /// However it ended. Nothing for an id that is not in flight.
-  void ended(std::uint64_t id, TimePoint now);
+  /// However it ended: how long after it was named, if it was. Nothing for an id that is not in flight.
+  std::optional<Duration> ended(std::uint64_t id, TimePoint now);
   /// Whom to cut now so that `blocked` can be served; each is named once. Empty mostly.
   [[nodiscard]] std::vector<std::uint64_t> choose(float saturation, const FlowController::Blocked& blocked,
                                                   TimePoint now);
-  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_.size(); }
-  /// Victims named that have not ended yet.
-  [[nodiscard]] std::size_t unconfirmed() const noexcept { return named_.size(); }
+  /// How many victims did not end within kConfirmTimeout, so far.
+  [[nodiscard]] std::uint64_t given_up() const noexcept { return given_up_; }
 
  private:
   struct Running {
@@ -54,6 +53,7 @@ class EvictionPlanner {
   std::set<VictimKey> victims_;                         // of negative priority, not named yet; the next first
   std::unordered_map<std::uint64_t, TimePoint> named_;  // and when
   TimePoint cool_at_{};
+  std::uint64_t given_up_ = 0;
 };
 
 }  // namespace llmd::flow

@@ -42,11 +42,13 @@ TEST(EvictionPlanner, WaitsForItsVictimsToEndAndTheMetricsToShowIt) {
   const FlowController::Blocked blocked{.priority = 0, .ceiling = 1};
   EXPECT_EQ(planner.choose(1, blocked, kNow), Ids{3});
   EXPECT_EQ(planner.choose(1, blocked, kNow + seconds{1}), Ids{}) << "not confirmed";
-  planner.ended(3, kNow + seconds{1});
+  EXPECT_EQ(planner.ended(3, kNow + seconds{1}), seconds{1});
   EXPECT_EQ(planner.choose(1, blocked, kNow + milliseconds{1'499}), Ids{}) << "cooling";
   EXPECT_EQ(planner.choose(1, blocked, kNow + milliseconds{1'500}), Ids{2});
   EXPECT_EQ(planner.choose(1, blocked, kNow + milliseconds{11'500}), Ids{}) << "given up, cooling";
   EXPECT_EQ(planner.choose(1, blocked, kNow + seconds{12}), Ids{1}) << "one that hangs holds nobody up";
+  EXPECT_EQ(planner.given_up(), 1U);
+  EXPECT_EQ(planner.ended(2, kNow + seconds{20}), std::nullopt) << "it is no victim any more";
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ struct Finished {
 /// Who waits, and who goes next: bands by priority, in a band the flow that the fairness policy picks, of a flow the
 /// request that the ordering policy puts first. Full bands refuse, and what waits too long leaves. Requests wait here
 /// as numbers only; the host holds them. Pure: time and saturation are told. Not thread-safe.
-/// Cost: O(bands + log flows + log requests) for each request that comes or goes, about 350 bytes a request.
+/// Cost: O(bands + log flows + log requests) for each request that comes or goes, 150 bytes a request and about 250 a
+/// flow.
 class FlowController {
  public:
   /// Bands of priorities that no configuration lists, at most. Beyond it their requests join the nearest band below,

@@ -31,7 +31,7 @@ struct Item {
 };
 
 /// All waiting requests, and their order of arrival: as all have the same time to live, also the order in which that
-/// ends. O(1) each; 136 bytes a request.
+/// ends. O(1) each; 120 bytes a request.
 class ItemStore {
  public:
   [[nodiscard]] Item& operator[](ItemIndex index) noexcept { return items_[index]; }

@@ -60,6 +60,35 @@ void FlowMetrics::evicting(std::int32_t priority, std::size_t requests) {
       .add(static_cast<double>(requests));
 }
 
+void FlowMetrics::enqueued(const Whose& whose, flow::Outcome outcome, Duration took) {
+  const bool waits = outcome == flow::Outcome::kDispatched;  // llm-d's word for what is not decided yet
+  metrics_
+      .histogram("llm_d_epp_flow_control_request_enqueue_duration_seconds", "Time to take a request in", kCycleBounds,
+                 {{"fairness_id", whose.fairness_id},
+                  {"priority", std::to_string(whose.priority)},
+                  {"outcome", waits ? "NotYetFinalized" : std::string{flow::outcome_name(outcome)}}})
+      .observe(to_seconds(took));
+}
+
+void FlowMetrics::evicted(Duration took) {
+  revocations("confirmed").add();
+  metrics_
+      .histogram("llm_d_epp_flow_control_revocation_confirmation_seconds", "From choosing a victim to its end",
+                 kWaitBounds, {{"inference_pool", kPool}})
+      .observe(to_seconds(took));
+}
+
+void FlowMetrics::evictions_given_up(std::uint64_t total) {
+  if (total == given_up_) return;
+  revocations("timed_out").add(static_cast<double>(total - given_up_));
+  given_up_ = total;
+}
+
+Counter& FlowMetrics::revocations(const char* outcome) {
+  return metrics_.counter("llm_d_epp_flow_control_revocations_total", "Victims by whether they ended in time",
+                          {{"outcome", outcome}, {"inference_pool", kPool}});
+}
+
 void FlowMetrics::refresh(const flow::FlowController& controller, const flow::GateReading& reading,
                           const std::string& detector) {
   const auto saturation = [&](const char* stage, float value) {

@@ -162,10 +162,12 @@ void FlowStrand::admit(FlowPass& pass, Leaving& leaving, TimePoint now) {
     leaving.emplace_back(pass.shared_from_this(),
                          flow::Departure{.outcome = refused.outcome, .retry_after_s = refused.retry_after_s});
     metrics_.counted(request.priority, refused.outcome);
+    metrics_.enqueued(whose(request), refused.outcome, SteadyClock::now() - now);
     return;
   }
   pass.ticket_ = *ticket;
   waiting_.emplace(pass.id_, pass.shared_from_this());
+  metrics_.enqueued(whose(request), flow::Outcome::kDispatched, SteadyClock::now() - now);
   metrics_.entered(whose(request));
   pump(leaving, now);
 }
@@ -218,6 +220,7 @@ void FlowStrand::take_out(std::vector<flow::Departure>& departures, Leaving& lea
 
 void FlowStrand::make_room(TimePoint now) {
   const auto victims = planner_.choose(reading_.saturation, *controller_.blocked(), now);
+  metrics_.evictions_given_up(planner_.given_up());
   for (const std::uint64_t id : victims) {
     const auto found = evictable_.find(id);
     if (found == evictable_.end()) continue;
@@ -268,7 +271,7 @@ void FlowStrand::end(FlowPass& pass, std::uint32_t output_tokens) {
                                    .output_tokens_expected = departure.output_tokens_expected},
                         .output_tokens = output_tokens},
                        now);
-    planner_.ended(pass.id_, now);
+    if (const auto took = planner_.ended(pass.id_, now)) metrics_.evicted(*took);
     evictable_.erase(pass.id_);
     if (!closed_) pump(leaving, now);
   }
