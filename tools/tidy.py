@@ -495,7 +495,7 @@ def check_series(tree, _modules):
     text = tree.text(page) if page in tree.paths else ""
     explained = {}
     for number, line in enumerate(text.splitlines(), 1):
-        for name in re.findall(r"`((?:llmd_|vllm:)[a-z0-9_:]+)`", line):
+        for name in re.findall(r"`((?:llmd_|llm_d_epp_|vllm:)[a-z0-9_:]+)`", line):
             explained.setdefault(name, number)
     exported = set()
     for path in tree.sources("src/"):

@@ -46,6 +46,17 @@ def test_every_policy_runs_on_every_workload(compare, tmp_path, trace):
         assert re.search(rf"^{re.escape(name)} +\d", ran.stdout, re.MULTILINE), ran.stdout
 
 
+def test_flow_control_of_a_configuration_runs(compare, tmp_path):
+    head = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+    (tmp_path / "plain.yaml").write_text(head)
+    (tmp_path / "full.yaml").write_text(head + 'featureGates: [flowControl]\nflowControl: {maxRequests: "1"}\n')
+    ran = compare("--trace", "tenants", "--endpoints", "2", "--requests", "400", "--load", "2", "--quiet",
+                  "--policies", f"{tmp_path}/plain.yaml,{tmp_path}/full.yaml", "--json", str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    found = figures(tmp_path / "out.json")
+    assert found["plain"]["failed"] == 0 and found["full"]["failed"] > 0
+
+
 def test_same_seed_same_bytes(compare, tmp_path):
     for name in ("a.json", "b.json"):
         assert compare(*SMALL, "--seeds", "2", "--json", str(tmp_path / name)).returncode == 0

@@ -120,7 +120,8 @@ Task<void> Service::infer(const Route& route, const std::string& request_id, net
   const TimePoint arrived = SteadyClock::now();
   std::optional<InFlightCount> counted;
   if (route.kind == RouteKind::kInference) {
-    if (in_flight_.load(std::memory_order_relaxed) >= setup_.options.in_flight_max) {
+    // Flow control has bounds of its own for what waits, and lets no more through than the endpoints take.
+    if (!flow_->enabled() && in_flight_.load(std::memory_order_relaxed) >= setup_.options.in_flight_max) {
       count(context, route, 429);
       // Named: of an aggregate that is a temporary of a co_await, GCC 12 destroys the members twice.
       Error full{.code = ErrorCode::kOverloaded,
@@ -161,11 +162,14 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
     if (!read) co_return co_await refuse(std::move(read).error(), request_id, exchange);
     tokens = *std::move(read);
   }
+  Turn turn{.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts};
+  if (const auto refused = co_await wait_for_turn(turn, request, exchange)) co_return *refused;
   routing::Route decided =
       router_->route({.request_id = request_id,
                       .model = *model,
                       .fields = *fields,
                       .prompts = tokens.prompts,
+                      .facts = turn.facts ? &*turn.facts : nullptr,
                       .header = [&request](std::string_view name) { return request.headers.get(name); }},
                      context.scratch, SteadyClock::now());
   if (decided.decision.outcome != Decision::Outcome::kDispatch) {
@@ -183,7 +187,19 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
       .body = body ? std::string_view{*body} : std::string_view{request.body},
       .route = std::move(decided),
       .hides_usage = changes.ask_for_usage};
+  dispatch::Revocation revocation;
+  if (turn.pass != nullptr) {
+    sent.revocation = &revocation;
+    turn.pass->on_evict([&revocation] {
+      if (revocation.revoke) revocation.revoke();
+    });
+    turn.pass->decided();
+  }
   const Outcome outcome = co_await context.dispatcher.carry_out(sent, exchange);
+  if (turn.pass != nullptr) {
+    turn.pass->on_evict({});
+    turn.pass->finish(outcome.completion_tokens);
+  }
   note(outcome);
   co_return outcome.cancelled ? http_status(ErrorCode::kCancelled) : outcome.status;
 }
@@ -211,12 +227,19 @@ Task<int> Service::refuse(Error error, const std::string& request_id, net::Excha
 
 Task<int> Service::answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
                                 std::string_view allow) {
+  net::Headers headers;
+  if (!allow.empty()) headers.add("Allow", std::string{allow});
+  co_return co_await answer_error_with(std::move(error), request_id, exchange, std::move(headers));
+}
+
+Task<int> Service::answer_error_with(Error error, const std::string& request_id, net::Exchange& exchange,
+                                     net::Headers headers) {
   openai::ErrorAnswer rendered = openai::render_error(error);
-  net::Response response{.status = rendered.status, .headers = {}, .body = std::move(rendered.json)};
+  net::Response response{.status = rendered.status, .headers = std::move(headers), .body = std::move(rendered.json)};
   response.headers.add("Content-Type", "application/json");
   response.headers.add("x-request-id", request_id);
-  if (rendered.retry_after_s) response.headers.add("Retry-After", std::to_string(*rendered.retry_after_s));
-  if (!allow.empty()) response.headers.add("Allow", std::string{allow});
+  if (rendered.retry_after_s && !response.headers.get("retry-after"))
+    response.headers.add("Retry-After", std::to_string(*rendered.retry_after_s));
   if (error.code == ErrorCode::kInvalidApiKey) response.headers.add("WWW-Authenticate", "Bearer");
   const int status = response.status;
   (void)co_await exchange.respond(std::move(response));

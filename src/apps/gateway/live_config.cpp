@@ -61,10 +61,17 @@ Result<LoadedConfig> load_config(const ConfigSource& source) {
   return check_text(std::move(text), source.path, source.allow_experimental);
 }
 
+Result<routing::FlowParts> flow_parts(const config::EndpointPickerConfig& config, const ConfigSource& source) {
+  auto parts = routing::make_flow_parts(config.flow, config.scheduling);
+  if (parts && source.path.empty()) parts->sheds = false;
+  return parts;
+}
+
 LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
-                       scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
+                       routing::FlowStrand& flow, scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
       router_{router},
+      flow_{flow},
       libraries_{libraries},
       stamp_{stamp_of(source_.path)},
       version_{metrics.gauge("llmd_config_version", "Number of the configuration in force")},
@@ -96,11 +103,13 @@ void LiveConfig::reload() {
 }
 
 Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
+  LLMD_TRY(routing::FlowParts flow, flow_parts(loaded.config, source_));
   loaded.config.scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
     log::warn("lruCapacityPerServer has changed: it counts from the next start");
   router_.set_scheduler(std::move(scheduler));
+  flow_.set_parts(std::move(flow));
   const std::uint64_t number = versions_.add(std::move(loaded.version));
   version_.set(static_cast<double>(number));
   applied_.add();

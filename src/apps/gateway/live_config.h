@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "config/config_versions.h"
 #include "config/endpoint_picker_config.h"
+#include "routing/flow_strand.h"
 #include "routing/router.h"
 #include "scheduling/shared_library_plugin.h"
 #include "telemetry/metrics.h"
@@ -27,6 +28,11 @@ struct ConfigSource {
 /// As the options say.
 [[nodiscard]] ConfigSource config_source(const Options& options, std::string_view fallback);
 
+/// What flow control goes by under a configuration from there. Without a file nothing is shed: the workers' queues
+/// decide. Error kConfigInvalid.
+[[nodiscard]] Result<routing::FlowParts> flow_parts(const config::EndpointPickerConfig& config,
+                                                    const ConfigSource& source);
+
 /// A configuration that a server may run.
 struct LoadedConfig {
   config::EndpointPickerConfig config;
@@ -42,8 +48,8 @@ struct LoadedConfig {
 /// any.
 class LiveConfig {
  public:
-  /// `router`, `libraries` and `metrics` must outlive it. `first` is in force already.
-  LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
+  /// `router`, `flow`, `libraries` and `metrics` must outlive it. `first` is in force already.
+  LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router, routing::FlowStrand& flow,
              scheduling::PluginLibraries& libraries, MetricsRegistry& metrics);
 
   /// Reads the file again; nothing happens without one, or if its text is the one in force.
@@ -64,6 +70,7 @@ class LiveConfig {
 
   const ConfigSource source_;
   routing::Router& router_;
+  routing::FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;
   config::ConfigVersions versions_;
   Stamp stamp_;

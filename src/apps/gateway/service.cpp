@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <utility>
 
 #include "pool/endpoint_list.h"
@@ -17,6 +18,7 @@ constexpr std::size_t kBodyBudgetBytes = std::size_t{1} << 30U;  // bodies being
 constexpr std::array<double, 14> kSecondsBounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
 constexpr milliseconds kHousekeepingInterval{1'000};
 constexpr milliseconds kDrainPoll{10};
+constexpr int kLastShareOfDrain = 4;  // of the drain timeout, for answers to what will not be served any more
 
 unsigned loops_for(unsigned asked) {
   if (asked > 0) return asked;
@@ -74,8 +76,9 @@ Service::Service(Loop& home, Setup setup)
 Service::~Service() {
   if (server_ != nullptr) server_->close();
   for (const auto& loop : loops_) loop->stop();
-  threads_.clear();    // joins
-  tokenizer_.reset();  // its jobs post to the loops
+  threads_.clear();                      // joins
+  tokenizer_.reset();                    // its jobs post to the loops
+  if (flow_ != nullptr) flow_->close();  // what ends from here on lets nothing else go
   // Calls that are still suspended refer to contexts, pool and metrics: they go first.
   for (const auto& loop : loops_) loop->discard();
   home_.discard();
@@ -92,8 +95,11 @@ Result<void> Service::open() {
   scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
   router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), routing::RouterOptions{}, metrics_);
+  LLMD_TRY(routing::FlowParts flow, flow_parts(setup_.config.config, setup_.config_source));
+  std::random_device device;
+  flow_ = std::make_unique<routing::FlowStrand>(home_, pool_, std::move(flow), metrics_, device());
   live_config_ =
-      std::make_unique<LiveConfig>(setup_.config_source, setup_.config.version, *router_, libraries_, metrics_);
+      std::make_unique<LiveConfig>(setup_.config_source, setup_.config.version, *router_, *flow_, libraries_, metrics_);
   pool_.set_endpoints(setup_.endpoints, SteadyClock::now());
   if (!setup_.own_model_path.empty()) {
     LLMD_TRY_VOID(check_own_workers(setup_));
@@ -123,6 +129,7 @@ Result<void> Service::open() {
       pool::ProberOptions{.interval = setup_.options.probe_interval, .backoff_max = setup_.options.probe_backoff_max});
   home_.post([this] { prober_->start(); });
   home_.spawn(housekeeping());
+  home_.spawn(flow_->run());
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
   return {};
 }
@@ -186,7 +193,13 @@ Task<void> Service::drain() {
   draining_ = true;
   server_->drain();
   const TimePoint deadline = SteadyClock::now() + setup_.options.drain_timeout;
-  while (server_->in_flight() > 0 && SteadyClock::now() < deadline) co_await sleep_for(kDrainPoll);
+  // What still waits by then gets an answer instead of a cut connection.
+  const TimePoint no_more_turns = deadline - setup_.options.drain_timeout / kLastShareOfDrain;
+  while (server_->in_flight() > 0 && SteadyClock::now() < deadline) {
+    co_await sleep_for(kDrainPoll);
+    if (SteadyClock::now() >= no_more_turns) flow_->close();
+  }
+  flow_->close();
   if (const std::size_t left = server_->in_flight(); left > 0)
     log::warn("{} requests are cut by the drain timeout", left);
   server_->close();

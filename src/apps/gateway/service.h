@@ -3,6 +3,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "net/server.h"
 #include "pool/endpoint_prober.h"
 #include "pool/pool.h"
+#include "routing/flow_strand.h"
 #include "routing/plugin_libraries.h"
 #include "routing/router.h"
 #include "scheduling/scheduler.h"
@@ -36,6 +39,16 @@ struct Setup {
   /// sockets: they are sent its tokens with each prompt.
   std::string own_model_path;
   std::string own_chat_template;  // what those workers use instead of the model's own; empty: that one
+};
+
+/// A request on its way to a decision, and its stay in flow control.
+struct Turn {
+  const std::string& request_id;
+  const std::string& model;
+  const openai::RoutingFields& fields;
+  std::span<const openai::PromptTokens> prompts;
+  std::optional<RequestFacts> facts{};        // what was found out of it meanwhile
+  std::shared_ptr<routing::FlowPass> pass{};  // null: it need not wait
 };
 
 /// The gateway: server, pool, router and dispatchers, put together. Hosted by `llmd gateway` and by `llmd up`.
@@ -74,12 +87,18 @@ class Service {
   Task<void> infer(const Route& route, const std::string& request_id, net::Request& request, net::Exchange& exchange);
   /// The status that the client saw.
   Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  // turn.cpp
+  Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
+  Task<int> refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange);
   void note(const Outcome& outcome);
   Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
   /// Answers, and keeps the reason for `llmd explain`.
   Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
   Task<int> answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
                          std::string_view allow = {});
+  /// The same with fields of its own, of which Retry-After takes the place of the usual one.
+  Task<int> answer_error_with(Error error, const std::string& request_id, net::Exchange& exchange,
+                              net::Headers headers);
   Task<void> answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange);
   Result<void> check_request(const RouteMatch& match, const net::Request& request) const;
   // pages.cpp
@@ -99,6 +118,7 @@ class Service {
   pool::Pool pool_;
   routing::LoadedLibraries libraries_;
   std::unique_ptr<routing::Router> router_;
+  std::unique_ptr<routing::FlowStrand> flow_;
   std::unique_ptr<LiveConfig> live_config_;
   std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
   Budget body_budget_;

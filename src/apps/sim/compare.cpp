@@ -40,6 +40,9 @@ class TimedPolicy final : public simulation::Policy {
     choosing_ += SteadyClock::now() - began;
     return choice;
   }
+  [[nodiscard]] std::uint32_t cached_tokens(const simulation::PolicyInput& input) override {
+    return policy_->cached_tokens(input);
+  }
   void sent(const simulation::PolicyInput& input, const simulation::PolicyChoice& choice) override {
     policy_->sent(input, choice);
   }
@@ -71,7 +74,8 @@ Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPoli
     if (progress) progress(fmt::format("{} on {}, seed {}", policies[p].name, workload.name, fleet.seed));
     simulation::ScaledArrivals scaled{workload.make(fleet.seed), factor};
     TimedPolicy policy{policies[p].make(fleet.seed)};
-    const simulation::FleetResult result = run_fleet(fleet, scaled, policy);
+    const auto flow = policies[p].make_flow ? policies[p].make_flow() : nullptr;
+    const simulation::FleetResult result = run_fleet(fleet, scaled, policy, flow.get());
     const simulation::Summary summary = summarise(result, options.objectives);
     if (summary.requests == 0) {
       return fail(ErrorCode::kInvalidRequest,

@@ -19,6 +19,7 @@ namespace llmd::sim {
 struct NamedPolicy {
   std::string name;
   std::function<std::unique_ptr<simulation::Policy>(std::uint64_t seed)> make;
+  std::function<std::unique_ptr<simulation::FlowControl>()> make_flow{};  // in front of it; empty: nothing waits there
 };
 
 /// A workload under its name; made anew for each run, so that all policies see the same requests.

@@ -33,12 +33,19 @@ std::string name_of(const std::string& path) {
 Result<NamedPolicy> policy_of_file(const std::string& path) {
   LLMD_TRY(const config::EndpointPickerConfig config,
            config::load_endpoint_picker_config(path, {.allow_experimental = true}));
-  return policy_of_config(name_of(path), config.scheduling);
+  NamedPolicy policy = policy_of_config(name_of(path), config.scheduling);
+  if (!config.flow.enabled) return policy;
+  LLMD_TRY_VOID(simulation::FlowControl::make(config.flow, config.scheduling));
+  policy.make_flow = [flow = config.flow, scheduling = config.scheduling] {
+    return std::move(simulation::FlowControl::make(flow, scheduling)).value();  // it was checked
+  };
+  return policy;
 }
 
 NamedPolicy built_in(std::string_view name) {
   return {std::string{name},
-          [name = std::string{name}](std::uint64_t seed) { return simulation::make_policy(name, seed); }};
+          [name = std::string{name}](std::uint64_t seed) { return simulation::make_policy(name, seed); },
+          {}};
 }
 
 template <class Names>
@@ -78,9 +85,11 @@ Result<std::vector<simulation::MooncakeRow>> read_rows(const std::string& path, 
 }  // namespace
 
 NamedPolicy policy_of_config(std::string name, scheduling::SchedulingConfig config) {
-  return {std::move(name), [config = std::move(config)](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
+  return {std::move(name),
+          [config = std::move(config)](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
             return std::move(simulation::LlmdPolicy::make(config, {.seed = seed})).value();  // it was checked
-          }};
+          },
+          {}};
 }
 
 Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names) {

@@ -32,6 +32,9 @@ struct FlowConfig {
   std::string usage_limit = "static-usage-limit-policy";
   std::string saturation_detector = "utilization-detector";
   bool eviction = false;  // sheddable requests in flight make room for others
+  /// A band that waits so long without being served gets one request through between two of higher bands. Ours: in
+  /// llm-d a lower band waits for ever. 0: the same here.
+  std::chrono::milliseconds lower_band_patience{5'000};
   std::vector<scheduling::PluginInstance> policies{};
 };
 

@@ -21,7 +21,17 @@ namespace {
 constexpr std::string_view kModel = "m";
 constexpr TimePoint kStart{std::chrono::hours{1}};
 
-enum class EventKind : std::uint8_t { kArrival, kSubmit, kStepEnd, kTransferred, kScrape, kReadings, kFault, kServes };
+enum class EventKind : std::uint8_t {
+  kArrival,
+  kSubmit,
+  kStepEnd,
+  kTransferred,
+  kScrape,
+  kReadings,
+  kFault,
+  kServes,
+  kFlow
+};
 
 struct Event {
   TimePoint at;
@@ -71,8 +81,8 @@ struct Readings {
 
 class Run {
  public:
-  Run(const FleetOptions& options, Workload& workload, Policy& policy)
-      : options_{options}, workload_{workload}, policy_{policy}, rng_{options.seed} {
+  Run(const FleetOptions& options, Workload& workload, Policy& policy, FlowControl* flow)
+      : options_{options}, workload_{workload}, policy_{policy}, flow_{flow}, rng_{options.seed} {
     result_.busy_s.assign(options.endpoints, 0.0);
     result_.sent.assign(options.endpoints, 0);
     result_.load.assign(options.endpoints, 0.0);
@@ -95,6 +105,7 @@ class Run {
       events_.pop();
       now_ = event.at;
       handle(event);
+      if (flow_ != nullptr) look_at_flow();
     }
     for (const auto& [id, active] : active_) record(active, /*failed=*/true);
     const TimePoint end = window_end() == TimePoint::max() ? last_end_ : window_end();
@@ -143,6 +154,7 @@ class Run {
       case EventKind::kReadings: on_readings(); return;
       case EventKind::kFault: on_fault(options_.faults[event.endpoint]); return;
       case EventKind::kServes: on_serves(event.endpoint, event.request); return;
+      case EventKind::kFlow: flow_event_.reset(); return;  // time alone has changed
     }
   }
 
@@ -163,7 +175,33 @@ class Run {
     active.output_tokens =
         std::max(1U, options_.profile.output_tokens_of(active.request->prompt_tokens, active.request->output_tokens));
     if (measured(active)) ++measured_active_;
-    decide(active);
+    if (flow_ == nullptr) return decide(active);
+    fill_facts(*active.request);
+    if (flow_->enter(*active.request, policy_.cached_tokens(input_of(*active.request)), now_)) return;
+    ++result_.turned_away;
+    end(active, /*failed=*/true);
+  }
+
+  // After every event: arrivals, ends, readings and time may each let requests go.
+  void look_at_flow() {
+    do {
+      leaving_.clear();
+      flow_->look(snapshot_, live_, now_, leaving_);
+      for (const FlowControl::Leaving& leaving : leaving_) {
+        Active& active = active_.at(leaving.id);
+        if (now_ > active.arrived) ++result_.held_back;
+        if (leaving.dispatched) {
+          decide(active);
+        } else {
+          ++result_.turned_away;
+          end(active, /*failed=*/true);
+        }
+      }
+    } while (!leaving_.empty());
+    const auto deadline = flow_->next_deadline();
+    if (!deadline || (flow_event_ && *flow_event_ <= *deadline)) return;
+    flow_event_ = *deadline;
+    push({.at = *deadline, .kind = EventKind::kFlow});
   }
 
   [[nodiscard]] TimePoint window_begin() const { return kStart + options_.measure_from; }
@@ -188,16 +226,21 @@ class Run {
     facts_.slo_tpot_ms = request.slo_tpot_ms;
   }
 
+  // Pre: fill_facts() of it.
+  [[nodiscard]] PolicyInput input_of(const SimRequest& request) {
+    return {.id = request.id,
+            .request = facts_,
+            .snapshot = snapshot_,
+            .live = live_,
+            .session = request.session,
+            .now = now_,
+            .rng = rng_};
+  }
+
   void decide(Active& active) {
     const SimRequest& request = *active.request;
     fill_facts(request);
-    const PolicyInput input{.id = request.id,
-                            .request = facts_,
-                            .snapshot = snapshot_,
-                            .live = live_,
-                            .session = request.session,
-                            .now = now_,
-                            .rng = rng_};
+    const PolicyInput input = input_of(request);
     active.choice = policy_.choose(input);
     ++result_.decisions;
     ++active.attempts;
@@ -395,6 +438,7 @@ class Run {
     record(active, failed);
     if (measured(active)) --measured_active_;
     const SimRequest& request = *active.request;
+    if (flow_ != nullptr) flow_->finished(request, failed ? 0 : active.output_tokens, now_);
     if (active.choice.decode != kNoEndpoint && counted) tell(active, failed);
     if (request.next_turn != nullptr && !failed) {
       const std::uint64_t turn = ++turn_;
@@ -504,6 +548,7 @@ class Run {
   const FleetOptions& options_;
   Workload& workload_;
   Policy& policy_;
+  FlowControl* flow_;  // null: none
   Rng rng_;
   FleetResult result_;
   EndpointSnapshot snapshot_;
@@ -517,6 +562,8 @@ class Run {
   std::uint64_t taken_ = 0;
   std::uint64_t order_ = 0;
   std::uint64_t turn_ = 0;
+  std::vector<FlowControl::Leaving> leaving_;  // scratch
+  std::optional<TimePoint> flow_event_;        // the one that is pending
   TimePoint now_ = kStart;
   std::deque<Readings> readings_;
   std::uint64_t scrapes_measured_ = 0;
@@ -526,8 +573,8 @@ class Run {
 
 }  // namespace
 
-FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy) {
-  return Run{options, workload, policy}.run();
+FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy, FlowControl* flow) {
+  return Run{options, workload, policy, flow}.run();
 }
 
 }  // namespace llmd::simulation

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
 #include "simulation/policy.h"
 #include "simulation/workload.h"
@@ -73,11 +74,15 @@ struct FleetResult {
   double measured_s = 0;  // the window's length; without an end of its own it ends with the last request
   std::uint64_t decisions = 0;
   std::uint64_t retries = 0;
+  std::uint64_t held_back = 0;    // requests that waited in flow control
+  std::uint64_t turned_away = 0;  // of those and others: refused by it, or waited too long
   std::uint64_t steps = 0;
   std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
 };
 
-/// Runs the workload to its end in virtual time. Deterministic: same arguments, same result.
-[[nodiscard]] FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy);
+/// Runs the workload to its end in virtual time. With `flow` (may be null) requests wait for it before the policy sees
+/// them; those that it refuses or lets wait too long have failed. Deterministic: same arguments, same result.
+[[nodiscard]] FleetResult run_fleet(const FleetOptions& options, Workload& workload, Policy& policy,
+                                    FlowControl* flow = nullptr);
 
 }  // namespace llmd::simulation

@@ -112,13 +112,41 @@ struct Outcome {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> sessions;
 };
 
+constexpr const char* kFairness[] = {"global-strict-fairness-policy", "round-robin-fairness-policy",
+                                     "virtual-token-counter-fairness-policy", "program-aware-fairness"};
+constexpr const char* kOrdering[] = {"fcfs-ordering-policy", "edf-ordering-policy", "slo-deadline-ordering-policy",
+                                     "shortest-uncached-prefill-ordering-policy"};
+
+/// Null for half of the seeds.
+std::unique_ptr<FlowControl> draw_flow(Rng& rng) {
+  if (rng.chance(0.5)) return nullptr;
+  flow::FlowConfig config;
+  config.ttl = milliseconds{static_cast<std::int64_t>(50 + rng.below(5'000))};
+  config.ttl_no_endpoint = milliseconds{static_cast<std::int64_t>(50 + rng.below(5'000))};
+  if (rng.chance(0.3)) config.requests_max = 1 + rng.below(20);
+  if (rng.chance(0.3)) config.bytes_max = 1'000 + rng.below(50'000);
+  if (rng.chance(0.3)) config.saturation_detector = "concurrency-detector";
+  if (rng.chance(0.3)) config.usage_limit = "soft-reflective-ceiling-policy";
+  for (std::int32_t priority = -1; priority < 2; ++priority) {
+    config.bands.push_back(
+        {.priority = priority, .fairness = kFairness[rng.below(4)], .ordering = kOrdering[rng.below(4)]});
+  }
+  auto made = FlowControl::make(config, {});
+  EXPECT_TRUE(made.has_value());
+  return made ? *std::move(made) : nullptr;
+}
+
 Outcome run_seed(std::uint64_t seed) {
   Rng rng{seed};
   const FleetOptions options = draw_fleet(rng);
   DrawnWorkload workload{rng.next()};
   const auto& names = policy_names();
   const auto policy = make_policy(names[rng.below(names.size())], rng.next());
-  FleetResult result = run_fleet(options, workload, *policy);
+  const auto flow = draw_flow(rng);
+  FleetResult result = run_fleet(options, workload, *policy, flow.get());
+  if (flow != nullptr) {
+    EXPECT_EQ(flow->waiting(), 0U) << "never told";
+  }
   return {options, std::move(result), workload.sessions()};
 }
 

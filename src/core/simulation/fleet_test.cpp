@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -49,6 +50,12 @@ class Apart final : public Policy {
  public:
   PolicyChoice choose(const PolicyInput& /*input*/) override { return {.decode = 1, .prefill = 0}; }
 };
+
+std::unique_ptr<FlowControl> flow_control(const flow::FlowConfig& config = {}) {
+  auto made = FlowControl::make(config, {});
+  EXPECT_TRUE(made.has_value());
+  return *std::move(made);
+}
 
 std::vector<std::uint64_t> chain(std::uint64_t name, std::uint32_t tokens) {
   std::vector<std::uint64_t> blocks;
@@ -316,6 +323,62 @@ TEST(Estimate, WidensWithScatterAndFewRuns) {
   const Estimate three = estimate(std::vector<double>{1, 2, 3});
   EXPECT_DOUBLE_EQ(three.mean, 2);
   EXPECT_NEAR(three.half_width, 4.303 / std::sqrt(3.0), 1e-9);
+}
+
+/// 200 requests of one tenant at once, before one endpoint with four slots; 20 ms later one that is more urgent.
+std::vector<SimRequest> flood() {
+  std::vector<SimRequest> requests;
+  for (std::uint64_t id = 1; id <= 200; ++id) requests.push_back(request(id, milliseconds{0}, id));
+  requests.push_back(request(1'000, milliseconds{20}, 1'000));
+  requests.back().priority = 1;
+  return requests;
+}
+
+FleetOptions four_slots() {
+  FleetOptions options{.endpoints = 1};
+  options.profile.batching.classes = {{.slots = 4, .tokens_max = 4'096}};
+  return options;
+}
+
+TEST(FleetFlow, WhatDoesNotFitWaitsBeforeThePolicyAndNotAtTheEngine) {
+  ListWorkload without{flood()};
+  FirstUp policy;
+  const FleetResult plain = run_fleet(four_slots(), without, policy);
+  ListWorkload with{flood()};
+  const auto flow = flow_control();
+  const FleetResult held = run_fleet(four_slots(), with, policy, flow.get());
+  EXPECT_GT(plain.waiting_peak, 150U);
+  EXPECT_LE(held.waiting_peak, 6U) << "the detector's 5, and one that was on its way when a reading was taken";
+  EXPECT_GT(held.held_back, 150U);
+  EXPECT_EQ(held.turned_away, 0U);
+  ASSERT_EQ(held.requests.size(), 201U);
+  const auto urgent = std::ranges::find(held.requests, 1'000U, &RequestResult::id);
+  const auto passed =
+      std::ranges::count_if(held.requests, [&](const RequestResult& each) { return each.ttft_ms > urgent->ttft_ms; });
+  EXPECT_GT(passed, 180) << "it passes those that wait";
+  const auto total = [](const FleetResult& result) {
+    return std::ranges::max(result.requests, {}, &RequestResult::total_ms).total_ms;
+  };
+  EXPECT_LT(total(held), total(plain) * 1.05F) << "and the endpoint is as busy as without";
+}
+
+TEST(FleetFlow, WhatIsRefusedOrWaitsTooLongHasFailedAndIsCounted) {
+  flow::FlowConfig config;
+  config.requests_max = 100;
+  config.ttl = milliseconds{500};
+  ListWorkload workload{flood()};
+  FirstUp policy;
+  const auto flow = flow_control(config);
+  const FleetResult result = run_fleet(four_slots(), workload, policy, flow.get());
+  EXPECT_EQ(result.requests.size(), 201U);
+  const auto failed = static_cast<std::uint64_t>(std::ranges::count(result.requests, true, &RequestResult::failed));
+  EXPECT_EQ(failed, result.turned_away);
+  EXPECT_GT(failed, 100U);
+  for (const RequestResult& each : result.requests) {
+    if (!each.failed) {
+      EXPECT_LT(each.ttft_ms, 1'500.0F);
+    }
+  }
 }
 
 }  // namespace

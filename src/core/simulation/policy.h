@@ -56,6 +56,8 @@ class Policy {
   virtual ~Policy() = default;
 
   [[nodiscard]] virtual PolicyChoice choose(const PolicyInput& input) = 0;
+  /// What of the prompt the best endpoint probably has cached, in tokens, for flow control. 0 if it keeps no index.
+  [[nodiscard]] virtual std::uint32_t cached_tokens(const PolicyInput& /*input*/) { return 0; }
   /// The request went where choose() said.
   virtual void sent(const PolicyInput& /*input*/, const PolicyChoice& /*choice*/) {}
   /// Once for each sent(), unless the endpoint was lost.

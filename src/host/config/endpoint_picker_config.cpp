@@ -64,7 +64,6 @@ class ConfigDecoder {
   std::map<std::string, bool, std::less<>> gates_;
   std::set<std::string> profile_names_;
   const YamlNode* flow_node_ = nullptr;
-  const YamlNode* flow_gate_node_ = nullptr;
   bool has_api_version_ = false;
   bool has_kind_ = false;
   std::string old_detector_;
@@ -179,10 +178,7 @@ Result<void> ConfigDecoder::feature_gate(const YamlNode& node) {
         node, fmt::format("feature gate {} is \"{}\"; expected true or false", name, value.substr(0, 64)));
   }
   gates_.insert_or_assign(std::string{name}, *flag);
-  if (name == kFeatureGates[0]) {
-    config_.flow.enabled = *flag;
-    flow_gate_node_ = &node;
-  }
+  if (name == kFeatureGates[0]) config_.flow.enabled = *flag;
   return {};
 }
 
@@ -385,12 +381,7 @@ void ConfigDecoder::sort_plugins() {
 }
 
 void ConfigDecoder::check_flow_control() {
-  if (config_.flow.enabled) {
-    context_.waits.push_back(
-        context_.at(*flow_gate_node_, "feature gate flowControl is not supported by this version"));
-    return;
-  }
-  if (flow_node_ == nullptr) return;
+  if (config_.flow.enabled || flow_node_ == nullptr) return;
   const bool only_detector =
       std::ranges::all_of(flow_node_->keys, [](const YamlNode& key) { return key.text == "saturationDetector"; });
   if (!only_detector) {

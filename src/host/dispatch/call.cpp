@@ -47,6 +47,11 @@ bool is_clients_error(int status, std::string_view body) {
   return std::ranges::find(edits, param, &pd::FieldEdit::path) == edits.end();
 }
 
+/// llm-d's words.
+Error revoked() {
+  return {.code = ErrorCode::kOverloaded, .what = "request evicted by flow control", .hint = "send the request again"};
+}
+
 Counter& failures(MetricsRegistry& metrics, const char* kind) {
   return metrics.counter("llmd_gateway_upstream_failures_total",
                          "Requests to endpoints that did not end as they should", {{"kind", kind}});
@@ -96,12 +101,18 @@ Task<Outcome> Call::run() {
                       cancel_.cancel();
                     }};
   deadline.set(started_ + context_.options.request_timeout);
+  if (request_.revocation != nullptr) {
+    request_.revocation->revoke = [this] {
+      revoked_ = true;
+      cancel_.cancel();
+    };
+  }
   body_ = request_.body;
   co_await prefill();
   if (verdict_ && !left_) co_await answer(*std::move(verdict_));
   bool first = true;
   for (const EndpointPtr& endpoint : candidates()) {
-    if (left_ || timed_out_ || sent_) break;
+    if (left_ || timed_out_ || revoked_ || sent_) break;
     if (!std::exchange(first, false)) {
       ++outcome_.retries;
       context_.retries.add();
@@ -112,6 +123,7 @@ Task<Outcome> Call::run() {
   deadline.clear();
   if (!left_ && !sent_) co_await answer_failure();
   exchange_.on_disconnect(nullptr);
+  if (request_.revocation != nullptr) request_.revocation->revoke = {};
   outcome_.cancelled = left_;
   if (left_) context_.cancelled.add();
   if (timed_out_) context_.timeouts.add();
@@ -137,7 +149,7 @@ Task<void> Call::prefill() {
     body_ = split_body_;
     co_return;
   }
-  if (left_ || verdict_) co_return;
+  if (left_ || revoked_ || verdict_) co_return;
   const Error& why = answer ? body.error() : answer.error();
   outcome_.prefill_error = why.to_string();
   context_.prefill_failures.add();
@@ -159,7 +171,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
   const auto failed = [&](health::FailureKind kind) {
-    if (!left_) context_.pool.on_request_failure(endpoint.name, kind, SteadyClock::now());
+    if (!left_ && !revoked_) context_.pool.on_request_failure(endpoint.name, kind, SteadyClock::now());
   };
   if (!response) {
     const bool refused = response.error().code == ErrorCode::kConnectionRefused;
@@ -315,13 +327,14 @@ void Call::note_usage(const openai::AnswerUsage& usage) {
 
 Task<void> Call::end_cut_stream() {
   if (left_) co_return;
-  context_.cut_streams.add();
+  if (!revoked_) context_.cut_streams.add();
   Error error{.code = ErrorCode::kUpstreamFailed,
               .what = "the endpoint that generated this answer failed before it was complete",
               .hint = "send the request again"};
   if (timed_out_) {
     error = {.code = ErrorCode::kUpstreamTimeout, .what = "the answer was not complete within the time for a request"};
   }
+  if (revoked_) error = revoked();
   const std::string event = fmt::format("data: {}\n\n", openai::error_json(error));
   const auto written = co_await exchange_.write(event);
   if (written) {
@@ -397,7 +410,7 @@ Task<void> Call::answer(net::Response whole) {
 
 Task<void> Call::answer_failure() {
   net::Response failure;
-  if (refusal_ && !timed_out_) {
+  if (refusal_ && !timed_out_ && !revoked_) {
     failure = std::move(*refusal_);
   } else {
     Error error{.code = ErrorCode::kUpstreamFailed,
@@ -407,18 +420,20 @@ Task<void> Call::answer_failure() {
     if (timed_out_) {
       error = {.code = ErrorCode::kUpstreamTimeout, .what = "no endpoint answered within the time for a request"};
     }
+    if (revoked_) error = revoked();
     openai::ErrorAnswer rendered = openai::render_error(error);
     failure.status = rendered.status;
     failure.headers.add("Content-Type", "application/json");
     failure.headers.add("Retry-After", std::to_string(rendered.retry_after_s.value_or(1)));
     failure.headers.add("x-request-id", outcome_.request_id);
+    if (revoked_) failure.headers.add(std::string{kDroppedReasonHeader}, "evicted");
     failure.body = std::move(rendered.json);
   }
   co_await answer(std::move(failure));
 }
 
 void Call::blame(Error error) {
-  if (left_) return;
+  if (left_ || revoked_) return;
   using health::FailureKind;
   outcome_.endpoint_failed = true;
   refusal_.reset();

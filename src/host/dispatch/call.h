@@ -92,6 +92,7 @@ class Call {
   std::optional<net::Response> verdict_;  // the prefill endpoint's, that the request is wrong
   bool left_ = false;
   bool timed_out_ = false;
+  bool revoked_ = false;
   bool sent_ = false;  // the client has, or is about to have, the head of an answer
 };
 

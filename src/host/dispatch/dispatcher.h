@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,14 @@ struct DispatchOptions {
   net::ClientOptions client{};
 };
 
+/// llm-d's: why flow control did not let a request through, or cut it.
+inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
+
+/// Takes a request back while it is carried out. On its loop.
+struct Revocation {
+  std::function<void()> revoke{};  // set while the request is under way
+};
+
 /// A request that has been decided, ready to be sent.
 struct DispatchRequest {
   std::string_view method;
@@ -36,6 +45,9 @@ struct DispatchRequest {
   routing::Route route;   // Pre: its decision says kDispatch
   /// Token counts of a stream were asked for by us and not by the client, so it does not get the event with them.
   bool hides_usage = false;
+  /// Flow control may take it back to make room: then the client is answered 429, or its stream ends with an error.
+  /// Null: it may not. Must live until carry_out() returns.
+  Revocation* revocation = nullptr;
 };
 
 /// Carries decisions out, on one loop: sends, retries on another endpoint while nothing was sent to the client, passes

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "runtime/event.h"
 #include "runtime/testing/run.h"
 
 namespace llmd::dispatch {
@@ -79,6 +80,7 @@ class Bench {
   Outcome outcome;
   std::size_t done = 0;
   bool hides_usage = false;
+  Revocation revocation;
   bool prefills_at_last = false;  // the last engine gets a prefill leg and nothing else
 
  private:
@@ -91,6 +93,7 @@ class Bench {
     sent.route.facts.prompt_tokens = 9;
     sent.route.facts.prompt_tokens_exact = true;
     sent.hides_usage = hides_usage;
+    sent.revocation = &revocation;
     sent.route.decision.outcome = Decision::Outcome::kDispatch;
     for (const EndpointState& state : view->snapshot.endpoints) {
       if (sent.route.decision.decode == nullptr) {
@@ -230,6 +233,41 @@ TEST(Dispatcher, EndsACutStreamWithAnErrorEvent) {
   EXPECT_EQ(answer.find("[DONE]"), std::string::npos);
   EXPECT_TRUE(bench.outcome.endpoint_failed);
   EXPECT_EQ(bench.outcome.retries, 0U);
+}
+
+TEST(Dispatcher, ARequestThatIsTakenBackIsAnsweredSoAndNobodyIsBlamed) {
+  Bench* at = nullptr;
+  Bench bench{{[&at](net::Request, net::Exchange&) -> Task<void> {
+                 at->revocation.revoke();
+                 co_return;
+               },
+               complete}};
+  at = &bench;
+  const std::string answer = bench.ask();
+  EXPECT_EQ(bench.status, 429);
+  EXPECT_NE(answer.find("request evicted by flow control"), std::string::npos) << answer;
+  EXPECT_EQ(bench.outcome.retries, 0U);
+  EXPECT_FALSE(bench.outcome.endpoint_failed);
+  EXPECT_FALSE(bench.revocation.revoke) << "it is over";
+}
+
+TEST(Dispatcher, AStreamThatIsTakenBackEndsWithAnErrorEvent) {
+  Bench* at = nullptr;
+  Bench bench{{[&at](net::Request, net::Exchange& exchange) -> Task<void> {
+    net::Headers headers;
+    headers.add("Content-Type", "text/event-stream");
+    (void)co_await exchange.start(200, std::move(headers));
+    (void)co_await exchange.write(kEvent);
+    Event left{at->loop};
+    exchange.on_disconnect([&] { left.set(); });
+    at->loop.post([at] { at->revocation.revoke(); });
+    (void)co_await left.wait_until(SteadyClock::now() + seconds{10});
+  }}};
+  at = &bench;
+  const std::string answer = bench.ask();
+  EXPECT_NE(answer.find("request evicted by flow control"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("[DONE]"), std::string::npos);
+  EXPECT_EQ(bench.count("llmd_gateway_cancelled_total"), 0);
 }
 
 TEST(Dispatcher, AnAnswerThatNeverComesEndsWithTheRequestsTime) {

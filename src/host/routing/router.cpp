@@ -1,5 +1,6 @@
 #include "routing/router.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -206,11 +207,25 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
   return facts;
 }
 
+Work Router::measure(const RouteRequest& request, RouteScratch& scratch, TimePoint now) const {
+  const auto view = pool_.view(now);
+  Work work{.facts = make_facts(request, active()->scheduler, view->snapshot, scratch.prompt)};
+  index_->match(work.facts.prefix, view->snapshot.endpoints, scratch.match);
+  std::uint32_t matched = 0;
+  for (const std::uint32_t blocks : scratch.match.blocks) matched = std::max(matched, blocks);
+  const std::uint64_t cached = std::uint64_t{matched} * work.facts.prefix.block_tokens;
+  work.uncached_tokens =
+      work.facts.prompt_tokens - static_cast<std::uint32_t>(std::min<std::uint64_t>(cached, work.facts.prompt_tokens));
+  return work;
+}
+
 Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoint now) {
   const auto view = pool_.view(now);
   const auto active = this->active();
   const scheduling::Scheduler& scheduler = active->scheduler;
-  Route made{.facts = make_facts(request, scheduler, view->snapshot, scratch.prompt), .decision = {}};
+  Route made{.facts = request.facts != nullptr ? std::move(*request.facts)
+                                               : make_facts(request, scheduler, view->snapshot, scratch.prompt),
+             .decision = {}};
   scratch.live.clear();
   for (const auto& counters : view->in_flight) {
     scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),

@@ -44,6 +44,8 @@ struct RouteRequest {
   const openai::RoutingFields& fields;
   /// The prompts as the model's own tokenizer cut them; empty: what the fields say, or an estimate.
   std::span<const openai::PromptTokens> prompts{};
+  /// What measure() made of the same request; taken. Null: it is made anew.
+  RequestFacts* facts = nullptr;
   /// A header of the request, for plugins that read some: its name is in lower case. May be empty: none are known.
   std::function<std::optional<std::string_view>(std::string_view name)> header{};
 };
@@ -65,6 +67,12 @@ struct Route {
   std::uint64_t output_load_tokens = 0;  // the same, until it ends
 };
 
+/// What a request will cost, before it is decided where.
+struct Work {
+  RequestFacts facts;
+  std::uint32_t uncached_tokens = 0;  // of its prompt, on the endpoint that holds most of it
+};
+
 /// What the client is answered if the decision is not to dispatch.
 [[nodiscard]] Error refusal_of(Decision::Outcome outcome);
 
@@ -74,6 +82,7 @@ struct RouteScratch {
   Rng rng;
   scheduling::DecisionScratch decision;
   std::vector<scheduling::LiveLoad> live;
+  PrefixMatch match;   // of measure()
   std::string prompt;  // tools and messages put together
 };
 
@@ -99,6 +108,8 @@ class Router {
     return model_facts(pool_.view(now)->snapshot, model);
   }
 
+  /// For flow control, which knows a request before it is decided. Pre: RouteRequest::facts is null.
+  [[nodiscard]] Work measure(const RouteRequest& request, RouteScratch& scratch, TimePoint now) const;
   /// Never fails: see Decision::outcome. The record is kept from now on.
   [[nodiscard]] Route route(const RouteRequest& request, RouteScratch& scratch, TimePoint now);
   /// The request was sent as decided: its endpoints now hold its prefix.

@@ -1,5 +1,7 @@
 #include "simulation/policies/llmd_policy.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 namespace llmd::simulation {
@@ -48,6 +50,19 @@ PolicyChoice LlmdPolicy::choose(const PolicyInput& input) {
   return {.decode = places_.find(decision_.decode.get()),
           .prefill = places_.find(decision_.prefill.get()),
           .cached_tokens = decision_.cached_tokens_expected};
+}
+
+std::uint32_t LlmdPolicy::cached_tokens(const PolicyInput& input) {
+  std::span<const std::uint32_t> blocks;
+  if (precise_) {
+    matched_.assign(input.snapshot.endpoints.size(), 0);
+    holders_.depths(input.request.prefix.hashes, matched_);
+    blocks = matched_;
+  } else {
+    index_.match(input.request.prefix, input.snapshot.endpoints, match_);
+    blocks = match_.blocks;
+  }
+  return blocks.empty() ? 0 : *std::ranges::max_element(blocks) * input.request.prefix.block_tokens;
 }
 
 bool LlmdPolicy::decided(const PolicyInput& input, const PolicyChoice& choice) const noexcept {

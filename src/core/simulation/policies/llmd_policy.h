@@ -34,6 +34,7 @@ class LlmdPolicy final : public Policy {
   [[nodiscard]] static Result<std::unique_ptr<LlmdPolicy>> make(scheduling::SchedulingConfig config, Options options);
 
   [[nodiscard]] PolicyChoice choose(const PolicyInput& input) override;
+  [[nodiscard]] std::uint32_t cached_tokens(const PolicyInput& input) override;
   void sent(const PolicyInput& input, const PolicyChoice& choice) override;
   void block_stored(std::uint32_t endpoint, std::uint64_t block) override { holders_.add(block, endpoint); }
   void block_removed(std::uint32_t endpoint, std::uint64_t block) override { holders_.remove(block, endpoint); }
@@ -58,6 +59,7 @@ class LlmdPolicy final : public Policy {
   bool precise_;
   BlockHolders holders_;
   std::vector<std::uint32_t> matched_;
+  PrefixMatch match_;  // of cached_tokens()
   Decision decision_;  // the last
   std::uint64_t decided_for_ = 0;
   std::unordered_map<std::uint64_t, Decision> under_way_;  // of requests whose outcome somebody learns from

@@ -1,0 +1,49 @@
+#include "routing/fairness_id.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "flow/item.h"
+
+namespace llmd::routing {
+namespace {
+
+constexpr std::size_t kBytesMax = 256;
+constexpr std::string_view kNames[] = {"x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"};
+// Those that agent-identity knows by itself, in its order.
+constexpr std::string_view kSessionNames[] = {"x-claude-code-session-id", "x-session-affinity", "session-id",
+                                              "session_id"};
+
+std::string lower(std::string_view text) {
+  std::string made{text};
+  std::ranges::transform(made, made.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return made;
+}
+
+}  // namespace
+
+std::vector<std::string> session_headers(const scheduling::SchedulingConfig& config) {
+  const auto plugin = std::ranges::find(config.others, "agent-identity", &scheduling::PluginInstance::type);
+  if (plugin == config.others.end()) return {};
+  std::vector<std::string> names;
+  if (const auto* more = plugin->parameters.find("additionalSessionHeaders")) {
+    for (const std::string& name : std::get<scheduling::TextList>(*more)) names.push_back(lower(name));
+  }
+  names.insert(names.end(), std::begin(kSessionNames), std::end(kSessionNames));
+  return names;
+}
+
+std::string fairness_id_of(const HeaderReader& header, std::span<const std::string> session_headers) {
+  const auto value = [&](std::string_view name) {
+    return std::string{header(name).value_or(std::string_view{}).substr(0, kBytesMax)};
+  };
+  for (const std::string_view name : kNames) {
+    if (std::string found = value(name); !found.empty()) return found;
+  }
+  for (const std::string& name : session_headers) {
+    if (std::string found = value(name); !found.empty()) return found;
+  }
+  return std::string{flow::kDefaultFairnessId};
+}
+
+}  // namespace llmd::routing
