@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "apps/sim/compare.h"
-#include "apps/sim/profile_file.h"
 #include "apps/sim/report.h"
 #include "apps/sim/sources.h"
 #include "apps/sim/tune.h"
 #include "config/default_config.h"
 #include "config/effective_yaml.h"
 #include "config/endpoint_picker_config.h"
+#include "config/hardware_profile.h"
 #include "flags/command_line.h"
 
 namespace llmd {
@@ -32,7 +32,7 @@ struct Options {
   std::string config_path;  // to tune
   std::string out_path;
   std::uint32_t trials = 60;
-  std::string profile_path;
+  std::string profile = "gpu";
   std::string trace = "chat";
   std::string json_path;
   std::string html_path;
@@ -67,9 +67,7 @@ Result<void> write(std::FILE* file, std::string_view name, std::string_view text
 
 Result<CompareOptions> compare_options(const Options& options) {
   CompareOptions compare = options.compare;
-  if (!options.profile_path.empty()) {
-    LLMD_TRY(compare.fleet.profile, load_profile(options.profile_path));
-  }
+  LLMD_TRY(compare.fleet.profile, config::find_hardware_profile(options.profile));
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
   compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
@@ -149,8 +147,8 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--trace", options.trace,
                  "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
       ->capture_default_str();
-  app.add_option("--profile", options.profile_path,
-                 "File that says how fast and large an endpoint is; without it a GPU");
+  app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
+      ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
   app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do")
       ->check(between(0.01, 10.0))

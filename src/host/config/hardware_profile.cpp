@@ -1,4 +1,4 @@
-#include "apps/sim/profile_file.h"
+#include "config/hardware_profile.h"
 
 #include <fmt/format.h>
 
@@ -11,12 +11,8 @@
 #include "config/read_file.h"
 #include "config/yaml_tree.h"
 
-namespace llmd::sim {
+namespace llmd::config {
 namespace {
-
-using config::FieldDecoder;
-using config::ObjectDecoder;
-using config::YamlNode;
 
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 10;
 constexpr double kStepMax = 10;  // seconds; more would take years of scrapes
@@ -73,8 +69,8 @@ Result<std::vector<batching::SlotClass>> decode_slots(const ObjectDecoder& decod
 
 }  // namespace
 
-Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::string_view source) {
-  LLMD_TRY(const YamlNode root, config::parse_yaml(text, source));
+Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text, std::string_view source) {
+  LLMD_TRY(const YamlNode root, parse_yaml(text, source));
   const ObjectDecoder decoder{source};
   simulation::HardwareProfile profile;
   const auto cost = [&](std::string_view name, double& into) { return number(decoder, name, 0, kCostMax, into); };
@@ -110,9 +106,11 @@ Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::st
   return profile;
 }
 
-Result<simulation::HardwareProfile> load_profile(const std::string& path) {
-  LLMD_TRY(const std::string text, config::read_file(path, kFileBytesMax));
-  return parse_profile(text, path);
+Result<simulation::HardwareProfile> find_hardware_profile(const std::string& name) {
+  simulation::HardwareProfile built_in;
+  if (name == built_in.name) return built_in;
+  LLMD_TRY(const std::string text, read_file(name, kFileBytesMax));
+  return parse_hardware_profile(text, name);
 }
 
-}  // namespace llmd::sim
+}  // namespace llmd::config
