@@ -85,6 +85,42 @@ TEST(SimEngine, TakesTheTimeThatTheProfileSays) {
   EXPECT_FALSE(engine.busy());
 }
 
+TEST(SimEngine, TellsEachTokenIfAskedAndForgetsWhatIsCancelled) {
+  const HardwareProfile profile;
+  SimEngine engine{profile, kBlock, false};
+  engine.tell_tokens();
+  const SimRequest one = request(1, {}, 7, 640, 3);
+  const SimRequest other = request(2, {}, 8, 640, 3);
+  ASSERT_TRUE(engine.submit(one, 3));
+  ASSERT_TRUE(engine.submit(other, 3));
+  (void)engine.begin_step();
+  std::size_t admitted = 0;
+  std::size_t tokens = 0;
+  const auto count = [&] {
+    for (const EngineEvent& event : engine.end_step()) {
+      admitted += event.admitted ? 1 : 0;
+      tokens += event.token ? 1 : 0;
+    }
+  };
+  count();
+  EXPECT_EQ(admitted, 2U);
+  EXPECT_EQ(tokens, 2U);
+  engine.cancel(1);
+  engine.cancel(1);
+  EXPECT_EQ(engine.load().running, 1U);
+  while (engine.busy()) {
+    (void)engine.begin_step();
+    count();
+  }
+  EXPECT_EQ(tokens, 4U);
+  const EngineTotals totals = engine.totals();
+  EXPECT_EQ(totals.prompt_tokens, 1'280U);
+  EXPECT_EQ(totals.generation_tokens, 4U);
+  EXPECT_EQ(totals.steps, 3U);
+  EXPECT_EQ(totals.store_blocks, 20U);
+  EXPECT_EQ(totals.waiting_tokens, 0U);
+}
+
 TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
   HardwareProfile profile;
   profile.store_tokens = 12 * kBlock;
