@@ -48,7 +48,19 @@ COMMANDS = {
         [],
         {"--topology": ["foo:1", "unified:0", "prefill:1", "", "unified:65"], "--tokenize": ["x"], **WORKER, **FRONT},
     ),
-    "worker": (["--model", "m.gguf"], {"--role": ["both"], "--listen": ADDRESSES, **WORKER, **SERVING}),
+    "worker": (
+        ["--model", "m.gguf"],
+        {
+            "--engine": ["vllm"],
+            "--profile": ["gpu"],  # without --engine sim
+            "--sim-endpoints": [*COUNTS, "0", "4097"],
+            "--sim-output-tokens": [*COUNTS, "0"],
+            "--role": ["both"],
+            "--listen": ADDRESSES,
+            **WORKER,
+            **SERVING,
+        },
+    ),
     "gateway": (
         ["--endpoints", "http://127.0.0.1:1"],
         {"--loops": [*COUNTS, "65"], "--probe-interval": [*COUNTS, "49"], **FRONT},
