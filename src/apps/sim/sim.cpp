@@ -144,8 +144,9 @@ CLI::Validator between(double least, double most) {
 
 void add_shared_flags(CLI::App& app, Options& options) {
   simulation::FleetOptions& fleet = options.compare.fleet;
-  app.add_option("--trace", options.trace,
-                 "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
+  app.add_option(
+         "--trace", options.trace,
+         "chat, agents, shared-prefix, documents, tenants, uniform, or a file: Mooncake's trace or a recorded log")
       ->capture_default_str();
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
