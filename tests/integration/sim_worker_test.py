@@ -1,6 +1,8 @@
 """`llmd worker --engine sim`: the twin's engine on real sockets, seen by the official client."""
 
+import json
 import re
+import subprocess
 import threading
 import time
 
@@ -201,3 +203,69 @@ def test_a_drain_lets_answers_finish(endpoints):
     assert "data: [DONE]" not in rest
     assert any("shutting_down" in line for line in rest)
     assert slow.wait() == 0
+
+
+def recorded(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def wait_for_lines(path, count: int) -> list[dict]:
+    deadline = time.monotonic() + 10
+    while len(recorded(path)) < count:
+        assert time.monotonic() < deadline, path.read_text()
+        time.sleep(0.02)
+    return recorded(path)
+
+
+def test_a_gateway_records_what_it_served_and_the_twin_replays_it(endpoints, start, binary, tmp_path):
+    _, urls = endpoints(3)
+    log = tmp_path / "traffic.jsonl"
+    gateway = start("gateway", "--listen", "127.0.0.1:0", "--endpoints", ",".join(urls), "--probe-interval", "100",
+                    "--loops", "1", "--record", str(log))
+    url = gateway.base_url()
+    gateway.wait_ready(url)
+    secret = "my secret question "
+    headers = {"x-session-id": "Anna", "x-llm-d-inference-fairness-id": "team", "x-llm-d-slo-ttft-ms": "250"}
+    with httpx.Client(timeout=30) as client:
+        for i in range(40):
+            messages = [{"role": "system", "content": secret * 100}, {"role": "user", "content": f"number {i % 4}"}]
+            asked = {"messages": messages, "max_tokens": 20 + i, "stream": i % 3 == 0, "priority": 2}
+            answer = client.post(f"{url}/v1/chat/completions", headers=headers if i % 2 else {}, json=asked)
+            assert answer.status_code == 200
+        assert client.post(f"{url}/v1/completions", json={"model": "none", "prompt": "x"}).status_code == 404
+    rows = wait_for_lines(log, 41)
+    text = log.read_text()
+    assert "secret" not in text
+    assert "Anna" not in text
+    served = [row for row in rows if row["status"] == 200]
+    assert len(served) == 40
+    assert [row["output_length"] for row in served] == list(range(20, 60))
+    assert {row["block_ids"][0] for row in served} == {served[0]["block_ids"][0]}
+    assert len({row["session"] for row in served if "session" in row}) == 1
+    assert sum("session" in row for row in served) == sum("fairness" in row for row in served) == 20
+    assert all(row["slo_ttft_ms"] == 250 for row in served if "session" in row)
+    assert all(0 < row["ttft_ms"] <= row["e2e_ms"] for row in served)
+    assert {row["endpoint"] for row in served} <= set(urls)
+    assert max(row["cached_tokens"] for row in served) > 400
+    for row in served:
+        assert len(row["block_ids"]) == row["input_length"] // row["block_tokens"]
+        assert len(row["hash_ids"]) == -(-row["input_length"] // 512)
+    assert 'llmd_gateway_recorded_requests_total{result="written"} 41' in httpx.get(f"{url}/metrics").text
+    ran = subprocess.run([binary, "sim", "compare", "--trace", str(log), "--requests", "0", "--endpoints", "3",
+                          "--policies", "random,llm-d-default", "--warm-up", "0", "--quiet",
+                          "--json", str(tmp_path / "out.json")],
+                         check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    policies = json.loads((tmp_path / "out.json").read_text())["policies"]
+    assert [policy["failed"] for policy in policies] == [0, 0]
+    assert policies[1]["hit_rate"] > 0.5
+
+    # Any reader of Mooncake's traces can take it, too.
+    plain = tmp_path / "mooncake.jsonl"
+    keys = ("timestamp", "input_length", "output_length", "hash_ids")
+    ordered = sorted(served, key=lambda row: row["timestamp"])
+    plain.write_text("".join(json.dumps({key: row[key] for key in keys}) + "\n" for row in ordered))
+    ran = subprocess.run([binary, "sim", "compare", "--trace", str(plain), "--requests", "0", "--endpoints", "3",
+                          "--policies", "random", "--warm-up", "0", "--quiet"],
+                         check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr

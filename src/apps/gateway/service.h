@@ -12,6 +12,7 @@
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
+#include "apps/gateway/request_log.h"
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
 #include "net/server.h"
@@ -75,6 +76,8 @@ class Service {
   /// The status that the client saw.
   Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
   void note(const Outcome& outcome);
+  /// To the recorded log, if there is one.
+  void record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome);
   Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
   /// Answers, and keeps the reason for `llmd explain`.
   Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
@@ -101,6 +104,7 @@ class Service {
   std::unique_ptr<routing::Router> router_;
   std::unique_ptr<LiveConfig> live_config_;
   std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
+  std::unique_ptr<RequestLog> request_log_;     // null: nothing is recorded
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;
