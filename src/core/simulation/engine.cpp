@@ -115,6 +115,8 @@ Duration SimEngine::begin_step() {
     const std::size_t block = first / block_tokens_;
     return block < ones.size() && block < others.size() && ones[block] == others[block];
   };
+  if (profile_.evens_steps)
+    scheduler_.limit_prefill(step_budget_.prefill_tokens(scheduler_.decoding(), scheduler_.waiting_tokens()));
   plan_ = scheduler_.schedule(restorable, shares);
   double seconds = profile_.step_s;
   for (const batching::Eviction& eviction : plan_.evictions) {
@@ -138,7 +140,17 @@ Duration SimEngine::begin_step() {
       seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
     }
   }
+  if (profile_.evens_steps) learn_step(seconds);
   return to_duration(seconds);
+}
+
+void SimEngine::learn_step(double seconds) {
+  std::uint32_t decodes = 0;
+  std::uint32_t prefills = 0;
+  for (const Work& work : plan_.work) {
+    (work.first >= at(work.slot)->request->prompt_tokens ? decodes : prefills) += work.count;
+  }
+  step_budget_.observe(decodes, prefills, seconds * 1'000);
 }
 
 const std::vector<EngineEvent>& SimEngine::end_step() {
@@ -219,6 +231,7 @@ std::vector<BlockChange> SimEngine::take_block_changes() { return std::exchange(
 void SimEngine::restart() {
   scheduler_ = batching::BatchScheduler{batching_of(profile_, block_tokens_)};
   store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
+  step_budget_ = batching::StepBudget{{}};
   sequences_.clear();
   for (auto& slots : by_slot_) std::ranges::fill(slots, nullptr);
   plan_ = {};

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "batching/batch_scheduler.h"
+#include "batching/step_budget.h"
 #include "kvpolicy/block_lru.h"
 #include "simulation/hardware_profile.h"
 #include "simulation/workload.h"
@@ -95,6 +96,7 @@ class SimEngine {
 
   [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
+  void learn_step(double seconds);
   void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
   void store_computed(Sequence& sequence);
   void note(std::uint64_t block, bool stored) {
@@ -106,6 +108,7 @@ class SimEngine {
   const bool records_blocks_;
   bool tells_tokens_ = false;
   batching::BatchScheduler scheduler_;
+  batching::StepBudget step_budget_{{}};  // used if the profile evens steps
   kvpolicy::BlockLru store_;
   [[nodiscard]] Sequence*& at(batching::Slot slot) { return by_slot_[slot.slot_class][slot.index]; }
 

@@ -22,6 +22,7 @@ constexpr double kStartMax = 3'600;
 constexpr std::size_t kClassesMax = 16;
 constexpr std::int64_t kSlotsMax = 65'536;
 constexpr std::int64_t kTokensMax = 16'777'216;
+constexpr std::int64_t kBlockTokensMax = 4'096;
 
 /// A number from `least` to `most`.
 FieldDecoder number(const ObjectDecoder& decoder, std::string_view name, double least, double most, double& into) {
@@ -96,6 +97,12 @@ Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text
       integer(decoder, "step_tokens_max", kTokensMax, profile.batching.step_tokens_max),
       integer(decoder, "prefill_chunk_max", kTokensMax, profile.batching.prefill_chunk_max),
       integer(decoder, "waiting_max", kTokensMax, profile.batching.waiting_max),
+      integer(decoder, "block_tokens", kBlockTokensMax, profile.batching.block_tokens),
+      {"evens_steps",
+       [&](const YamlNode& node) -> Result<void> {
+         LLMD_TRY(profile.evens_steps, decoder.flag(node, "evens_steps"));
+         return {};
+       }},
       {"slots",
        [&](const YamlNode& node) -> Result<void> {
          LLMD_TRY(profile.batching.classes, decode_slots(decoder, node));
@@ -104,6 +111,33 @@ Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text
   };
   LLMD_TRY_VOID(decoder.object(root, "a hardware profile", fields));
   return profile;
+}
+
+std::string hardware_profile_yaml(const simulation::HardwareProfile& profile) {
+  std::string yaml = fmt::format("name: \"{}\"\n", profile.name);
+  const auto line = [&yaml](std::string_view name, auto value) { yaml += fmt::format("{}: {}\n", name, value); };
+  line("step_s", profile.step_s);
+  line("prefill_token_s", profile.prefill_token_s);
+  line("prefill_token_per_kilotoken_s", profile.prefill_token_per_kilotoken_s);
+  line("decode_sequence_s", profile.decode_sequence_s);
+  line("decode_sequence_per_kilotoken_s", profile.decode_sequence_per_kilotoken_s);
+  line("restore_token_s", profile.restore_token_s);
+  line("submit_s", profile.submit_s);
+  line("stream_s", profile.stream_s);
+  line("start_s", profile.start_s);
+  yaml += "slots:\n";
+  for (const batching::SlotClass& each : profile.batching.classes)
+    yaml += fmt::format("- {{slots: {}, tokens_max: {}}}\n", each.slots, each.tokens_max);
+  line("step_tokens_max", profile.batching.step_tokens_max);
+  line("prefill_chunk_max", profile.batching.prefill_chunk_max);
+  line("waiting_max", profile.batching.waiting_max);
+  line("block_tokens", profile.batching.block_tokens);
+  line("evens_steps", profile.evens_steps);
+  line("store_tokens", profile.store_tokens);
+  line("kv_bytes_per_token", profile.kv_bytes_per_token);
+  line("transfer_bytes_per_s", profile.transfer_bytes_per_s);
+  line("transfer_latency_s", profile.transfer_latency_s);
+  return yaml;
 }
 
 Result<simulation::HardwareProfile> find_hardware_profile(const std::string& name) {

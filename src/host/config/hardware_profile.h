@@ -13,6 +13,9 @@ namespace llmd::config {
 [[nodiscard]] Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text,
                                                                          std::string_view source);
 
+/// The same as YAML, every field. Pre: the name needs no escape.
+[[nodiscard]] std::string hardware_profile_yaml(const simulation::HardwareProfile& profile);
+
 /// What a --profile flag names: `gpu`, the built-in one, or a file of at most 64 KiB. Errors also: kFileNotFound,
 /// kFileInvalid.
 [[nodiscard]] Result<simulation::HardwareProfile> find_hardware_profile(const std::string& name);
