@@ -35,6 +35,8 @@ EngineInfo info_of(const SimulatedEngineOptions& options) {
   info.model_fingerprint = simulated_fingerprint(info.block_tokens);
   info.context_tokens = profile.batching.classes.back().tokens_max;
   info.block_bytes = bytes_of(info.block_tokens);
+  info.evens_steps = profile.evens_steps;
+  info.slots = profile.batching.classes;
   double cells = 0;
   for (const batching::SlotClass& each : profile.batching.classes) {
     info.sequences_max += each.slots;
