@@ -38,13 +38,13 @@ llmd_declare_module(host/admin      USES base model telemetry runtime net pool r
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/worker  USES base model simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
+llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/up      USES base model telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/explain USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
-llmd_declare_module(apps/sim     USES base model scheduling batching simulation telemetry config flags THIRD_PARTY fmt cli11 nlohmann)
+llmd_declare_module(apps/sim     USES base model scheduling batching simulation telemetry config runtime net api flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/config_tool USES base telemetry config runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/doctor  USES base model telemetry runtime net llamacpp flags engine THIRD_PARTY fmt asio cli11)

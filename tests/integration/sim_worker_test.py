@@ -269,3 +269,45 @@ def test_a_gateway_records_what_it_served_and_the_twin_replays_it(endpoints, sta
                           "--policies", "random", "--warm-up", "0", "--quiet"],
                          check=False, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_calibrate_finds_the_profile_that_the_worker_has(endpoints, binary, tmp_path):
+    _, (url,) = endpoints(1, profile=PROFILE.replace("slots: 8, tokens_max: 4096", "slots: 16, tokens_max: 4096")
+                          + "decode_sequence_per_kilotoken_s: 0\nprefill_token_per_kilotoken_s: 0\n")
+    out = tmp_path / "fitted.yaml"
+    ran = subprocess.run([binary, "sim", "calibrate", url, "--out", str(out), "--seconds", "8"], check=False,
+                         capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert "round 1:" in ran.stderr
+    text = out.read_text()
+    assert re.search(r"# How far the fit is .* prompts \d+\.\d %", text), text
+    fitted = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(("#", "-")))
+    assert fitted["name"] == '"quick"'
+    # A machine that does other things meanwhile makes the real worker slower, never quicker.
+    assert 0.0018 < float(fitted["step_s"]) < 0.006
+    assert 0.000008 < float(fitted["prefill_token_s"]) < 0.00005
+    assert fitted["store_tokens"] == "65536"
+    assert fitted["evens_steps"] == "false"
+    assert "- {slots: 16, tokens_max: 4096}" in text
+    ran = subprocess.run([binary, "sim", "compare", "--profile", str(out), "--endpoints", "2", "--requests", "200",
+                          "--trace", "uniform", "--policies", "random", "--quiet"],
+                         check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_calibrate_says_why_it_cannot(endpoints, binary, tmp_path):
+    out = tmp_path / "kept.yaml"
+    out.write_text("name: kept\n")
+
+    def refused(*arguments: str) -> str:
+        ran = subprocess.run([binary, "sim", "calibrate", *arguments, "--out", str(out), "--seconds", "5", "--quiet"],
+                             check=False, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 1, ran.stderr
+        assert out.read_text() == "name: kept\n", "what was there stays"
+        return ran.stderr
+
+    assert "connection_refused" in refused("127.0.0.1:1")
+    _, (url,) = endpoints(1)
+    assert "404" in refused(url, "--model", "other") or "no model" in refused(url, "--model", "other")
+    assert httpx.post(f"{url}/sim/speed", json={"factor": 1000}).status_code == 200
+    assert "give more --seconds" in refused(url)
