@@ -287,7 +287,7 @@ def test_calibrate_finds_the_profile_that_the_worker_has(endpoints, binary, tmp_
     assert 0.0018 < float(fitted["step_s"]) < 0.006
     assert 0.000008 < float(fitted["prefill_token_s"]) < 0.00005
     assert fitted["store_tokens"] == "65536"
-    assert fitted["evens_steps"] == "false"
+    assert fitted["llama_steps"] == "false"
     assert "- {slots: 16, tokens_max: 4096}" in text
     ran = subprocess.run([binary, "sim", "compare", "--profile", str(out), "--endpoints", "2", "--requests", "200",
                           "--trace", "uniform", "--policies", "random", "--quiet"],

@@ -17,8 +17,8 @@ constexpr std::uint32_t kCoarseBlockTokens = 512;
 constexpr std::uint32_t kTokensMax = 8'192 * kCoarseBlockTokens;
 constexpr std::uint64_t kIdMask = (1ULL << 53) - 1;  // what every reader of JSON keeps exactly
 
-// A ratio is taken from the first prompt that is long enough to tell.
-constexpr std::uint32_t kTellingTokens = 64;
+// A ratio is taken from the first prompt that is long enough to tell: a template's own words spoil that of a short one.
+constexpr std::uint32_t kTellingTokens = 256;
 constexpr std::size_t kModelsMax = 256;
 constexpr std::size_t kNameBytesMax = 1'024;
 
@@ -87,7 +87,7 @@ std::uint64_t LogLines::block_id(const Chain& chain, std::uint64_t end_tokens) {
     const std::uint64_t place[] = {lines_, end_tokens};
     return id_of("own", {reinterpret_cast<const char*>(place), sizeof place});
   }
-  const auto index = static_cast<std::size_t>(std::max(1.0, std::ceil(end / chain.key.block_tokens))) - 1;
+  const auto index = static_cast<std::size_t>(std::max(1.0, std::round(end / chain.key.block_tokens))) - 1;
   return id_of("block", as_text(chain.key.hashes[std::min(index, chain.key.hashes.size() - 1)]));
 }
 

@@ -164,7 +164,7 @@ HardwareProfile Calibrator::base() const {
   HardwareProfile profile;
   profile.name = facts_.model;
   std::erase_if(profile.name, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\'; });
-  profile.evens_steps = facts_.evens_steps;
+  profile.llama_steps = facts_.llama_steps;
   if (facts_.block_tokens > 0) profile.batching.block_tokens = facts_.block_tokens;
   if (facts_.store_tokens > 0) profile.store_tokens = std::min<std::uint64_t>(facts_.store_tokens, 16'777'216);
   if (chunk_ > 0) {

@@ -67,7 +67,7 @@ TEST(ReadMetrics, FindsSizesUnderVllmsNamesAndOurs) {
 vllm:cache_config_info{model_name="m",block_size="32",num_gpu_blocks="2560",num_cpu_blocks="1456"} 1
 llmd_worker_slots{model_name="m",tokens_max="1280"} 32
 llmd_worker_slots{model_name="m",tokens_max="512"} 64
-llmd_worker_evens_steps{model_name="m"} 1
+llmd_worker_llama_steps{model_name="m"} 1
 vllm:iteration_tokens_total_count{model_name="m"} 12)",
                facts);
   EXPECT_EQ(facts.block_tokens, 32U);
@@ -75,7 +75,7 @@ vllm:iteration_tokens_total_count{model_name="m"} 12)",
   EXPECT_EQ(facts.store_tokens, 46'592U);
   EXPECT_EQ(facts.slots,
             (std::vector<batching::SlotClass>{{.slots = 64, .tokens_max = 512}, {.slots = 32, .tokens_max = 1'280}}));
-  EXPECT_TRUE(facts.evens_steps);
+  EXPECT_TRUE(facts.llama_steps);
   EXPECT_EQ(facts.steps, 12);
 
   EndpointFacts of_vllm;
@@ -83,7 +83,7 @@ vllm:iteration_tokens_total_count{model_name="m"} 12)",
                of_vllm);
   EXPECT_EQ(of_vllm.kv_tokens, 16'000U);
   EXPECT_EQ(of_vllm.store_tokens, 16'000U) << "its cache lies among the running blocks";
-  EXPECT_FALSE(of_vllm.evens_steps);
+  EXPECT_FALSE(of_vllm.llama_steps);
 }
 
 }  // namespace

@@ -49,8 +49,8 @@ void read_line(std::string_view line, EndpointFacts& facts) {
     const std::uint64_t slots = number_of(value_of(line));
     if (tokens > 0 && slots > 0)
       facts.slots.push_back({static_cast<std::uint32_t>(slots), static_cast<std::uint32_t>(tokens)});
-  } else if (line.starts_with("llmd_worker_evens_steps{")) {
-    facts.evens_steps = value_of(line) == "1";
+  } else if (line.starts_with("llmd_worker_llama_steps{")) {
+    facts.llama_steps = value_of(line) == "1";
   } else if (line.starts_with("vllm:iteration_tokens_total_count")) {
     const std::string_view text = value_of(line);
     double steps = 0;

@@ -20,7 +20,7 @@ struct EndpointFacts {
   std::uint64_t kv_tokens = 0;             // of running sequences
   std::uint64_t store_tokens = 0;          // of the prefix cache
   std::vector<batching::SlotClass> slots;  // of workers of ours only, which have them
-  bool evens_steps = false;                // the same
+  bool llama_steps = false;                // the same
   std::optional<double> steps;             // since its start
 };
 

@@ -1,6 +1,7 @@
 #include "simulation/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -115,10 +116,10 @@ Duration SimEngine::begin_step() {
     const std::size_t block = first / block_tokens_;
     return block < ones.size() && block < others.size() && ones[block] == others[block];
   };
-  if (profile_.evens_steps)
+  if (profile_.llama_steps)
     scheduler_.limit_prefill(step_budget_.prefill_tokens(scheduler_.decoding(), scheduler_.waiting_tokens()));
   plan_ = scheduler_.schedule(restorable, shares);
-  double seconds = profile_.step_s;
+  double seconds = profile_.step_s * batches();
   for (const batching::Eviction& eviction : plan_.evictions) {
     Sequence*& sequence = at(eviction.slot);
     sequence->slot.reset();
@@ -140,8 +141,16 @@ Duration SimEngine::begin_step() {
       seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
     }
   }
-  if (profile_.evens_steps) learn_step(seconds);
+  if (profile_.llama_steps) learn_step(seconds);
   return to_duration(seconds);
+}
+
+/// How often the plan reads the weights.
+std::uint32_t SimEngine::batches() const {
+  if (!profile_.llama_steps) return 1;
+  std::uint64_t classes = 0;  // a bit each
+  for (const Work& work : plan_.work) classes |= std::uint64_t{1} << std::min(work.slot.slot_class, 63U);
+  return static_cast<std::uint32_t>(std::max(1, std::popcount(classes)));
 }
 
 void SimEngine::learn_step(double seconds) {

@@ -97,6 +97,7 @@ class SimEngine {
   [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
   void learn_step(double seconds);
+  [[nodiscard]] std::uint32_t batches() const;
   void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
   void store_computed(Sequence& sequence);
   void note(std::uint64_t block, bool stored) {
@@ -108,7 +109,7 @@ class SimEngine {
   const bool records_blocks_;
   bool tells_tokens_ = false;
   batching::BatchScheduler scheduler_;
-  batching::StepBudget step_budget_{{}};  // used if the profile evens steps
+  batching::StepBudget step_budget_{{}};  // of llama_steps
   kvpolicy::BlockLru store_;
   [[nodiscard]] Sequence*& at(batching::Slot slot) { return by_slot_[slot.slot_class][slot.index]; }
 

@@ -26,16 +26,24 @@ Row row_of(const CostSample& sample) {
           sample.requests};
 }
 
+double predicted(const CostSample& sample, const Row& costs) {
+  const Row row = row_of(sample);
+  double seconds = 0;
+  for (std::size_t i = 0; i < kCosts; ++i) seconds += row[i] * costs[i];
+  return seconds;
+}
+
 /// Least squares without negative costs, by one coordinate after the other on the normal equations; few unknowns, so
-/// many sweeps are cheap.
-Row solve(std::span<const CostSample> samples) {
+/// many sweeps are cheap. `scales`: what an error of each sample is relative to.
+Row solve(std::span<const CostSample> samples, std::span<const double> scales) {
   std::array<Row, kCosts> products{};
   Row targets{};
-  for (const CostSample& sample : samples) {
-    Row row = row_of(sample);
-    for (double& value : row) value /= sample.seconds;  // relative errors
+  for (std::size_t s = 0; s < samples.size(); ++s) {
+    Row row = row_of(samples[s]);
+    for (double& value : row) value /= scales[s];
+    const double target = samples[s].seconds / scales[s];
     for (std::size_t i = 0; i < kCosts; ++i) {
-      targets[i] += row[i];
+      targets[i] += row[i] * target;
       for (std::size_t j = 0; j < kCosts; ++j) products[i][j] += row[i] * row[j];
     }
   }
@@ -55,11 +63,30 @@ Row solve(std::span<const CostSample> samples) {
   return costs;
 }
 
+/// By errors relative to what was measured, of which slow samples count less than quick ones: hardly moved by what was
+/// disturbed, but too low.
+Row solve_roughly(std::span<const CostSample> samples) {
+  std::vector<double> scales;
+  for (const CostSample& sample : samples) scales.push_back(sample.seconds);
+  return solve(samples, scales);
+}
+
+/// By errors relative to what the costs found before predict.
+Row solve_well(std::span<const CostSample> samples) {
+  constexpr int kRounds = 4;
+  constexpr double kLeast = 0.1;  // of what was measured
+  std::vector<double> scales(samples.size());
+  Row costs = solve_roughly(samples);
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t s = 0; s < samples.size(); ++s)
+      scales[s] = std::max(predicted(samples[s], costs), kLeast * samples[s].seconds);
+    costs = solve(samples, scales);
+  }
+  return costs;
+}
+
 double error_of(const CostSample& sample, const Row& costs) {
-  const Row row = row_of(sample);
-  double predicted = 0;
-  for (std::size_t i = 0; i < kCosts; ++i) predicted += row[i] * costs[i];
-  return std::abs(predicted - sample.seconds) / sample.seconds;
+  return std::abs(predicted(sample, costs) - sample.seconds) / sample.seconds;
 }
 
 double quantile(std::vector<double> values, double share) {
@@ -101,8 +128,8 @@ Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const Hardwa
     if (!(sample.seconds > 0) || !std::isfinite(sample.seconds))
       return fail(ErrorCode::kInvalidRequest, "a measurement has no time");
   }
-  std::vector<CostSample> kept = without_outliers(samples, solve(samples));
-  const Row costs = solve(kept);
+  std::vector<CostSample> kept = without_outliers(samples, solve_roughly(samples));
+  const Row costs = solve_well(kept);
   ProfileFit fit{.profile = base, .samples = samples.size(), .left_out = samples.size() - kept.size()};
   put(costs, fit.profile);
   for (std::size_t kind = 0; kind < kCostSampleKinds; ++kind) {

@@ -34,7 +34,7 @@ struct ProfileFit {
   std::size_t left_out = 0;  // far from all others
 };
 
-/// The costs of a profile that explain the samples best: least squares of the relative errors, none below 0. Samples
+/// The costs of a profile that explain the samples best: least squares of relative errors, none below 0. Samples
 /// that are off by more than five times the median error are left out and the rest is fitted again. Error
 /// kInvalidRequest: fewer than four samples, or one without a time. O(samples).
 [[nodiscard]] Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const HardwareProfile& base);

@@ -79,6 +79,15 @@ TEST(ProfileFit, PredictsThroughNoiseAndLeavesOutWhatWasDisturbed) {
   EXPECT_NEAR(fit->profile.prefill_token_s, truth().prefill_token_s, 0.1 * truth().prefill_token_s);
 }
 
+TEST(ProfileFit, KeepsTheMeanOfTimesThatVaryMuch) {
+  std::vector<CostSample> samples;
+  for (const double seconds : {0.01, 0.01, 0.014, 0.02, 0.01, 0.02})
+    samples.push_back({.kind = CostSample::Kind::kDecode, .seconds = seconds});
+  const auto fit = fit_profile(samples, {});
+  ASSERT_TRUE(fit);
+  EXPECT_NEAR(fit->profile.step_s, 0.014, 1e-6);
+}
+
 TEST(ProfileFit, GivesNoNegativeCosts) {
   // Times that fall with the context: its cost would be below 0.
   std::vector<CostSample> samples;

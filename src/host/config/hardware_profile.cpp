@@ -98,9 +98,9 @@ Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text
       integer(decoder, "prefill_chunk_max", kTokensMax, profile.batching.prefill_chunk_max),
       integer(decoder, "waiting_max", kTokensMax, profile.batching.waiting_max),
       integer(decoder, "block_tokens", kBlockTokensMax, profile.batching.block_tokens),
-      {"evens_steps",
+      {"llama_steps",
        [&](const YamlNode& node) -> Result<void> {
-         LLMD_TRY(profile.evens_steps, decoder.flag(node, "evens_steps"));
+         LLMD_TRY(profile.llama_steps, decoder.flag(node, "llama_steps"));
          return {};
        }},
       {"slots",
@@ -132,7 +132,7 @@ std::string hardware_profile_yaml(const simulation::HardwareProfile& profile) {
   line("prefill_chunk_max", profile.batching.prefill_chunk_max);
   line("waiting_max", profile.batching.waiting_max);
   line("block_tokens", profile.batching.block_tokens);
-  line("evens_steps", profile.evens_steps);
+  line("llama_steps", profile.llama_steps);
   line("store_tokens", profile.store_tokens);
   line("kv_bytes_per_token", profile.kv_bytes_per_token);
   line("transfer_bytes_per_s", profile.transfer_bytes_per_s);

@@ -14,7 +14,7 @@ TEST(HardwareProfileFile, ReadsBackWhatItWrites) {
   profile.decode_sequence_per_kilotoken_s = 1.0e-9;
   profile.batching.classes = {{.slots = 3, .tokens_max = 512}, {.slots = 1, .tokens_max = 8'192}};
   profile.batching.block_tokens = 32;
-  profile.evens_steps = true;
+  profile.llama_steps = true;
   profile.store_tokens = 7;
   const std::string yaml = hardware_profile_yaml(profile);
   const auto again = parse_hardware_profile(yaml, "text");
@@ -22,7 +22,7 @@ TEST(HardwareProfileFile, ReadsBackWhatItWrites) {
   EXPECT_EQ(hardware_profile_yaml(*again), yaml);
   EXPECT_EQ(again->step_s, profile.step_s);
   EXPECT_EQ(again->batching.classes, profile.batching.classes);
-  EXPECT_TRUE(again->evens_steps);
+  EXPECT_TRUE(again->llama_steps);
 }
 
 TEST(HardwareProfileFile, KnowsTheBuiltInOne) {
@@ -36,7 +36,7 @@ TEST(HardwareProfileFile, KnowsTheBuiltInOne) {
 
 TEST(HardwareProfileFile, RefusesWhatCannotBe) {
   for (const std::string_view text :
-       {"step_s: 0", "step_s: .nan", "slots: []", "slots: [{slots: 1}]", "evens_steps: 3", "block_tokens: 0",
+       {"step_s: 0", "step_s: .nan", "slots: []", "slots: [{slots: 1}]", "llama_steps: 3", "block_tokens: 0",
         "block_tokens: 5000", "nothing: 1", "slots: [{slots: 1, tokens_max: 9}, {slots: 1, tokens_max: 9}]"}) {
     const auto read = parse_hardware_profile(text, "text");
     ASSERT_FALSE(read) << text;

@@ -124,7 +124,7 @@ struct EngineInfo {
   std::uint64_t block_bytes = 0;           // bytes of one block's KV
   std::uint32_t sequences_max = 0;         // running at once
   std::vector<batching::SlotClass> slots;  // what those are
-  bool evens_steps = true;                 // prompts are computed in pieces while others decode
+  bool llama_steps = true;                 // see HardwareProfile
   std::uint64_t kv_bytes = 0;              // device KV
   std::uint64_t store_bytes_max = 0;       // host block store
   bool embeddings = false;

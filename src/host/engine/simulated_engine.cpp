@@ -35,7 +35,7 @@ EngineInfo info_of(const SimulatedEngineOptions& options) {
   info.model_fingerprint = simulated_fingerprint(info.block_tokens);
   info.context_tokens = profile.batching.classes.back().tokens_max;
   info.block_bytes = bytes_of(info.block_tokens);
-  info.evens_steps = profile.evens_steps;
+  info.llama_steps = profile.llama_steps;
   info.slots = profile.batching.classes;
   double cells = 0;
   for (const batching::SlotClass& each : profile.batching.classes) {
