@@ -19,7 +19,7 @@ llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling f
 
 # host: does. Owns sockets, files, threads and third-party headers.
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
-llmd_declare_module(host/config     USES base model scheduling flow telemetry THIRD_PARTY fmt yaml)
+llmd_declare_module(host/config     USES base model scheduling flow batching simulation telemetry THIRD_PARTY fmt yaml)
 llmd_declare_module(host/runtime    USES base telemetry THIRD_PARTY fmt asio)
 llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
@@ -30,7 +30,7 @@ llmd_declare_module(host/kvstore    USES base model kvpolicy telemetry THIRD_PAR
 llmd_declare_module(host/kvtransfer USES base model telemetry runtime net kvstore THIRD_PARTY fmt asio xxhash)
 llmd_declare_module(host/flags      USES base model telemetry net kvtransfer THIRD_PARTY fmt cli11)
 llmd_declare_module(host/pool       USES base model health telemetry runtime net config api THIRD_PARTY fmt asio yaml)
-llmd_declare_module(host/engine     USES base model batching telemetry llamacpp kvstore THIRD_PARTY fmt)
+llmd_declare_module(host/engine     USES base model batching simulation telemetry runtime llamacpp kvstore THIRD_PARTY fmt asio)
 llmd_declare_module(host/routing    USES base model prefix scheduling flow pd telemetry config runtime api tokenizer pool THIRD_PARTY fmt)
 llmd_declare_module(host/dispatch   USES base model pd health telemetry runtime net api pool routing THIRD_PARTY fmt asio)
 llmd_declare_module(host/admin      USES base model telemetry runtime net pool routing THIRD_PARTY fmt asio nlohmann)
@@ -38,13 +38,13 @@ llmd_declare_module(host/admin      USES base model telemetry runtime net pool r
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/worker  USES base model telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
+llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/up      USES base model telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/explain USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
-llmd_declare_module(apps/sim     USES base model scheduling flow batching simulation telemetry config flags THIRD_PARTY fmt cli11 nlohmann)
+llmd_declare_module(apps/sim     USES base model scheduling flow batching simulation telemetry config runtime net api flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/config_tool USES base telemetry config runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/doctor  USES base model telemetry runtime net llamacpp flags engine THIRD_PARTY fmt asio cli11)

@@ -37,6 +37,7 @@ FRONT = {
     "--admin": ["nope", "127.0.0.1:1"],
     "--max-in-flight": [*COUNTS, "0"],
     "--max-attempts": [*COUNTS, "0", "10"],
+    "--record-max": [*SIZES, "1", "1023KiB"],
     "--header-timeout": [*COUNTS, "0"],
     "--body-timeout": [*COUNTS, "0"],
     "--write-timeout": [*COUNTS, "0"],
@@ -48,7 +49,19 @@ COMMANDS = {
         [],
         {"--topology": ["foo:1", "unified:0", "prefill:1", "", "unified:65"], "--tokenize": ["x"], **WORKER, **FRONT},
     ),
-    "worker": (["--model", "m.gguf"], {"--role": ["both"], "--listen": ADDRESSES, **WORKER, **SERVING}),
+    "worker": (
+        ["--model", "m.gguf"],
+        {
+            "--engine": ["vllm"],
+            "--profile": ["gpu"],  # without --engine sim
+            "--sim-endpoints": [*COUNTS, "0", "4097"],
+            "--sim-output-tokens": [*COUNTS, "0"],
+            "--role": ["both"],
+            "--listen": ADDRESSES,
+            **WORKER,
+            **SERVING,
+        },
+    ),
     "gateway": (
         ["--endpoints", "http://127.0.0.1:1"],
         {"--loops": [*COUNTS, "65"], "--probe-interval": [*COUNTS, "49"], **FRONT},
@@ -93,7 +106,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     ran = subprocess.run([binary, command, "--help"], capture_output=True, text=True, timeout=10)
     assert ran.returncode == 0 and ran.stderr == ""
     told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
-    any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system"}
+    any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
+                "--record"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 

@@ -28,7 +28,7 @@ def figures(path: Path) -> dict[str, dict[str, float]]:
 
 def test_the_documentation_has_every_option(binary):
     text = "".join(subprocess.run([binary, "sim", command, "--help"], check=True, capture_output=True, text=True).stdout
-                   for command in ("compare", "tune"))
+                   for command in ("compare", "tune", "calibrate"))
     documented = (SOURCE_DIR / "docs/configuration.md").read_text()
     section = documented[documented.index("## `llmd sim`"):documented.index("## The small commands")]
     options = set(re.findall(r"--[a-z-]+", text)) - {"--help"}

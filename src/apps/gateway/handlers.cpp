@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 #include "api/openai/credentials.h"
@@ -40,6 +41,18 @@ bool is_json(const net::Request& request) {
   if (!type) return true;
   constexpr std::string_view kJson = "application/json";
   return type->size() >= kJson.size() && net::equals_ignoring_case(type->substr(0, kJson.size()), kJson);
+}
+
+// What clients and llm-d name sessions and flows by; the first that is there counts.
+constexpr std::string_view kSessionHeaders[] = {"x-session-id", "x-claude-code-session-id", "x-session-affinity",
+                                                "session-id", "session_id"};
+constexpr std::string_view kFairnessHeaders[] = {"x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"};
+
+std::string first_header(const net::Request& request, std::span<const std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (const auto value = request.headers.get(name)) return std::string{*value};
+  }
+  return {};
 }
 
 Error no_route(const net::Request& request, const RouteMatch& match) {
@@ -173,7 +186,9 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
                       .header = [&request](std::string_view name) { return request.headers.get(name); }},
                      context.scratch, SteadyClock::now());
   if (decided.decision.outcome != Decision::Outcome::kDispatch) {
-    co_return co_await answer_error(routing::refusal_of(decided.decision.outcome), request_id, exchange);
+    Error refusal = routing::refusal_of(decided.decision.outcome);
+    record(request, now, std::move(decided.facts), {.status = http_status(refusal.code)});
+    co_return co_await answer_error(std::move(refusal), request_id, exchange);
   }
   openai::BodyChanges changes{.prompt_tokens = tokens.field};
   changes.ask_for_usage = fields->may_ask_for_usage() && dispatch::generates(request.path());
@@ -201,6 +216,7 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
     turn.pass->finish(outcome.completion_tokens);
   }
   note(outcome);
+  record(request, now, std::move(sent.route.facts), outcome);
   co_return outcome.cancelled ? http_status(ErrorCode::kCancelled) : outcome.status;
 }
 
@@ -218,6 +234,15 @@ void Service::note(const Outcome& outcome) {
   kv_bytes_.add(static_cast<double>(outcome.kv_bytes));
   // Of a failed transfer the worker counts them; of a failed leg it does not know.
   if (!outcome.prefill_error.empty()) recomputed_tokens_.add(outcome.kv_recomputed_tokens);
+}
+
+void Service::record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome) {
+  if (request_log_ == nullptr || !dispatch::generates(request.path())) return;
+  request_log_->add({.arrived = arrived,
+                     .facts = std::move(facts),
+                     .session = first_header(request, kSessionHeaders),
+                     .fairness = first_header(request, kFairnessHeaders),
+                     .outcome = outcome});
 }
 
 Task<int> Service::refuse(Error error, const std::string& request_id, net::Exchange& exchange) {

@@ -53,11 +53,19 @@ void add_front_flags(CLI::App& app, Options& options) {
                      "Seconds without progress of a request's body");
   flags::add_seconds(app, "--write-timeout", options.write_timeout, {1, 3'600},
                      "Seconds in which a client reads nothing of its answer");
+  app.add_option("--record", options.record_path,
+                 "File for one line a request, without its text, that llmd sim compare --trace replays");
+  flags::as_bytes(app.add_option("--record-max", options.record_bytes_max,
+                                 "Bytes of that file and of FILE.1, which holds what was before"));
   flags::add_log_flags(app, options.log);
   app.footer(flags::kServerKeyText);
 }
 
 Result<void> check_front_flags(const Options& options) {
+  constexpr std::uint64_t kRecordBytesMin = 1U << 20U;
+  if (options.record_bytes_max < kRecordBytesMin)
+    return fail(ErrorCode::kConfigInvalid,
+                fmt::format("--record-max is {} bytes; expected at least 1MiB", options.record_bytes_max));
   if (options.admin.empty() || options.admin == "none") return {};
   const auto address = net::Address::parse(options.admin);
   if (address && address->is_unix()) return {};

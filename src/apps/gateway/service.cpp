@@ -106,6 +106,11 @@ Result<void> Service::open() {
     tokenizer_ = std::make_unique<PromptTokenizer>(
         TokenizerOptions{.model_path = setup_.own_model_path, .chat_template = setup_.own_chat_template}, metrics_);
   }
+  if (!setup_.options.record_path.empty()) {
+    LLMD_TRY(
+        request_log_,
+        RequestLog::open({.path = setup_.options.record_path, .bytes_max = setup_.options.record_bytes_max}, metrics_));
+  }
   const auto options = dispatch_options(setup_.options);
   contexts_.push_back(std::make_unique<LoopContext>(home_, pool_, *router_, metrics_, options));
   std::vector<Loop*> serving{&home_};

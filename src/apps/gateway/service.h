@@ -14,6 +14,7 @@
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
+#include "apps/gateway/request_log.h"
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
 #include "net/server.h"
@@ -91,6 +92,8 @@ class Service {
   Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
   Task<int> refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange);
   void note(const Outcome& outcome);
+  /// To the recorded log, if there is one.
+  void record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome);
   Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
   /// Answers, and keeps the reason for `llmd explain`.
   Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
@@ -121,6 +124,7 @@ class Service {
   std::unique_ptr<routing::FlowStrand> flow_;
   std::unique_ptr<LiveConfig> live_config_;
   std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
+  std::unique_ptr<RequestLog> request_log_;     // null: nothing is recorded
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;

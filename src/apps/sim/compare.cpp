@@ -119,7 +119,12 @@ Result<Comparison> compare(const NamedWorkload& workload, const std::vector<Name
     if (demand.requests == 0 || demand.span_s <= 0)
       return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no requests over time", workload.name));
     const double capacity = fleet.endpoints / (demand.busy_s / static_cast<double>(demand.requests));
-    const double arrivals = options.load * capacity;
+    const bool as_recorded = options.load == 0;
+    if (as_recorded && !workload.same_for_each_seed)
+      return fail(ErrorCode::kInvalidRequest,
+                  fmt::format("workload {} was not recorded: --load must be above 0", workload.name));
+    const double arrivals =
+        as_recorded ? static_cast<double>(demand.requests) / demand.span_s : options.load * capacity;
     comparison.arrivals_per_s += arrivals / options.seeds;
     const double span_s = static_cast<double>(demand.requests) / arrivals;
     if (span_s > kSpanMaxS) {

@@ -31,7 +31,8 @@ struct NamedWorkload {
 
 struct CompareOptions {
   simulation::FleetOptions fleet{};
-  double load = 0.7;        // 1: the arrivals at which endpoints without any cache would be always busy
+  /// 1: the arrivals at which endpoints without any cache would be always busy. 0: as they were recorded.
+  double load = 0.7;
   std::uint32_t seeds = 1;  // repetitions
   double warm_up = 0.5;     // share of the time that only fills caches and brings sessions under way
   simulation::DefaultObjectives objectives{};

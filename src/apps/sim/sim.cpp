@@ -13,15 +13,17 @@
 #include <utility>
 #include <vector>
 
+#include "apps/sim/calibrate.h"
 #include "apps/sim/compare.h"
-#include "apps/sim/profile_file.h"
 #include "apps/sim/report.h"
 #include "apps/sim/sources.h"
 #include "apps/sim/tune.h"
 #include "config/default_config.h"
 #include "config/effective_yaml.h"
 #include "config/endpoint_picker_config.h"
+#include "config/hardware_profile.h"
 #include "flags/command_line.h"
+#include "flags/shared_flags.h"
 
 namespace llmd {
 namespace sim {
@@ -32,7 +34,7 @@ struct Options {
   std::string config_path;  // to tune
   std::string out_path;
   std::uint32_t trials = 60;
-  std::string profile_path;
+  std::string profile = "gpu";
   std::string trace = "chat";
   std::string json_path;
   std::string html_path;
@@ -40,6 +42,8 @@ struct Options {
   std::uint32_t scrape_ms = 50;
   std::uint32_t scrape_delay_ms = 5;
   CompareOptions compare{};
+  CalibrateOptions calibrate{};
+  std::uint32_t calibrate_s = 60;
   bool quiet = false;
 };
 
@@ -67,9 +71,7 @@ Result<void> write(std::FILE* file, std::string_view name, std::string_view text
 
 Result<CompareOptions> compare_options(const Options& options) {
   CompareOptions compare = options.compare;
-  if (!options.profile_path.empty()) {
-    LLMD_TRY(compare.fleet.profile, load_profile(options.profile_path));
-  }
+  LLMD_TRY(compare.fleet.profile, config::find_hardware_profile(options.profile));
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
   compare.fleet.scrape_delay = milliseconds{options.scrape_delay_ms};
@@ -134,6 +136,18 @@ Result<void> run_tune(const Options& options) {
   return show(comparison);
 }
 
+Result<void> run_calibrate(const Options& options) {
+  LLMD_TRY_VOID(open_file(options.out_path, "ae"));  // what is there stays until there is something better
+  CalibrateOptions calibrate_with = options.calibrate;
+  calibrate_with.time = seconds{options.calibrate_s};
+  calibrate_with.api_key = flags::api_key();
+  LLMD_TRY(const Calibration calibration, calibrate(calibrate_with, progress_of(options)));
+  const std::string text = calibration_file(calibration);
+  LLMD_TRY(const File out, open_file(options.out_path));
+  LLMD_TRY_VOID(write(out.get(), options.out_path, text));
+  return write(stdout, "the output", text);
+}
+
 /// Unlike CLI::Range, NaN is outside.
 CLI::Validator between(double least, double most) {
   return {[least, most](std::string& text) -> std::string {
@@ -146,14 +160,15 @@ CLI::Validator between(double least, double most) {
 
 void add_shared_flags(CLI::App& app, Options& options) {
   simulation::FleetOptions& fleet = options.compare.fleet;
-  app.add_option("--trace", options.trace,
-                 "chat, agents, shared-prefix, documents, tenants, uniform, or a file in Mooncake's trace format")
+  app.add_option(
+         "--trace", options.trace,
+         "chat, agents, shared-prefix, documents, tenants, uniform, or a file: Mooncake's trace or a recorded log")
       ->capture_default_str();
-  app.add_option("--profile", options.profile_path,
-                 "File that says how fast and large an endpoint is; without it a GPU");
+  app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
+      ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
-  app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do")
-      ->check(between(0.01, 10.0))
+  app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do; 0: as recorded")
+      ->check(between(0.0, 10.0))
       ->capture_default_str();
   app.add_option("--requests", options.requests, "Requests to take of the workload; 0: all of a trace")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
@@ -196,6 +211,17 @@ void add_tune_flags(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
+void add_calibrate_flags(CLI::App& app, Options& options) {
+  app.add_option("url", options.calibrate.url, "HOST:PORT, http://HOST:PORT or unix:PATH of an idle endpoint")
+      ->required();
+  app.add_option("--out", options.out_path, "File for the profile")->required();
+  app.add_option("--model", options.calibrate.model, "Model to ask; the first that the endpoint lists");
+  app.add_option("--seconds", options.calibrate_s, "Time to measure")
+      ->check(CLI::Range(5U, 3'600U))
+      ->capture_default_str();
+  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
 }  // namespace
 }  // namespace sim
 
@@ -209,8 +235,11 @@ int sim_main(int argc, char** argv) {
   for (CLI::App* each : {&compare, &tune}) sim::add_shared_flags(*each, options);
   sim::add_compare_flags(compare, options);
   sim::add_tune_flags(tune, options);
+  CLI::App& calibrate = *app.add_subcommand("calibrate", "Fit a hardware profile to a live endpoint");
+  sim::add_calibrate_flags(calibrate, options);
   if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
-  const auto ran = tune.parsed() ? sim::run_tune(options) : sim::run_compare(options);
+  const auto run = calibrate.parsed() ? sim::run_calibrate : tune.parsed() ? sim::run_tune : sim::run_compare;
+  const auto ran = run(options);
   return ran ? 0 : sim::failed(ran.error());
 }
 

@@ -15,6 +15,7 @@
 #include "simulation/policies/make_policy.h"
 #include "simulation/workloads/catalog.h"
 #include "simulation/workloads/mooncake_trace.h"
+#include "simulation/workloads/recorded_log.h"
 
 namespace llmd::sim {
 namespace {
@@ -56,22 +57,24 @@ Error unknown(std::string_view what, std::string_view name, const Names& names) 
           .hint = scheduling::nearest_name_hint(name, known)};
 }
 
-/// `rows_max` 0: all.
-Result<std::vector<simulation::MooncakeRow>> read_rows(const std::string& path, std::uint64_t rows_max) {
+/// `rows_max` 0: all. `parse` makes one row of a line, `blocks_of` says how many blocks it has.
+template <class Row>
+Result<std::vector<Row>> read_rows(const std::string& path, std::uint64_t rows_max,
+                                   Result<Row> (*parse)(std::string_view), std::size_t (*blocks_of)(const Row&)) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) > kTraceBytesMax)
     return fail(ErrorCode::kFileInvalid, fmt::format("{} is not a file of at most 1 GiB", path));
   std::ifstream file{path};
   if (!file) return fail(ErrorCode::kFileNotFound, fmt::format("{} cannot be read", path));
-  std::vector<simulation::MooncakeRow> rows;
+  std::vector<Row> rows;
   std::size_t blocks = 0;
   std::string line;
   for (std::size_t number = 1; (rows_max == 0 || rows.size() < rows_max) && std::getline(file, line); ++number) {
     if (line.empty()) continue;
-    auto row = simulation::parse_mooncake_row(line);
+    auto row = parse(line);
     if (!row)
       return fail(ErrorCode::kFileInvalid, fmt::format("{}:{}: {}", path, number, row.error().what), row.error().hint);
-    blocks += row->hash_ids.size();
+    blocks += blocks_of(*row);
     if (blocks > kBlocksMax) {
       return fail(ErrorCode::kFileInvalid, fmt::format("{}:{}: more than {} blocks", path, number, kBlocksMax),
                   "take fewer --requests");
@@ -80,6 +83,41 @@ Result<std::vector<simulation::MooncakeRow>> read_rows(const std::string& path, 
   }
   if (file.bad()) return fail(ErrorCode::kIo, fmt::format("{} cannot be read to its end", path));
   return rows;
+}
+
+/// By the first line that is not empty.
+bool looks_recorded(const std::string& path) {
+  std::ifstream file{path};
+  std::string line;
+  while (line.empty() && std::getline(file, line)) {
+  }
+  return simulation::looks_recorded(line);
+}
+
+Result<NamedWorkload> mooncake_trace(const std::string& path, std::uint64_t requests) {
+  using Row = simulation::MooncakeRow;
+  LLMD_TRY(auto read, read_rows<Row>(path, requests, simulation::parse_mooncake_row,
+                                     [](const Row& row) { return row.hash_ids.size(); }));
+  const auto rows = std::make_shared<const std::vector<Row>>(std::move(read));
+  if (const auto made = simulation::MooncakeTrace::make(rows); !made)
+    return fail(made.error().code, fmt::format("{}: {}", path, made.error().what));
+  return NamedWorkload{.name = name_of(path),
+                       .make = [rows](std::uint64_t /*seed*/) -> std::unique_ptr<simulation::Workload> {
+                         return std::move(simulation::MooncakeTrace::make(rows)).value();  // checked above
+                       },
+                       .same_for_each_seed = true};
+}
+
+Result<NamedWorkload> recorded_log(const std::string& path, std::uint64_t requests) {
+  using Row = simulation::RecordedRow;
+  LLMD_TRY(auto read, read_rows<Row>(path, requests, simulation::parse_recorded_row,
+                                     [](const Row& row) { return row.block_ids.size(); }));
+  auto rows = simulation::RecordedLog::in_order(std::move(read));
+  if (!rows) return fail(rows.error().code, fmt::format("{}: {}", path, rows.error().what), rows.error().hint);
+  return NamedWorkload{.name = name_of(path),
+                       .make = [rows = *std::move(rows)](
+                                   std::uint64_t /*seed*/) { return std::make_unique<simulation::RecordedLog>(rows); },
+                       .same_for_each_seed = true};
 }
 
 }  // namespace
@@ -121,15 +159,7 @@ Result<NamedWorkload> find_workload(const std::string& trace, std::uint64_t requ
                          }};
   }
   if (!std::filesystem::exists(trace)) return std::unexpected(unknown("workload", trace, known));
-  LLMD_TRY(auto read, read_rows(trace, requests));
-  const auto rows = std::make_shared<const std::vector<simulation::MooncakeRow>>(std::move(read));
-  if (const auto made = simulation::MooncakeTrace::make(rows); !made)
-    return fail(made.error().code, fmt::format("{}: {}", trace, made.error().what));
-  return NamedWorkload{.name = name_of(trace),
-                       .make = [rows](std::uint64_t /*seed*/) -> std::unique_ptr<simulation::Workload> {
-                         return std::move(simulation::MooncakeTrace::make(rows)).value();  // checked above
-                       },
-                       .same_for_each_seed = true};
+  return looks_recorded(trace) ? recorded_log(trace, requests) : mooncake_trace(trace, requests);
 }
 
 }  // namespace llmd::sim

@@ -17,8 +17,9 @@ namespace llmd::sim {
 /// The scheduler with a configuration that the loader, or Scheduler::make, has checked.
 [[nodiscard]] NamedPolicy policy_of_config(std::string name, scheduling::SchedulingConfig config);
 
-/// A generator's name, or a file of Mooncake's trace format, of which `requests` rows are read (0: all). Errors:
-/// kInvalidRequest (also 0 requests of a generator, which has no end), kFileNotFound, kFileInvalid with the line.
+/// A generator's name, or a file of Mooncake's trace format or of the recorded log, of which `requests` rows are read
+/// (0: all). Errors: kInvalidRequest (also 0 requests of a generator, which has no end), kFileNotFound, kFileInvalid
+/// with the line.
 [[nodiscard]] Result<NamedWorkload> find_workload(const std::string& trace, std::uint64_t requests);
 
 }  // namespace llmd::sim

@@ -35,9 +35,9 @@ CompletionBuilder::Echo make_echo(const Tokenizer& tokenizer, const openai::Toke
                                   const std::vector<TokenId>& tokens, bool logprobs) {
   CompletionBuilder::Echo echo;
   const auto* text = std::get_if<std::string>(&prompt);
-  echo.text = text != nullptr ? *text : tokenizer.vocab().decode(tokens, true);
+  echo.text = text != nullptr ? *text : tokenizer.decode(tokens, true);
   if (!logprobs) return echo;
-  for (const TokenId token : tokens) echo.tokens.push_back(tokenizer.vocab().piece(token, true));
+  for (const TokenId token : tokens) echo.tokens.push_back(tokenizer.piece(token, true));
   return echo;
 }
 

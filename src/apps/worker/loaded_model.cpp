@@ -3,7 +3,9 @@
 #include <ctime>
 #include <utility>
 
+#include "config/hardware_profile.h"
 #include "engine/llama_engine.h"
+#include "tokenizer/byte_tokenizer.h"
 
 namespace llmd::worker {
 namespace {
@@ -46,6 +48,31 @@ Result<LoadedModel> load_model(const Options& options, const KvSetup& kv, std::f
   LLMD_TRY(std::shared_ptr<const Tokenizer> tokenizer, Tokenizer::from_model(engine->model(), chat_template));
   LoadedModel loaded;
   loaded.prompts = make_prompt_context(std::move(tokenizer), engine->info().context_tokens);
+  loaded.engine = std::move(engine);
+  loaded.created = std::time(nullptr);
+  return loaded;
+}
+
+Result<SimulatedSetup> make_simulated_setup(const Options& options) {
+  SimulatedSetup setup;
+  LLMD_TRY(setup.profile, config::find_hardware_profile(options.profile));
+  setup.tokenizer = make_byte_tokenizer();
+  std::vector<engine::AnswerWords::Word> words;
+  for (const std::string_view text : engine::AnswerWords::texts())
+    words.push_back({.token = setup.tokenizer->encode(text, {}).front(), .text = std::string{text}});
+  setup.words = std::make_shared<const engine::AnswerWords>(std::move(words));
+  return setup;
+}
+
+LoadedModel make_simulated_model(Loop& loop, const Options& options, const SimulatedSetup& setup) {
+  auto engine =
+      std::make_unique<SimulatedEngine>(loop, SimulatedEngineOptions{.model_name = options.served_names.front(),
+                                                                     .profile = setup.profile,
+                                                                     .output_tokens = options.sim_output_tokens,
+                                                                     .words = setup.words});
+  LoadedModel loaded;
+  loaded.prompts = make_prompt_context(setup.tokenizer, engine->info().context_tokens);
+  loaded.simulated = engine.get();
   loaded.engine = std::move(engine);
   loaded.created = std::time(nullptr);
   return loaded;

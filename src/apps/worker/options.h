@@ -14,10 +14,16 @@ namespace llmd::worker {
 enum class Role : std::uint8_t { kUnified, kPrefill, kDecode };
 [[nodiscard]] std::string_view role_name(Role role) noexcept;
 
-/// The worker's options; docs/configuration.md explains each. The first of the served names is the file's stem if none
-/// is given.
+enum class EngineKind : std::uint8_t { kLlama, kSimulated };
+
+/// The worker's options; docs/configuration.md explains each. The first of the served names is the stem of
+/// model_path or profile if none is given.
 struct Options : flags::WorkerFlags, flags::ServingFlags {
-  std::string model_path;
+  EngineKind engine = EngineKind::kLlama;
+  std::string model_path;  // of kLlama
+  std::string profile;     // of kSimulated: what config::find_hardware_profile() takes
+  std::uint32_t sim_endpoints = 1;
+  std::uint32_t sim_output_tokens = 128;  // of answers without a limit
   Role role = Role::kUnified;
   std::string listen = "127.0.0.1:8081";
   unsigned threads = 0;  // 0: all cores

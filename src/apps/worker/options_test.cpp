@@ -140,5 +140,36 @@ TEST(WorkerOptions, PrintHelpWithExitCode0) {
   EXPECT_THAT(line.ending.text, HasSubstr("--kv-memory"));
 }
 
+TEST(WorkerOptions, OfASimulatedEngineNeedNoModel) {
+  const CommandLine line = parse({"--engine", "sim", "--sim-endpoints", "3", "--listen", "127.0.0.1:9000"});
+  ASSERT_TRUE(line.options.has_value()) << line.ending.text;
+  EXPECT_EQ(line.options->engine, EngineKind::kSimulated);
+  EXPECT_EQ(line.options->profile, "gpu");
+  EXPECT_THAT(line.options->served_names, ElementsAre("gpu"));
+  EXPECT_EQ(line.options->sim_endpoints, 3U);
+}
+
+TEST(WorkerOptions, RefuseWhatTheOtherEngineTakes) {
+  struct Case {
+    std::vector<const char*> arguments;
+    const char* says;
+  };
+  const Case cases[] = {
+      {{}, "--model is required"},
+      {{"--model", "m.gguf", "--profile", "gpu"}, "--profile is not of --engine llama"},
+      {{"--engine", "sim", "--model", "m.gguf"}, "--model is not of --engine sim"},
+      {{"--engine", "sim", "--role", "prefill"}, "--role is not of --engine sim"},
+      {{"--engine", "sim", "--kv-listen", "none"}, "--kv-listen is not of --engine sim"},
+      {{"--engine", "sim", "--sim-endpoints", "2", "--listen", "unix:/tmp/x"}, "is one place for 2 endpoints"},
+      {{"--engine", "sim", "--sim-endpoints", "10", "--listen", "127.0.0.1:65530"}, "ports beyond 65535"},
+  };
+  for (const Case& each : cases) {
+    const CommandLine line = parse(each.arguments);
+    ASSERT_FALSE(line.options.has_value()) << each.says;
+    EXPECT_EQ(line.ending.exit_code, 2) << each.says;
+    EXPECT_THAT(line.ending.text, HasSubstr(each.says));
+  }
+}
+
 }  // namespace
 }  // namespace llmd::worker

@@ -11,6 +11,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/embeddings", handle_embeddings, false, true, true},
     Route{"POST", "/tokenize", handle_tokenize, false, true, false},
     Route{"POST", "/detokenize", handle_detokenize, false, true, false},
+    Route{"POST", "/sim/speed", handle_sim_speed, false, true, false, true},
     Route{"GET", "/v1/models", handle_models, false, false, false},
     Route{"GET", "/v1/models/*", handle_model, false, false, false},
     Route{"GET", "/health", handle_health, true, false, false},

@@ -12,9 +12,10 @@ struct Route {
   std::string_view method;
   std::string_view path;  // ends in "/*" if anything may follow
   Task<void> (*handle)(Service& service, Call& call);
-  bool open = false;         // needs no key
-  bool needs_model = false;  // 503 until it is loaded, and while draining
-  bool inference = false;    // counted as a request in flight
+  bool open = false;           // needs no key
+  bool needs_model = false;    // 503 until it is loaded, and while draining
+  bool inference = false;      // counted as a request in flight
+  bool of_simulation = false;  // there with a simulated engine only
 };
 
 struct RouteMatch {
@@ -29,6 +30,7 @@ struct RouteMatch {
 [[nodiscard]] Task<void> handle_embeddings(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_tokenize(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_detokenize(Service& service, Call& call);
+[[nodiscard]] Task<void> handle_sim_speed(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_models(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_model(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_health(Service& service, Call& call);

@@ -32,6 +32,13 @@ TEST(Routes, FindMethodAndPathAndTellWhatIsAllowed) {
   }
 }
 
+TEST(Routes, OfASimulationNeedAKeyAndASimulatedEngine) {
+  const RouteMatch match = find_route("POST", "/sim/speed");
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_TRUE(match.route->of_simulation);
+  EXPECT_FALSE(match.route->open);
+}
+
 TEST(Routes, NeedNoKeyOnlyWhereAProbeOrAScraperCalls) {
   for (const char* path : {"/health", "/ready", "/metrics"}) EXPECT_TRUE(find_route("GET", path).route->open) << path;
   EXPECT_FALSE(find_route("GET", "/v1/models").route->open);

@@ -60,19 +60,21 @@ Error no_route(const net::Request& request, const RouteMatch& match) {
 
 }  // namespace
 
-Service::Service(Loop& loop, const Options& options, MetricsRegistry& registry)
+Service::Service(Loop& loop, const Options& options, MetricsRegistry& registry, Offload& offload)
     : loop_{loop},
       options_{options},
       registry_{registry},
       metrics_{registry, options.served_names.front()},
       router_{std::make_shared<EventRouter>(loop)},
-      offload_{kOffloadThreads, kOffloadJobsMax},
+      offload_{offload},
       prompts_tokenised_here_{prompts(registry, "worker")},
       prompts_tokenised_before_{prompts(registry, "gateway")},
       rng_{fresh_seed()},
       trusts_listener_{is_unix(options.listen)} {
   metrics_.set_ready(false);
 }
+
+std::unique_ptr<Offload> Service::make_offload() { return std::make_unique<Offload>(kOffloadThreads, kOffloadJobsMax); }
 
 void Service::set_model(LoadedModel model) {
   model_.emplace(std::move(model));
@@ -126,9 +128,15 @@ std::string Service::request_id(const net::Request& request) {
   return openai::make_request_id(high, static_cast<std::uint32_t>(rng_.next()));
 }
 
+RouteMatch Service::route_of(const net::Request& request) const {
+  const RouteMatch match = find_route(request.method, request.path());
+  const bool hidden = match.route != nullptr && match.route->of_simulation && (!model_ || !model_->simulated);
+  return hidden ? RouteMatch{} : match;
+}
+
 Task<void> Service::handle(net::Request request, net::Exchange& exchange) {
   const std::string path{request.path()};
-  const RouteMatch match = find_route(request.method, path);
+  const RouteMatch match = route_of(request);
   std::string id = request_id(request);
   Call call{std::move(request), exchange, std::move(id), metrics_};
   if (match.route == nullptr || !match.route->open) {

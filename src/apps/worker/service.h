@@ -26,10 +26,15 @@ namespace llmd::worker {
 
 enum class Phase : std::uint8_t { kLoading, kReady, kDraining };
 
+struct RouteMatch;
+
 /// The HTTP side of the worker: authenticates, finds the route, and holds what routes share. Belongs to one loop.
 class Service {
  public:
-  Service(Loop& loop, const Options& options, MetricsRegistry& registry);
+  /// `offload`: of whoever serves; several services can share one.
+  Service(Loop& loop, const Options& options, MetricsRegistry& registry, Offload& offload);
+  /// A pool as large as one loop can use.
+  [[nodiscard]] static std::unique_ptr<Offload> make_offload();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
@@ -78,6 +83,7 @@ class Service {
   static constexpr std::size_t kInlineBytesMax = 16U << 10U;
 
  private:
+  [[nodiscard]] RouteMatch route_of(const net::Request& request) const;
   [[nodiscard]] Result<void> admit(const net::Request& request, bool needs_model) const;
   [[nodiscard]] std::string request_id(const net::Request& request);
 
@@ -86,7 +92,7 @@ class Service {
   MetricsRegistry& registry_;
   WorkerMetrics metrics_;
   std::shared_ptr<EventRouter> router_;
-  Offload offload_;
+  Offload& offload_;
   Counter& prompts_tokenised_here_;
   Counter& prompts_tokenised_before_;
   Rng rng_;

@@ -21,7 +21,8 @@ TEST(WorkerService, TakesTokensOfOthersOnUnixSocketsOnly) {
     Options options;
     options.served_names = {"m"};
     options.listen = item.listen;
-    const Service service{loop, options, registry};
+    const auto offload = Service::make_offload();
+    const Service service{loop, options, registry, *offload};
     EXPECT_EQ(service.known_prompts(request), item.trusted ? sent : std::vector<openai::PromptTokens>{}) << item.listen;
   }
 }

@@ -11,7 +11,9 @@
 #include "apps/worker/kv_exchange.h"
 #include "apps/worker/loaded_model.h"
 #include "apps/worker/options.h"
+#include "apps/worker/server_options.h"
 #include "apps/worker/service.h"
+#include "apps/worker/simulated_process.h"
 #include "base/mebibytes.h"
 #include "net/server.h"
 #include "runtime/descriptor_limit.h"
@@ -51,7 +53,8 @@ class Process {
   const KvSetup kv_setup_;
   MetricsRegistry registry_;
   Loop loop_{"worker"};
-  Service service_{loop_, options_, registry_};
+  std::unique_ptr<Offload> offload_ = Service::make_offload();
+  Service service_{loop_, options_, registry_, *offload_};
   std::unique_ptr<net::Server> server_;
   std::thread loader_;
   std::thread stopper_;
@@ -67,13 +70,7 @@ Process::~Process() {
 }
 
 Result<void> Process::listen() {
-  net::ServerOptions server;
-  LLMD_TRY(server.listen, net::Address::parse(options_.listen));
-  server.limits.body_bytes_max = options_.body_bytes_max;
-  if (!server.listen.is_loopback() && options_.api_key.empty()) {
-    log::warn("{} can be reached from other machines and LLMD_API_KEY is not set: everyone who reaches it may use it",
-              server.listen.to_string());
-  }
+  LLMD_TRY(net::ServerOptions server, server_options(options_));
   auto handler = [this](net::Request request, net::Exchange& exchange) {
     return service_.handle(std::move(request), exchange);
   };
@@ -182,6 +179,7 @@ int worker_main(int argc, char** argv) {
   log::init({.level = line.options->log.level, .format = line.options->log.format, .component = "worker"});
   ignore_sigpipe();
   raise_descriptor_limit();
+  if (line.options->engine == worker::EngineKind::kSimulated) return worker::run_simulated(*std::move(line.options));
   auto kv_setup = worker::make_kv_setup(*line.options);  // before there are threads
   if (!kv_setup) {
     log::error("{}", kv_setup.error().to_string());

@@ -138,6 +138,18 @@ void WorkerMetrics::attach(Engine& engine) {
                      fmt::format("{}", info.block_bytes > 0 ? info.store_bytes_max / info.block_bytes : 0));
   cache.emplace_back("enable_prefix_caching", info.store_bytes_max > 0 ? "True" : "False");
   registry_.gauge("vllm:cache_config_info", "Sizes of the KV cache, as labels.", std::move(cache)).set(1);
+  registry_
+      .gauge("llmd_worker_llama_steps",
+             "1 if prompts are computed in pieces beside decoding sequences, and each size of slots is a batch.",
+             labels_)
+      .set(info.llama_steps ? 1 : 0);
+  for (const batching::SlotClass& each : info.slots) {
+    LabelSet size = labels_;
+    size.emplace_back("tokens_max", fmt::format("{}", each.tokens_max));
+    registry_
+        .gauge("llmd_worker_slots", "Sequences that run at once, by the tokens that they may have.", std::move(size))
+        .set(each.slots);
+  }
   engine_.store(&engine, std::memory_order_release);
 }
 

@@ -1,6 +1,7 @@
 #include "simulation/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -47,6 +48,13 @@ bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
   return true;
 }
 
+void SimEngine::cancel(std::uint64_t request) {
+  const auto found = sequences_.find(request);
+  if (found == sequences_.end()) return;
+  if (const auto slot = scheduler_.remove(sequence_id(request))) at(*slot) = nullptr;
+  sequences_.erase(found);
+}
+
 void SimEngine::import_blocks(const SimRequest& request, std::uint32_t tokens) {
   const std::size_t blocks = std::min<std::size_t>(request.blocks.size(), tokens / block_tokens_);
   for (std::size_t i = 0; i < blocks; ++i) {
@@ -68,6 +76,7 @@ void SimEngine::store_block(std::uint64_t name, std::optional<BlockIndex> parent
     if (!victim) break;
     std::uint64_t gone = 0;
     std::memcpy(&gone, victim->id.bytes.data(), sizeof gone);
+    ++store_evictions_;
     note(gone, false);
   }
   if (parent) store_.unpin(*parent);
@@ -107,8 +116,10 @@ Duration SimEngine::begin_step() {
     const std::size_t block = first / block_tokens_;
     return block < ones.size() && block < others.size() && ones[block] == others[block];
   };
+  if (profile_.llama_steps)
+    scheduler_.limit_prefill(step_budget_.prefill_tokens(scheduler_.decoding(), scheduler_.waiting_tokens()));
   plan_ = scheduler_.schedule(restorable, shares);
-  double seconds = profile_.step_s;
+  double seconds = profile_.step_s * batches();
   for (const batching::Eviction& eviction : plan_.evictions) {
     Sequence*& sequence = at(eviction.slot);
     sequence->slot.reset();
@@ -130,7 +141,25 @@ Duration SimEngine::begin_step() {
       seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
     }
   }
+  if (profile_.llama_steps) learn_step(seconds);
   return to_duration(seconds);
+}
+
+/// How often the plan reads the weights.
+std::uint32_t SimEngine::batches() const {
+  if (!profile_.llama_steps) return 1;
+  std::uint64_t classes = 0;  // a bit each
+  for (const Work& work : plan_.work) classes |= std::uint64_t{1} << std::min(work.slot.slot_class, 63U);
+  return static_cast<std::uint32_t>(std::max(1, std::popcount(classes)));
+}
+
+void SimEngine::learn_step(double seconds) {
+  std::uint32_t decodes = 0;
+  std::uint32_t prefills = 0;
+  for (const Work& work : plan_.work) {
+    (work.first >= at(work.slot)->request->prompt_tokens ? decodes : prefills) += work.count;
+  }
+  step_budget_.observe(decodes, prefills, seconds * 1'000);
 }
 
 const std::vector<EngineEvent>& SimEngine::end_step() {
@@ -148,23 +177,35 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
     sequence.cached_tokens = std::min(admission.restore_tokens, sequence.request->prompt_tokens);
     query_tokens_ += sequence.request->prompt_tokens;
     hit_tokens_ += sequence.cached_tokens;
+    if (tells_tokens_) {
+      events_.push_back({.request = admission.id.value, .cached_tokens = sequence.cached_tokens, .admitted = true});
+    }
   }
   for (const Work& work : plan_.work) {
     Sequence& sequence = *at(work.slot);
+    const std::uint32_t prompt = std::max(1U, sequence.request->prompt_tokens);
+    prompt_tokens_ += std::min(work.count, prompt - std::min(prompt, work.first));
     sequence.computed = work.first + work.count;
     store_computed(sequence);
     StepOutcome outcome{.id = work.id, .computed = work.count, .restored_tokens = std::nullopt};
     if (work.sample) {
       outcome.appended = 1;
       ++sequence.tokens;
-      const std::uint32_t made = sequence.tokens - std::max(1U, sequence.request->prompt_tokens);
+      ++generation_tokens_;
+      const std::uint32_t made = sequence.tokens - prompt;
       outcome.finished = made >= sequence.output_tokens;
-      if (made == 1 || outcome.finished)
-        events_.push_back({work.id.value, sequence.cached_tokens, made == 1, outcome.finished});
+      if (tells_tokens_ || made == 1 || outcome.finished) {
+        events_.push_back({.request = work.id.value,
+                           .cached_tokens = sequence.cached_tokens,
+                           .first_token = made == 1,
+                           .finished = outcome.finished,
+                           .token = true});
+      }
     }
     outcomes_.push_back(outcome);
   }
   scheduler_.update(outcomes_);
+  ++steps_;
   for (const EngineEvent& event : events_) {
     if (!event.finished) continue;
     const auto found = sequences_.find(event.request);
@@ -183,11 +224,23 @@ EngineLoadView SimEngine::load() const {
           .prefix_hit_tokens = hit_tokens_};
 }
 
+EngineTotals SimEngine::totals() const {
+  return {.waiting_tokens = scheduler_.waiting_tokens(),
+          .decode_tokens_left = scheduler_.decode_tokens_left(),
+          .preemptions = scheduler_.preemptions(),
+          .prompt_tokens = prompt_tokens_,
+          .generation_tokens = generation_tokens_,
+          .steps = steps_,
+          .store_blocks = store_.size(),
+          .store_evictions = store_evictions_};
+}
+
 std::vector<BlockChange> SimEngine::take_block_changes() { return std::exchange(changes_, {}); }
 
 void SimEngine::restart() {
   scheduler_ = batching::BatchScheduler{batching_of(profile_, block_tokens_)};
   store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
+  step_budget_ = batching::StepBudget{{}};
   sequences_.clear();
   for (auto& slots : by_slot_) std::ranges::fill(slots, nullptr);
   plan_ = {};

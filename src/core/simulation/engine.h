@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "batching/batch_scheduler.h"
+#include "batching/step_budget.h"
 #include "kvpolicy/block_lru.h"
 #include "simulation/hardware_profile.h"
 #include "simulation/workload.h"
@@ -19,6 +20,8 @@ struct EngineEvent {
   std::uint32_t cached_tokens = 0;  // of the prompt, restored at its first admission
   bool first_token = false;
   bool finished = false;
+  bool admitted = false;  // it had its first slot in this step; of tell_tokens() only
+  bool token = false;     // it made one
 };
 
 /// A block that the store took up or gave away.
@@ -36,6 +39,18 @@ struct EngineLoadView {
   std::uint64_t prefix_hit_tokens = 0;
 };
 
+/// What a worker's metrics say beside that. Counters are since the start.
+struct EngineTotals {
+  std::uint64_t waiting_tokens = 0;      // prompt tokens not computed yet
+  std::uint64_t decode_tokens_left = 0;  // that all requests will probably still make
+  std::uint64_t preemptions = 0;
+  std::uint64_t prompt_tokens = 0;  // computed
+  std::uint64_t generation_tokens = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t store_blocks = 0;
+  std::uint64_t store_evictions = 0;
+};
+
 /// One engine in virtual time: the real BatchScheduler and the real block policy, with token counts instead of KV.
 /// Drive it: while busy(), begin_step() says how long the step takes, end_step() carries it out.
 class SimEngine {
@@ -46,6 +61,10 @@ class SimEngine {
   /// The request joins the queue. False: the queue is full, or it is longer than any slot. `request` must live until
   /// it has finished. `output_tokens`: at least 1.
   [[nodiscard]] bool submit(const SimRequest& request, std::uint32_t output_tokens);
+  /// Forgets a request that has not finished. Pre: no step is under way. Unknown ones: nothing.
+  void cancel(std::uint64_t request);
+  /// From now on each token has its event, and so has each first admission; else only first and last tokens have.
+  void tell_tokens() noexcept { tells_tokens_ = true; }
   /// The blocks of the first `tokens` tokens come from elsewhere (a prefill endpoint).
   void import_blocks(const SimRequest& request, std::uint32_t tokens);
 
@@ -56,6 +75,8 @@ class SimEngine {
   [[nodiscard]] const std::vector<EngineEvent>& end_step();
 
   [[nodiscard]] EngineLoadView load() const;
+  /// O(requests).
+  [[nodiscard]] EngineTotals totals() const;
   /// Since the last call; empty unless blocks are recorded.
   [[nodiscard]] std::vector<BlockChange> take_block_changes();
   /// Forgets everything: requests and blocks.
@@ -75,6 +96,8 @@ class SimEngine {
 
   [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
+  void learn_step(double seconds);
+  [[nodiscard]] std::uint32_t batches() const;
   void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
   void store_computed(Sequence& sequence);
   void note(std::uint64_t block, bool stored) {
@@ -84,7 +107,9 @@ class SimEngine {
   const HardwareProfile& profile_;
   const std::uint32_t block_tokens_;
   const bool records_blocks_;
+  bool tells_tokens_ = false;
   batching::BatchScheduler scheduler_;
+  batching::StepBudget step_budget_{{}};  // of llama_steps
   kvpolicy::BlockLru store_;
   [[nodiscard]] Sequence*& at(batching::Slot slot) { return by_slot_[slot.slot_class][slot.index]; }
 
@@ -96,6 +121,10 @@ class SimEngine {
   std::vector<BlockChange> changes_;
   std::uint64_t query_tokens_ = 0;
   std::uint64_t hit_tokens_ = 0;
+  std::uint64_t prompt_tokens_ = 0;
+  std::uint64_t generation_tokens_ = 0;
+  std::uint64_t steps_ = 0;
+  std::uint64_t store_evictions_ = 0;
 };
 
 }  // namespace llmd::simulation

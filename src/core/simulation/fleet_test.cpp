@@ -92,6 +92,84 @@ TEST(SimEngine, TakesTheTimeThatTheProfileSays) {
   EXPECT_FALSE(engine.busy());
 }
 
+TEST(SimEngine, TellsEachTokenIfAskedAndForgetsWhatIsCancelled) {
+  const HardwareProfile profile;
+  SimEngine engine{profile, kBlock, false};
+  engine.tell_tokens();
+  const SimRequest one = request(1, {}, 7, 640, 3);
+  const SimRequest other = request(2, {}, 8, 640, 3);
+  ASSERT_TRUE(engine.submit(one, 3));
+  ASSERT_TRUE(engine.submit(other, 3));
+  (void)engine.begin_step();
+  std::size_t admitted = 0;
+  std::size_t tokens = 0;
+  const auto count = [&] {
+    for (const EngineEvent& event : engine.end_step()) {
+      admitted += event.admitted ? 1 : 0;
+      tokens += event.token ? 1 : 0;
+    }
+  };
+  count();
+  EXPECT_EQ(admitted, 2U);
+  EXPECT_EQ(tokens, 2U);
+  engine.cancel(1);
+  engine.cancel(1);
+  EXPECT_EQ(engine.load().running, 1U);
+  while (engine.busy()) {
+    (void)engine.begin_step();
+    count();
+  }
+  EXPECT_EQ(tokens, 4U);
+  const EngineTotals totals = engine.totals();
+  EXPECT_EQ(totals.prompt_tokens, 1'280U);
+  EXPECT_EQ(totals.generation_tokens, 4U);
+  EXPECT_EQ(totals.steps, 3U);
+  EXPECT_EQ(totals.store_blocks, 20U);
+  EXPECT_EQ(totals.waiting_tokens, 0U);
+}
+
+TEST(SimEngine, PaysAStepForEachClassOfSlotsAsTheLlamaEngineDoes) {
+  for (const bool llama : {false, true}) {
+    HardwareProfile profile;
+    profile.step_s = 0.01;
+    profile.prefill_token_s = profile.prefill_token_per_kilotoken_s = 0;
+    profile.decode_sequence_s = profile.decode_sequence_per_kilotoken_s = 0;
+    profile.batching.classes = {{.slots = 2, .tokens_max = 700}, {.slots = 2, .tokens_max = 2'000}};
+    profile.llama_steps = llama;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest small = request(1, {}, 7, 640, 10);
+    const SimRequest large = request(2, {}, 8, 1'280, 10);
+    ASSERT_TRUE(engine.submit(small, 10));
+    ASSERT_TRUE(engine.submit(large, 10));
+    EXPECT_NEAR(to_seconds(engine.begin_step()), llama ? 0.02 : 0.01, 1e-9);
+    (void)engine.end_step();
+  }
+}
+
+TEST(SimEngine, ComputesPromptsInPiecesBesideWhatDecodesAsTheLlamaEngineDoes) {
+  for (const bool llama : {false, true}) {
+    HardwareProfile profile;
+    profile.llama_steps = llama;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest first = request(1, {}, 7, 640, 50);
+    const SimRequest second = request(2, {}, 8, 1'280, 50);
+    ASSERT_TRUE(engine.submit(first, 50));
+    (void)engine.begin_step();
+    (void)engine.end_step();
+    ASSERT_TRUE(engine.submit(second, 50));
+    std::uint64_t steps = 0;
+    for (bool begun = false; !begun; ++steps) {
+      (void)engine.begin_step();
+      for (const EngineEvent& event : engine.end_step()) begun = begun || (event.request == 2 && event.first_token);
+    }
+    if (llama) {
+      EXPECT_GT(steps, 2U);
+    } else {
+      EXPECT_EQ(steps, 1U) << "2,048 tokens in a step";
+    }
+  }
+}
+
 TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
   HardwareProfile profile;
   profile.store_tokens = 12 * kBlock;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "batching/batch_scheduler.h"
 #include "kvstore/block.h"
 #include "model/block_id.h"
 #include "model/generation.h"
@@ -118,12 +119,14 @@ struct EngineLoad {
 struct EngineInfo {
   std::string model_name;
   Digest256 model_fingerprint{};
-  std::uint32_t context_tokens = 0;   // longest prompt + output
-  std::uint32_t block_tokens = 0;     // tokens a block
-  std::uint64_t block_bytes = 0;      // bytes of one block's KV
-  std::uint32_t sequences_max = 0;    // running at once
-  std::uint64_t kv_bytes = 0;         // device KV
-  std::uint64_t store_bytes_max = 0;  // host block store
+  std::uint32_t context_tokens = 0;        // longest prompt + output
+  std::uint32_t block_tokens = 0;          // tokens a block
+  std::uint64_t block_bytes = 0;           // bytes of one block's KV
+  std::uint32_t sequences_max = 0;         // running at once
+  std::vector<batching::SlotClass> slots;  // what those are
+  bool llama_steps = true;                 // see HardwareProfile
+  std::uint64_t kv_bytes = 0;              // device KV
+  std::uint64_t store_bytes_max = 0;       // host block store
   bool embeddings = false;
 };
 

@@ -109,6 +109,7 @@ Result<void> build_generation(const EngineOptions& options, const llamacpp::Mode
   plan.classes.back().tokens_max = std::min(plan.classes.back().tokens_max, plan.context_tokens);
   for (const batching::SlotClass& slot_class : plan.classes) built.info.sequences_max += slot_class.slots;
   built.info.context_tokens = plan.context_tokens;
+  built.info.slots = plan.classes;
   built.parts.batching.classes = std::move(plan.classes);
   return {};
 }

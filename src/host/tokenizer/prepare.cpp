@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/hash.h"
@@ -29,11 +28,11 @@ Result<void> check_length(const PromptContext& context, std::string_view field, 
 Result<std::vector<TokenId>> tokens_of_ids(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                                            std::string_view field) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (tokenizer.vocab().is_valid(ids[i])) continue;
-    return std::unexpected(Error{.code = ErrorCode::kInvalidRequest,
-                                 .what = fmt::format("{}[{}] is {}; expected a token id from 0 to {}", field, i, ids[i],
-                                                     tokenizer.vocab().size() - 1),
-                                 .param = std::string{field}});
+    if (tokenizer.is_valid(ids[i])) continue;
+    return std::unexpected(Error{
+        .code = ErrorCode::kInvalidRequest,
+        .what = fmt::format("{}[{}] is {}; expected a token id from 0 to {}", field, i, ids[i], tokenizer.size() - 1),
+        .param = std::string{field}});
   }
   return ids;
 }
@@ -41,15 +40,15 @@ Result<std::vector<TokenId>> tokens_of_ids(const Tokenizer& tokenizer, const std
 Result<std::vector<TokenId>> tokens_of_text(const PromptContext& context, const std::string& text,
                                             const std::string& suffix, std::string_view field) {
   LLMD_TRY_VOID(check_length(context, field, text.size() + suffix.size()));
-  const llamacpp::Vocab& vocab = context.tokenizer->vocab();
-  if (suffix.empty()) return context.tokenizer->encode(text, {.add_special = true, .parse_special = true});
-  if (!vocab.has_infill()) {
+  const Tokenizer& tokenizer = *context.tokenizer;
+  if (suffix.empty()) return tokenizer.encode(text, {.add_special = true, .parse_special = true});
+  if (!tokenizer.has_infill()) {
     return std::unexpected(Error{.code = ErrorCode::kUnsupported,
                                  .what = "this model has no fill-in-the-middle tokens, so suffix cannot be used",
                                  .hint = "leave suffix out, or take a model trained for infilling",
                                  .param = "suffix"});
   }
-  return vocab.infill(text, suffix);
+  return tokenizer.infill(text, suffix);
 }
 
 llamacpp::ChatRequest template_request(const openai::ChatPrompt& prompt, const openai::OutputConstraint& constraint,
@@ -78,9 +77,9 @@ const std::vector<TokenId>* known_tokens(const PromptContext& context, const Pre
                                          std::uint64_t hash) {
   if (index >= options.known.size() || options.known[index].text_hash != hash) return nullptr;
   const std::vector<TokenId>& tokens = options.known[index].tokens;
-  const llamacpp::Vocab& vocab = context.tokenizer->vocab();
+  const Tokenizer& tokenizer = *context.tokenizer;
   const bool valid =
-      !tokens.empty() && std::ranges::all_of(tokens, [&](TokenId token) { return vocab.is_valid(token); });
+      !tokens.empty() && std::ranges::all_of(tokens, [&](TokenId token) { return tokenizer.is_valid(token); });
   return valid ? &tokens : nullptr;
 }
 
@@ -92,11 +91,8 @@ std::uint64_t hash_of(const PromptContext& context, std::string_view text, std::
 }  // namespace
 
 PromptContext make_prompt_context(std::shared_ptr<const Tokenizer> tokenizer, std::uint32_t context_tokens) {
-  std::size_t longest = 1;
-  const llamacpp::Vocab& vocab = tokenizer->vocab();
-  for (TokenId token = 0; token < vocab.size(); ++token) longest = std::max(longest, vocab.piece(token, true).size());
-  std::uint64_t vocabulary = 0;
-  std::memcpy(&vocabulary, tokenizer->model_info().fingerprint.data(), sizeof vocabulary);
+  const std::size_t longest = tokenizer->token_bytes_max();
+  const std::uint64_t vocabulary = tokenizer->vocabulary();
   return {.tokenizer = std::move(tokenizer),
           .context_tokens = context_tokens,
           .token_bytes_max = longest,
@@ -167,11 +163,11 @@ Result<std::string> prepare_grammar(const openai::OutputConstraint& constraint) 
 
 Result<void> check_logit_bias(const Tokenizer& tokenizer, const SamplingParams& sampling) {
   for (const auto& [token, bias] : sampling.logit_bias) {
-    if (tokenizer.vocab().is_valid(token)) continue;
-    return std::unexpected(Error{.code = ErrorCode::kInvalidRequest,
-                                 .what = fmt::format("logit_bias names token {}; expected a token id from 0 to {}",
-                                                     token, tokenizer.vocab().size() - 1),
-                                 .param = "logit_bias"});
+    if (tokenizer.is_valid(token)) continue;
+    return std::unexpected(Error{
+        .code = ErrorCode::kInvalidRequest,
+        .what = fmt::format("logit_bias names token {}; expected a token id from 0 to {}", token, tokenizer.size() - 1),
+        .param = "logit_bias"});
   }
   return {};
 }

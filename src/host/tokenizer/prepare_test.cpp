@@ -23,7 +23,7 @@ TEST(PrepareChat, RendersTheTemplateAroundTheMessages) {
   ASSERT_TRUE(prepared.has_value()) << prepared.error().what;
   EXPECT_NE(prepared->rendered.prompt.find("hi"), std::string::npos);
   EXPECT_NE(prepared->rendered.prompt.find("assistant"), std::string::npos);
-  EXPECT_EQ(context().tokenizer->vocab().decode(prepared->tokens, true), prepared->rendered.prompt);
+  EXPECT_EQ(context().tokenizer->decode(prepared->tokens, true), prepared->rendered.prompt);
 }
 
 TEST(PrepareChat, EndsThePromptWithTheTextThatIsToBeContinued) {
@@ -41,7 +41,7 @@ TEST(PrepareChat, RefusesHopelesslyLongTextBeforeTokenisingIt) {
 }
 
 TEST(PreparePrompts, CheckTokenIdsAgainstTheVocabulary) {
-  const TokenId beyond = context().tokenizer->vocab().size();
+  const TokenId beyond = context().tokenizer->size();
   const auto good = prepare_prompts(context(), {std::vector<TokenId>{1, 2}, std::string{"a"}}, {}, "prompt");
   ASSERT_TRUE(good.has_value());
   EXPECT_EQ(good->tokens[0], (std::vector<TokenId>{1, 2}));
@@ -52,7 +52,7 @@ TEST(PreparePrompts, CheckTokenIdsAgainstTheVocabulary) {
 }
 
 TEST(PreparePrompts, RefuseASuffixWhereTheModelCannotInfill) {
-  ASSERT_FALSE(context().tokenizer->vocab().has_infill());
+  ASSERT_FALSE(context().tokenizer->has_infill());
   const auto refused = prepare_prompts(context(), {std::string{"a"}}, "b", "prompt");
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
@@ -73,7 +73,7 @@ TEST(PrepareChat, TakesKnownTokensForTheVeryTextOnly) {
   EXPECT_FALSE(own->tokens_were_known);
   const std::vector<TokenId> marked{5, 6, 7};  // not the text's own, so that taking them shows
   const openai::PromptTokens known{.text_hash = own->text_hash, .tokens = marked};
-  const openai::PromptTokens foreign{.text_hash = own->text_hash, .tokens = {context().tokenizer->vocab().size()}};
+  const openai::PromptTokens foreign{.text_hash = own->text_hash, .tokens = {context().tokenizer->size()}};
   const openai::PromptTokens none{.text_hash = own->text_hash, .tokens = {}};
   const struct {
     const char* name;

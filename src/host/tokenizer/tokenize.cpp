@@ -26,7 +26,7 @@ Result<std::string> tokenize(const PromptContext& context, const openai::Tokeniz
   LLMD_TRY(const std::vector<TokenId> tokens, tokens_of(context, request));
   std::vector<std::string> strings;
   if (request.return_token_strs) {
-    for (const TokenId token : tokens) strings.push_back(context.tokenizer->vocab().piece(token, true));
+    for (const TokenId token : tokens) strings.push_back(context.tokenizer->piece(token, true));
   }
   std::string json;
   openai::append_tokenized(json, {.tokens = tokens,
@@ -42,7 +42,7 @@ Result<std::string> detokenize(const PromptContext& context, const openai::Detok
     LLMD_TRY_VOID(prepare_prompts(context, prompts, {}, "tokens"));
   }
   std::string json;
-  openai::append_detokenized(json, context.tokenizer->vocab().decode(request.tokens, true));
+  openai::append_detokenized(json, context.tokenizer->decode(request.tokens, true));
   return json;
 }
 

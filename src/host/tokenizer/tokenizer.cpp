@@ -2,11 +2,57 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <utility>
 
 namespace llmd {
+namespace {
+
+/// The vocabulary and chat template of one GGUF.
+class ModelTokenizer final : public Tokenizer {
+ public:
+  ModelTokenizer(std::shared_ptr<const llamacpp::Model> model,
+                 std::shared_ptr<const llamacpp::ChatTemplate> chat_template)
+      : model_{std::move(model)}, vocab_{model_}, chat_template_{std::move(chat_template)} {}
+
+  [[nodiscard]] std::vector<TokenId> encode(std::string_view text, llamacpp::EncodeOptions options) const override {
+    return vocab_.encode(text, options);
+  }
+  [[nodiscard]] std::string piece(TokenId token, bool special) const override { return vocab_.piece(token, special); }
+  [[nodiscard]] std::string decode(const std::vector<TokenId>& tokens, bool special) const override {
+    return vocab_.decode(tokens, special);
+  }
+  [[nodiscard]] TokenId size() const noexcept override { return vocab_.size(); }
+  [[nodiscard]] bool is_valid(TokenId token) const noexcept override { return vocab_.is_valid(token); }
+  [[nodiscard]] std::size_t token_bytes_max() const override {
+    std::size_t longest = 1;
+    for (TokenId token = 0; token < vocab_.size(); ++token)
+      longest = std::max(longest, vocab_.piece(token, true).size());
+    return longest;
+  }
+  [[nodiscard]] std::uint64_t vocabulary() const noexcept override {
+    std::uint64_t number = 0;
+    std::memcpy(&number, model_->info().fingerprint.data(), sizeof number);
+    return number;
+  }
+  [[nodiscard]] bool has_infill() const noexcept override { return vocab_.has_infill(); }
+  [[nodiscard]] std::vector<TokenId> infill(std::string_view prefix, std::string_view suffix) const override {
+    return vocab_.infill(prefix, suffix);
+  }
+  [[nodiscard]] Result<llamacpp::RenderedChat> render(const llamacpp::ChatRequest& request) const override {
+    return chat_template_->render(request);
+  }
+
+ private:
+  std::shared_ptr<const llamacpp::Model> model_;
+  llamacpp::Vocab vocab_;
+  std::shared_ptr<const llamacpp::ChatTemplate> chat_template_;
+};
+
+}  // namespace
 
 Result<std::string> read_chat_template(const std::string& path) {
   constexpr std::size_t kTemplateBytesMax = 1U << 20U;
@@ -24,10 +70,6 @@ Result<std::string> read_chat_template(const std::string& path) {
   return text;
 }
 
-Tokenizer::Tokenizer(std::shared_ptr<const llamacpp::Model> model,
-                     std::shared_ptr<const llamacpp::ChatTemplate> chat_template)
-    : model_{std::move(model)}, vocab_{model_}, chat_template_{std::move(chat_template)} {}
-
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const TokenizerOptions& options) {
   LLMD_TRY(std::shared_ptr<const llamacpp::Model> model,
            llamacpp::Model::load({.path = options.model_path, .vocab_only = true}));
@@ -37,7 +79,7 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const TokenizerOptions&
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_model(std::shared_ptr<const llamacpp::Model> model,
                                                                const std::string& chat_template) {
   LLMD_TRY(std::shared_ptr<const llamacpp::ChatTemplate> loaded, llamacpp::ChatTemplate::load(model, chat_template));
-  return std::shared_ptr<const Tokenizer>{new Tokenizer{std::move(model), std::move(loaded)}};
+  return std::make_shared<const ModelTokenizer>(std::move(model), std::move(loaded));
 }
 
 }  // namespace llmd

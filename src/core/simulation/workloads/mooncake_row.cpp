@@ -1,50 +1,43 @@
 #include "simulation/workloads/mooncake_row.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
-#include <string>
-#include <system_error>
+
+#include "simulation/workloads/trace_line.h"
 
 namespace llmd::simulation {
 namespace {
 
 constexpr std::array<std::string_view, 4> kKeys{"timestamp", "input_length", "output_length", "hash_ids"};
-constexpr std::size_t kShownMax = 16;
-
-struct Bounds {
-  std::uint64_t min;
-  std::uint64_t max;
-};
-constexpr Bounds kLengthBounds{1, kMooncakeTokensMax};
+constexpr TraceLine::Bounds kLengthBounds{1, kMooncakeTokensMax};
 
 class RowParser {
  public:
   explicit RowParser(std::string_view line) : line_{line} {}
 
   Result<MooncakeRow> parse() {
-    LLMD_TRY_VOID(expect('{'));
+    LLMD_TRY_VOID(line_.expect('{'));
     std::array<bool, kKeys.size()> seen{};
     do {
       LLMD_TRY_VOID(member(seen));
-    } while (take(','));
+    } while (line_.take(','));
     if (const auto missing = std::ranges::find(seen, false); missing != seen.end()) {
-      return wrong(
+      return line_.wrong(
           fmt::format("expected \"{}\", which is missing", kKeys[static_cast<std::size_t>(missing - seen.begin())]));
     }
-    LLMD_TRY_VOID(expect('}'));
-    skip_space();
-    if (at_ < line_.size()) return wrong("expected the end of the line");
+    LLMD_TRY_VOID(line_.expect('}'));
+    LLMD_TRY_VOID(line_.expect_end());
     return std::move(row_);
   }
 
  private:
   Result<void> member(std::array<bool, kKeys.size()>& seen) {
     LLMD_TRY(const std::size_t key, this->key(seen));
-    LLMD_TRY_VOID(expect(':'));
+    LLMD_TRY_VOID(line_.expect(':'));
     switch (key) {
       case 0: return number({0, kMooncakeTimestampMaxMs}, row_.timestamp_ms);
       case 1: return number(kLengthBounds, row_.input_tokens);
@@ -54,71 +47,38 @@ class RowParser {
   }
 
   Result<std::size_t> key(std::array<bool, kKeys.size()>& seen) {
-    skip_space();
+    line_.skip_space();
     for (std::size_t i = 0; i < kKeys.size(); ++i) {
-      const std::string quoted = fmt::format("\"{}\"", kKeys[i]);
-      if (!line_.substr(at_).starts_with(quoted)) continue;
-      if (seen[i]) return wrong("the key stands twice");
+      TraceLine after = line_;
+      if (!after.take_string(kKeys[i])) continue;
+      if (seen[i]) return line_.wrong("the key stands twice");
       seen[i] = true;
-      at_ += quoted.size();
+      line_ = after;
       return i;
     }
-    return wrong(fmt::format("expected one of the keys \"{}\"", fmt::join(kKeys, "\", \"")));
+    return line_.wrong(fmt::format("expected one of the keys \"{}\"", fmt::join(kKeys, "\", \"")));
   }
 
   Result<void> hash_ids() {
-    LLMD_TRY_VOID(expect('['));
-    if (take(']')) return {};
+    LLMD_TRY_VOID(line_.expect('['));
+    if (line_.take(']')) return {};
     do {
-      skip_space();
       if (row_.hash_ids.size() == kMooncakeBlocksMax) {
-        return wrong(fmt::format("expected at most {} hash_ids", kMooncakeBlocksMax));
+        return line_.wrong(fmt::format("expected at most {} hash_ids", kMooncakeBlocksMax));
       }
       LLMD_TRY_VOID(number({0, kMooncakeHashIdMax}, row_.hash_ids.emplace_back()));
-    } while (take(','));
-    return expect(']');
+    } while (line_.take(','));
+    return line_.expect(']');
   }
 
   template <class T>
-  Result<void> number(Bounds bounds, T& into) {
-    skip_space();
-    const char* const first = line_.data() + at_;
-    const char* const last = line_.data() + line_.size();
-    std::uint64_t value = 0;
-    const auto [end, failed] = std::from_chars(first, last, value);
-    const bool leading_zero = end - first > 1 && *first == '0';  // JSON has none
-    if (failed != std::errc{} || leading_zero || value < bounds.min || value > bounds.max) {
-      return wrong(fmt::format("expected a whole number from {} to {}", bounds.min, bounds.max));
-    }
-    at_ += static_cast<std::size_t>(end - first);
+  Result<void> number(TraceLine::Bounds bounds, T& into) {
+    LLMD_TRY(const std::uint64_t value, line_.number(bounds));
     into = static_cast<T>(value);
     return {};
   }
 
-  void skip_space() { at_ = std::min(line_.find_first_not_of(" \t\r\n", at_), line_.size()); }
-
-  bool take(char wanted) {
-    skip_space();
-    if (at_ == line_.size() || line_[at_] != wanted) return false;
-    ++at_;
-    return true;
-  }
-
-  Result<void> expect(char wanted) {
-    if (take(wanted)) return {};
-    return wrong(fmt::format("expected '{}'", wanted));
-  }
-
-  [[nodiscard]] std::unexpected<Error> wrong(std::string_view expected) const {
-    std::string shown{line_.substr(at_, kShownMax)};
-    // The text may be anything; what is logged is one line of ASCII.
-    std::ranges::replace_if(shown, [](char c) { return c < ' ' || c > '~'; }, '?');
-    if (shown.empty()) shown = "the end";
-    return fail(ErrorCode::kFileInvalid, fmt::format("column {}: {}; found: {}", at_ + 1, expected, shown));
-  }
-
-  std::string_view line_;
-  std::size_t at_ = 0;
+  TraceLine line_;
   MooncakeRow row_{};
 };
 

@@ -1,4 +1,4 @@
-#include "apps/sim/profile_file.h"
+#include "config/hardware_profile.h"
 
 #include <fmt/format.h>
 
@@ -11,12 +11,8 @@
 #include "config/read_file.h"
 #include "config/yaml_tree.h"
 
-namespace llmd::sim {
+namespace llmd::config {
 namespace {
-
-using config::FieldDecoder;
-using config::ObjectDecoder;
-using config::YamlNode;
 
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 10;
 constexpr double kStepMax = 10;  // seconds; more would take years of scrapes
@@ -26,6 +22,7 @@ constexpr double kStartMax = 3'600;
 constexpr std::size_t kClassesMax = 16;
 constexpr std::int64_t kSlotsMax = 65'536;
 constexpr std::int64_t kTokensMax = 16'777'216;
+constexpr std::int64_t kBlockTokensMax = 4'096;
 
 /// A number from `least` to `most`.
 FieldDecoder number(const ObjectDecoder& decoder, std::string_view name, double least, double most, double& into) {
@@ -73,8 +70,8 @@ Result<std::vector<batching::SlotClass>> decode_slots(const ObjectDecoder& decod
 
 }  // namespace
 
-Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::string_view source) {
-  LLMD_TRY(const YamlNode root, config::parse_yaml(text, source));
+Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text, std::string_view source) {
+  LLMD_TRY(const YamlNode root, parse_yaml(text, source));
   const ObjectDecoder decoder{source};
   simulation::HardwareProfile profile;
   const auto cost = [&](std::string_view name, double& into) { return number(decoder, name, 0, kCostMax, into); };
@@ -100,6 +97,12 @@ Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::st
       integer(decoder, "step_tokens_max", kTokensMax, profile.batching.step_tokens_max),
       integer(decoder, "prefill_chunk_max", kTokensMax, profile.batching.prefill_chunk_max),
       integer(decoder, "waiting_max", kTokensMax, profile.batching.waiting_max),
+      integer(decoder, "block_tokens", kBlockTokensMax, profile.batching.block_tokens),
+      {"llama_steps",
+       [&](const YamlNode& node) -> Result<void> {
+         LLMD_TRY(profile.llama_steps, decoder.flag(node, "llama_steps"));
+         return {};
+       }},
       {"slots",
        [&](const YamlNode& node) -> Result<void> {
          LLMD_TRY(profile.batching.classes, decode_slots(decoder, node));
@@ -110,9 +113,38 @@ Result<simulation::HardwareProfile> parse_profile(std::string_view text, std::st
   return profile;
 }
 
-Result<simulation::HardwareProfile> load_profile(const std::string& path) {
-  LLMD_TRY(const std::string text, config::read_file(path, kFileBytesMax));
-  return parse_profile(text, path);
+std::string hardware_profile_yaml(const simulation::HardwareProfile& profile) {
+  std::string yaml = fmt::format("name: \"{}\"\n", profile.name);
+  const auto line = [&yaml](std::string_view name, auto value) { yaml += fmt::format("{}: {}\n", name, value); };
+  line("step_s", profile.step_s);
+  line("prefill_token_s", profile.prefill_token_s);
+  line("prefill_token_per_kilotoken_s", profile.prefill_token_per_kilotoken_s);
+  line("decode_sequence_s", profile.decode_sequence_s);
+  line("decode_sequence_per_kilotoken_s", profile.decode_sequence_per_kilotoken_s);
+  line("restore_token_s", profile.restore_token_s);
+  line("submit_s", profile.submit_s);
+  line("stream_s", profile.stream_s);
+  line("start_s", profile.start_s);
+  yaml += "slots:\n";
+  for (const batching::SlotClass& each : profile.batching.classes)
+    yaml += fmt::format("- {{slots: {}, tokens_max: {}}}\n", each.slots, each.tokens_max);
+  line("step_tokens_max", profile.batching.step_tokens_max);
+  line("prefill_chunk_max", profile.batching.prefill_chunk_max);
+  line("waiting_max", profile.batching.waiting_max);
+  line("block_tokens", profile.batching.block_tokens);
+  line("llama_steps", profile.llama_steps);
+  line("store_tokens", profile.store_tokens);
+  line("kv_bytes_per_token", profile.kv_bytes_per_token);
+  line("transfer_bytes_per_s", profile.transfer_bytes_per_s);
+  line("transfer_latency_s", profile.transfer_latency_s);
+  return yaml;
 }
 
-}  // namespace llmd::sim
+Result<simulation::HardwareProfile> find_hardware_profile(const std::string& name) {
+  simulation::HardwareProfile built_in;
+  if (name == built_in.name) return built_in;
+  LLMD_TRY(const std::string text, read_file(name, kFileBytesMax));
+  return parse_hardware_profile(text, name);
+}
+
+}  // namespace llmd::config
