@@ -229,13 +229,13 @@ void FlowStrand::make_room(TimePoint now) {
 }
 
 void FlowStrand::tell(Leaving& leaving, const FlowPass* own) {
-  for (auto& [pass, departure] : leaving) {
-    if (pass.get() == own) {
-      pass->settle(departure);
+  for (auto& each : leaving) {
+    if (each.first.get() == own) {
+      each.first->settle(each.second);
       continue;
     }
-    Loop& loop = pass->loop_;
-    loop.post([pass = std::move(pass), departure] { pass->settle(departure); });
+    Loop& loop = each.first->loop_;
+    loop.post([told = std::move(each)] { told.first->settle(told.second); });
   }
 }
 
