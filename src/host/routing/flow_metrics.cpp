@@ -1,7 +1,6 @@
 #include "routing/flow_metrics.h"
 
-#include <array>
-#include <string_view>
+#include <utility>
 
 namespace llmd::routing {
 namespace {
@@ -11,46 +10,82 @@ constexpr std::array kWaitBounds{.0001, .0005, .001, .005, .01, .025, .05,  .1,
 constexpr std::array kCycleBounds{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1};
 constexpr const char* kPool = "epp";  // llm-d's name of a pool that is none of Kubernetes'
 
-LabelSet whose_labels(const FlowMetrics::Whose& whose) {
-  return {{"fairness_id", whose.fairness_id},
-          {"priority", std::to_string(whose.priority)},
+LabelSet whose_labels(const std::string& fairness_id, const std::string& priority, const std::string& model) {
+  return {{"fairness_id", fairness_id},
+          {"priority", priority},
           {"inference_pool", kPool},
-          {"model_name", whose.model},
-          {"target_model_name", whose.model}};
+          {"model_name", model},
+          {"target_model_name", model}};
+}
+
+Histogram& taken_in(MetricsRegistry& metrics, const std::string& fairness_id, const std::string& priority,
+                    std::string_view outcome) {
+  return metrics.histogram("llm_d_epp_flow_control_request_enqueue_duration_seconds", "Time to take a request in",
+                           kCycleBounds,
+                           {{"fairness_id", fairness_id}, {"priority", priority}, {"outcome", std::string{outcome}}});
 }
 
 }  // namespace
+
+FlowMetrics::Series::Series(MetricsRegistry& metrics, const Whose& whose)
+    : metrics_{metrics},
+      fairness_id_{whose.fairness_id},
+      model_{whose.model},
+      priority_{std::to_string(whose.priority)},
+      size_{metrics.gauge("llm_d_epp_flow_control_queue_size", "Requests that wait",
+                          whose_labels(fairness_id_, priority_, model_))},
+      bytes_{metrics.gauge("llm_d_epp_flow_control_queue_bytes", "Bytes of their bodies",
+                           whose_labels(fairness_id_, priority_, model_))},
+      taken_in_{taken_in(metrics, fairness_id_, priority_, "NotYetFinalized")} {}
+
+void FlowMetrics::Series::entered(std::uint64_t bytes, Duration took) {
+  taken_in_.observe(to_seconds(took));
+  size_.add(1);
+  bytes_.add(static_cast<double>(bytes));
+}
+
+void FlowMetrics::Series::left(std::uint64_t bytes, flow::Outcome outcome, Duration waited) {
+  size_.add(-1);
+  bytes_.add(-static_cast<double>(bytes));
+  Histogram*& histogram = waited_[static_cast<std::size_t>(outcome)];
+  if (histogram == nullptr) {
+    LabelSet labels = whose_labels(fairness_id_, priority_, model_);
+    labels.emplace(labels.begin() + 2, "outcome", std::string{flow::outcome_name(outcome)});
+    histogram = &metrics_.histogram("llm_d_epp_flow_control_request_queue_duration_seconds",
+                                    "Time that requests waited", kWaitBounds, std::move(labels));
+  }
+  histogram->observe(to_seconds(waited));
+  count(outcome);
+}
+
+void FlowMetrics::Series::refused(flow::Outcome outcome, Duration took) {
+  taken_in(metrics_, fairness_id_, priority_, flow::outcome_name(outcome)).observe(to_seconds(took));
+  count(outcome);
+}
+
+void FlowMetrics::Series::count(flow::Outcome outcome) {
+  Counter*& counter = counted_[static_cast<std::size_t>(outcome)];
+  if (counter == nullptr) {
+    counter = &metrics_.counter(
+        "llm_d_epp_flow_control_requests_total", "Requests by how their stay in flow control ended",
+        {{"outcome", std::string{flow::outcome_name(outcome)}}, {"priority", priority_}, {"inference_pool", kPool}});
+  }
+  counter->add();
+}
 
 FlowMetrics::FlowMetrics(MetricsRegistry& metrics)
     : metrics_{metrics},
       cycle_{metrics.histogram("llm_d_epp_flow_control_dispatch_cycle_duration_seconds",
                                "Time of one look at who may go, with all that it dispatches", kCycleBounds)} {}
 
-void FlowMetrics::entered(const Whose& whose) {
-  metrics_.gauge("llm_d_epp_flow_control_queue_size", "Requests that wait", whose_labels(whose)).add(1);
-  metrics_.gauge("llm_d_epp_flow_control_queue_bytes", "Bytes of their bodies", whose_labels(whose))
-      .add(static_cast<double>(whose.bytes));
-}
-
-void FlowMetrics::left(const Whose& whose, flow::Outcome outcome, Duration waited) {
-  LabelSet labels = whose_labels(whose);
-  metrics_.gauge("llm_d_epp_flow_control_queue_size", "Requests that wait", labels).add(-1);
-  metrics_.gauge("llm_d_epp_flow_control_queue_bytes", "Bytes of their bodies", labels)
-      .add(-static_cast<double>(whose.bytes));
-  labels.emplace(labels.begin() + 2, "outcome", std::string{flow::outcome_name(outcome)});
-  metrics_
-      .histogram("llm_d_epp_flow_control_request_queue_duration_seconds", "Time that requests waited", kWaitBounds,
-                 std::move(labels))
-      .observe(to_seconds(waited));
-}
-
-void FlowMetrics::counted(std::int32_t priority, flow::Outcome outcome) {
-  metrics_
-      .counter("llm_d_epp_flow_control_requests_total", "Requests by how their stay in flow control ended",
-               {{"outcome", std::string{flow::outcome_name(outcome)}},
-                {"priority", std::to_string(priority)},
-                {"inference_pool", kPool}})
-      .add();
+FlowMetrics::Series& FlowMetrics::series_of(const Whose& whose) {
+  key_.assign(whose.fairness_id).append(1, '\0').append(whose.model).append(1, '\0');
+  key_ += std::to_string(whose.priority);
+  if (const auto found = series_.find(key_); found != series_.end()) return found->second;
+  if (series_.size() < kWhoseMax) return series_.try_emplace(key_, metrics_, whose).first->second;
+  constexpr std::string_view kOther = "other";
+  return series_.try_emplace(std::string{kOther}, metrics_, Whose{.fairness_id = kOther, .model = kOther})
+      .first->second;
 }
 
 void FlowMetrics::evicting(std::int32_t priority, std::size_t requests) {
@@ -58,16 +93,6 @@ void FlowMetrics::evicting(std::int32_t priority, std::size_t requests) {
       .counter("llm_d_epp_flow_control_revocations_issued_total", "Requests in flight that were cut for waiting ones",
                {{"inference_pool", kPool}, {"priority", std::to_string(priority)}})
       .add(static_cast<double>(requests));
-}
-
-void FlowMetrics::enqueued(const Whose& whose, flow::Outcome outcome, Duration took) {
-  const bool waits = outcome == flow::Outcome::kDispatched;  // llm-d's word for what is not decided yet
-  metrics_
-      .histogram("llm_d_epp_flow_control_request_enqueue_duration_seconds", "Time to take a request in", kCycleBounds,
-                 {{"fairness_id", whose.fairness_id},
-                  {"priority", std::to_string(whose.priority)},
-                  {"outcome", waits ? "NotYetFinalized" : std::string{flow::outcome_name(outcome)}}})
-      .observe(to_seconds(took));
 }
 
 void FlowMetrics::evicted(Duration took) {

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 
 #include "flow/flow_controller.h"
 #include "telemetry/metrics.h"
@@ -9,26 +13,49 @@
 namespace llmd::routing {
 
 /// Flow control's series, under llm-d's names and labels, so that dashboards made for it read them. Not thread-safe:
-/// the strand calls it.
+/// the strand calls it. What a request needs is looked up once, as the registry's own look-ups cost more than the rest.
 class FlowMetrics {
  public:
+  /// Whose series there are at most; the others share one, as in llm-d.
+  static constexpr std::size_t kWhoseMax = 1'000;
+
   explicit FlowMetrics(MetricsRegistry& metrics);
 
   /// Whose request it is, as labels.
   struct Whose {
-    const std::string& fairness_id;
-    const std::string& model;
+    std::string_view fairness_id;
+    std::string_view model;
     std::int32_t priority = 0;
-    std::uint64_t bytes = 0;
   };
-  void entered(const Whose& whose);
-  /// Of one that entered.
-  void left(const Whose& whose, flow::Outcome outcome, Duration waited);
-  /// However it ended, also of one that never waited.
-  void counted(std::int32_t priority, flow::Outcome outcome);
+  /// The series of all that are labelled so.
+  class Series {
+   public:
+    Series(MetricsRegistry& metrics, const Whose& whose);
+    /// It was asked for: it waits from now on, with a body of so many bytes; this took so long.
+    void entered(std::uint64_t bytes, Duration took);
+    /// Of one that entered.
+    void left(std::uint64_t bytes, flow::Outcome outcome, Duration waited);
+    /// It may not even wait.
+    void refused(flow::Outcome outcome, Duration took);
+
+   private:
+    static constexpr std::size_t kOutcomes = 7;
+    void count(flow::Outcome outcome);
+
+    MetricsRegistry& metrics_;
+    std::string fairness_id_;
+    std::string model_;
+    std::string priority_;
+    Gauge& size_;
+    Gauge& bytes_;
+    Histogram& taken_in_;
+    std::array<Histogram*, kOutcomes> waited_{};
+    std::array<Counter*, kOutcomes> counted_{};
+  };
+  /// Good as long as this object.
+  [[nodiscard]] Series& series_of(const Whose& whose);
+
   void stepped(Duration took) { cycle_.observe(to_seconds(took)); }
-  /// It was asked for, or refused, within `took`.
-  void enqueued(const Whose& whose, flow::Outcome outcome, Duration took);
   void evicting(std::int32_t priority, std::size_t requests);
   /// A victim has ended, so long after it was named.
   void evicted(Duration took);
@@ -41,6 +68,8 @@ class FlowMetrics {
   [[nodiscard]] Counter& revocations(const char* outcome);
 
   MetricsRegistry& metrics_;
+  std::unordered_map<std::string, Series> series_;
+  std::string key_;  // scratch
   std::uint64_t given_up_ = 0;
   Histogram& cycle_;
 };

@@ -18,11 +18,6 @@ constexpr std::size_t kSmallPool = 64;
 constexpr Duration kReadInterval = milliseconds{1};
 constexpr flow::GateReading kOpen{.saturation = -1};
 
-FlowMetrics::Whose whose(const FlowRequest& request) {
-  return {
-      .fairness_id = request.fairness_id, .model = request.model, .priority = request.priority, .bytes = request.bytes};
-}
-
 std::string in_ms(Duration duration) {
   return fmt::format("{} ms", std::chrono::duration_cast<milliseconds>(duration).count());
 }
@@ -146,6 +141,8 @@ void FlowStrand::admit_without_waiting(FlowPass& pass, TimePoint now) {
 void FlowStrand::admit(FlowPass& pass, Leaving& leaving, TimePoint now) {
   const FlowRequest& request = pass.request_;
   pass.id_ = next_id_++;
+  pass.series_ =
+      &metrics_.series_of({.fairness_id = request.fairness_id, .model = request.model, .priority = request.priority});
   const auto ticket = controller_.enqueue({.id = pass.id_,
                                            .fairness_id = request.fairness_id,
                                            .priority = request.priority,
@@ -161,14 +158,12 @@ void FlowStrand::admit(FlowPass& pass, Leaving& leaving, TimePoint now) {
                                 refused.observed, refused.allowed);
     leaving.emplace_back(pass.shared_from_this(),
                          flow::Departure{.outcome = refused.outcome, .retry_after_s = refused.retry_after_s});
-    metrics_.counted(request.priority, refused.outcome);
-    metrics_.enqueued(whose(request), refused.outcome, SteadyClock::now() - now);
+    pass.series_->refused(refused.outcome, SteadyClock::now() - now);
     return;
   }
   pass.ticket_ = *ticket;
   waiting_.emplace(pass.id_, pass.shared_from_this());
-  metrics_.enqueued(whose(request), flow::Outcome::kDispatched, SteadyClock::now() - now);
-  metrics_.entered(whose(request));
+  pass.series_->entered(request.bytes, SteadyClock::now() - now);
   pump(leaving, now);
 }
 
@@ -203,8 +198,7 @@ void FlowStrand::take_out(std::vector<flow::Departure>& departures, Leaving& lea
     const auto found = waiting_.find(departure.id);
     std::shared_ptr<FlowPass> pass = std::move(found->second);
     waiting_.erase(found);
-    metrics_.left(whose(pass->request_), departure.outcome, departure.waited);
-    metrics_.counted(pass->request_.priority, departure.outcome);
+    pass->series_->left(pass->request_.bytes, departure.outcome, departure.waited);
     if (departure.outcome == flow::Outcome::kDispatched) {
       pass->undecided_ = pass->running_ = true;
       ++undecided_;
@@ -235,13 +229,13 @@ void FlowStrand::make_room(TimePoint now) {
 }
 
 void FlowStrand::tell(Leaving& leaving, const FlowPass* own) {
-  for (auto& [pass, departure] : leaving) {
-    if (pass.get() == own) {
-      pass->settle(departure);
+  for (auto& each : leaving) {
+    if (each.first.get() == own) {
+      each.first->settle(each.second);
       continue;
     }
-    Loop& loop = pass->loop_;
-    loop.post([pass = std::move(pass), departure] { pass->settle(departure); });
+    Loop& loop = each.first->loop_;
+    loop.post([told = std::move(each)] { told.first->settle(told.second); });
   }
 }
 

@@ -95,6 +95,7 @@ class FlowPass : public std::enable_shared_from_this<FlowPass> {
   bool shed_ = false;      // refused without flow control
   std::function<void()> evict_{};
   // Set by the strand, under its mutex, until the pass is settled:
+  FlowMetrics::Series* series_ = nullptr;
   std::uint64_t id_ = 0;
   flow::Ticket ticket_{};
   bool undecided_ = false;  // was let through, and not counted by the pool yet

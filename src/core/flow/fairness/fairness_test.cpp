@@ -125,16 +125,17 @@ TEST(ProgramAwareFairness, FindsTheBestThatAScanOverAllFinds) {
     std::vector<Flow> flows;
     for (FlowId flow = 0; flow < 60; ++flow) {
       const auto tokens = static_cast<std::uint32_t>(rng.below(1'000));
-      const auto wait = static_cast<std::int64_t>(rng.below(1'000));
+      const auto wait_ms = static_cast<std::int64_t>(rng.below(1'000));
       index->dispatched(flow, {.prompt_tokens = tokens}, kNow);
-      index->activate(flow, head(flow, milliseconds{wait}), kNow);
-      flows.push_back({static_cast<double>(tokens), static_cast<double>(wait)});
+      index->activate(flow, head(flow, milliseconds{wait_ms}), kNow);
+      flows.push_back({static_cast<double>(tokens), static_cast<double>(wait_ms)});
     }
-    const auto [least, most] = std::ranges::minmax(flows, {}, &Flow::service);
-    const auto [newest, oldest] = std::ranges::minmax(flows, {}, &Flow::wait);
-    const auto score = [&, &least = least, &most = most, &newest = newest, &oldest = oldest](const Flow& flow) {
-      return options.service_weight * (1 - (flow.service - least.service) / (most.service - least.service)) +
-             options.wait_weight * (flow.wait - newest.wait) / (oldest.wait - newest.wait);
+    const auto service = std::ranges::minmax(flows, {}, &Flow::service);
+    const auto wait = std::ranges::minmax(flows, {}, &Flow::wait);
+    const auto score = [&](const Flow& flow) {
+      const double served = (flow.service - service.min.service) / (service.max.service - service.min.service);
+      const double waited = (flow.wait - wait.min.wait) / (wait.max.wait - wait.min.wait);
+      return options.service_weight * (1 - served) + options.wait_weight * waited;
     };
     EXPECT_NEAR(score(flows[index->pick(kNow)]), score(*std::ranges::max_element(flows, {}, score)), 1e-9)
         << "seed " << seed;
