@@ -63,7 +63,7 @@ void LlmdPolicy::sent(const PolicyInput& input, const PolicyChoice& choice) {
     decided_for_ = input.id;
     if (decision_.decode == nullptr) return;
   }
-  if (!precise_) scheduling::remember(decision_, input.request.prefix, index_);
+  if (!precise_) scheduling::remember(decision_, input.request.prefix, index_, input.now);
   scheduler_.sent(input.request, decision_, input.now, memory_);
 }
 
