@@ -17,6 +17,7 @@
 #include "scheduling/deciders/prefix_based_pd_decider.h"
 #include "scheduling/detectors/concurrency_detector.h"
 #include "scheduling/detectors/utilization_detector.h"
+#include "scheduling/filters/bounded_load_filter.h"
 #include "scheduling/filters/by_label.h"
 #include "scheduling/filters/decode_filter.h"
 #include "scheduling/filters/encode_filter.h"
@@ -104,6 +105,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &TopologyAffinityFilter::kSpec,
     &SharedLibraryPlugin::kFilterSpec,
     &SharedLibraryPlugin::kScorerSpec,
+    &BoundedLoadFilter::kSpec,
     &PrefixCacheAffinityFilter::kSpec,
     &SloHeadroomTierFilter::kSpec,
     &UtilizationFilter::kSpec,
