@@ -32,25 +32,33 @@ constexpr std::uint32_t home(std::uint32_t tag, std::uint32_t homes) noexcept {
 // Room behind the last home for what does not fit before, and the word that stays 0.
 constexpr std::uint32_t size_for(std::uint32_t homes) noexcept { return homes + std::min(homes / 4 + 4, 24U) + 1; }
 
-// A set: count, a key of 48 bits, slots ascending, marks in the same order. The key is the sum of a hash of each slot.
-constexpr std::size_t kSetHeader = 4;
-constexpr std::size_t set_bytes(std::size_t count) noexcept { return (kSetHeader + 2 * count) * sizeof(std::uint16_t); }
+// The array of a set: count, slots ascending, marks in the same order. Its key is the sum of a hash of each slot.
+constexpr std::size_t set_bytes(std::size_t count) noexcept { return (1 + 2 * count) * sizeof(std::uint16_t); }
 constexpr std::uint64_t slot_key(std::uint16_t slot) noexcept {
   std::uint64_t mixed = (std::uint64_t{slot} + 1) * 0x9e37'79b9'7f4a'7c15ULL;
   mixed = (mixed ^ mixed >> 32U) * 0xd6e8'feb8'6659'fd93ULL;
   return mixed ^ mixed >> 32U;
 }
-constexpr std::uint64_t set_key(const std::uint16_t* data) noexcept {
-  return data[1] | std::uint64_t{data[2]} << 16U | std::uint64_t{data[3]} << 32U;
-}
-constexpr void set_header(std::uint16_t* data, std::size_t count, std::uint64_t key) noexcept {
-  data[0] = static_cast<std::uint16_t>(count);
-  for (unsigned i = 0; i < 3; ++i) data[i + 1] = static_cast<std::uint16_t>(key >> 16U * i);
-}
 
 }  // namespace
 
-/// Tells readers that words move.
+/// More than four holders. Count and key stand beside the pointer: most matches need no more, since a block's holders
+/// are those of the block before.
+struct HolderTable::Set {
+  std::atomic<std::uint16_t*> data{nullptr};
+  std::atomic<std::uint64_t> summary{0};  // count 16 | key 48
+
+  void put(std::uint16_t* array, std::uint64_t count, std::uint64_t key) noexcept {
+    data.store(array, std::memory_order_release);
+    summary.store(count << 48U | (key & kKeyMask), std::memory_order_release);
+  }
+  [[nodiscard]] std::uint64_t key() const noexcept { return summary.load(std::memory_order_relaxed) & kKeyMask; }
+
+ private:
+  static constexpr std::uint64_t kKeyMask = (std::uint64_t{1} << 48U) - 1;
+};
+
+/// Tells readers that words or sets change.
 class HolderTable::Change {
  public:
   explicit Change(Shard& shard) noexcept : shard_{shard}, version_{shard.version.load(std::memory_order_relaxed)} {
@@ -76,11 +84,11 @@ HolderTable::HolderTable(std::uint64_t seed, std::size_t shards, IndexMemory& me
 HolderTable::~HolderTable() {
   const auto drop = [this](void* memory, std::size_t bytes) { memory_.give_back(memory, bytes); };
   for (std::uint32_t number = 0; number < sets_; ++number) {
-    std::uint16_t* const data = set(number).load(std::memory_order_relaxed);
+    std::uint16_t* const data = set(number).data.load(std::memory_order_relaxed);
     if (data != nullptr) drop(data, set_bytes(data[0]));
   }
   for (std::size_t part = 0; part < parts_.size() && parts_[part] != nullptr; ++part)
-    drop(parts_[part].load(), (kFirstPart << part) * sizeof(std::atomic<std::uint16_t*>));
+    drop(parts_[part].load(), (kFirstPart << part) * sizeof(Set));
   if (shards_ == nullptr) return;
   for (std::size_t i = 0; i < shard_count_; ++i) {
     Word* const words = shards_[i].words.load(std::memory_order_relaxed);
@@ -112,9 +120,11 @@ bool HolderTable::scan(const Word* words, std::uint32_t homes, std::uint32_t tag
     if (word == 0 || tag_of(word) > tag) return true;
     if (tag_of(word) < tag) continue;
     if (is_set(word)) {
-      const std::uint16_t* const data = set(set_of(word)).load(std::memory_order_acquire);
+      const Set& many = set(set_of(word));
+      const std::uint16_t* const data = many.data.load(std::memory_order_acquire);
       if (data == nullptr) return false;
-      found = {.count = data[0], .many = data + kSetHeader, .key = set_key(data)};
+      const std::uint64_t summary = many.summary.load(std::memory_order_acquire);
+      found = {.count = static_cast<std::uint32_t>(summary >> 48U), .many = data + 1, .key = summary};
       return true;
     }
     if (found.count == Holders::kFew) return false;
@@ -155,8 +165,8 @@ HolderTable::Pair HolderTable::pair(std::uint64_t hash, std::uint16_t slot) noex
   for (std::uint32_t i = found.begin; i < found.end; ++i) {
     const std::uint64_t word = words[i].load(std::memory_order_relaxed);
     if (is_set(word)) {
-      std::uint16_t* const data = set(set_of(word)).load(std::memory_order_relaxed);
-      std::uint16_t* const slots = data + kSetHeader;
+      std::uint16_t* const data = set(set_of(word)).data.load(std::memory_order_relaxed);
+      std::uint16_t* const slots = data + 1;
       std::uint16_t* const at = std::lower_bound(slots, slots + data[0], slot);
       if (at == slots + data[0] || *at != slot) continue;
       pair.word_ = words + i;
@@ -175,7 +185,7 @@ bool HolderTable::add(std::uint64_t hash, std::uint16_t slot, std::uint16_t mark
   const bool in_set = known.end > known.begin && is_set(shard->words.load()[known.begin].load());
   bool added = false;
   if (in_set) {
-    added = add_to_set(set_of(shard->words.load()[known.begin].load()), slot, mark);
+    added = add_to_set(*shard, set_of(shard->words.load()[known.begin].load()), slot, mark);
   } else if (known.end - known.begin == Holders::kFew) {
     added = to_set(*shard, known, slot, mark);
   } else {
@@ -286,7 +296,8 @@ bool HolderTable::to_set(Shard& shard, Range range, std::uint16_t slot, std::uin
   }
   Word* const words = shard.words.load(std::memory_order_relaxed);
   auto* const data = static_cast<std::uint16_t*>(room);
-  std::size_t next = kSetHeader;
+  data[0] = kCount;
+  std::size_t next = 1;
   std::uint64_t key = 0;
   const auto put = [&](std::uint16_t each, std::uint16_t its_mark) {
     data[next] = each;
@@ -302,9 +313,8 @@ bool HolderTable::to_set(Shard& shard, Range range, std::uint16_t slot, std::uin
     put(slot_of(word), static_cast<std::uint16_t>(word));
   }
   if (!placed) put(slot, mark);
-  set_header(data, kCount, key);
-  set(*number).store(data, std::memory_order_release);
   const Change change{shard};
+  set(*number).put(data, kCount, key);
   words[range.begin].store(set_word(tag_of(words[range.begin].load(std::memory_order_relaxed)), *number),
                            std::memory_order_release);
   for (std::uint32_t i = range.begin + 1; i < range.end; ++i) erase(shard, range.begin + 1);
@@ -312,21 +322,25 @@ bool HolderTable::to_set(Shard& shard, Range range, std::uint16_t slot, std::uin
 }
 
 // A new array each time, so that readers see a whole one.
-bool HolderTable::add_to_set(std::uint32_t number, std::uint16_t slot, std::uint16_t mark) {
-  std::uint16_t* const old = set(number).load(std::memory_order_relaxed);
+bool HolderTable::add_to_set(Shard& shard, std::uint32_t number, std::uint16_t slot, std::uint16_t mark) {
+  Set& many = set(number);
+  std::uint16_t* const old = many.data.load(std::memory_order_relaxed);
   const std::uint16_t count = old[0];
   void* const room = memory_.take(set_bytes(count + 1U));
   if (room == nullptr) return false;
   auto* const data = static_cast<std::uint16_t*>(room);
-  const std::uint16_t* const slots = old + kSetHeader;
+  const std::uint16_t* const slots = old + 1;
   const std::ptrdiff_t at = std::lower_bound(slots, slots + count, slot) - slots;
-  set_header(data, count + 1U, set_key(old) + slot_key(slot));
-  std::uint16_t* out = std::copy_n(slots, at, data + kSetHeader);
+  data[0] = count + 1;
+  std::uint16_t* out = std::copy_n(slots, at, data + 1);
   *out++ = slot;
   out = std::copy_n(slots + at, count, out);  // the slots behind, and the marks before
   *out++ = mark;
   std::copy_n(slots + count + at, count - at, out);
-  set(number).store(data, std::memory_order_release);
+  {
+    const Change change{shard};
+    many.put(data, count + 1U, many.key() + slot_key(slot));
+  }
   memory_.retire(old, set_bytes(count));
   return true;
 }
@@ -334,9 +348,10 @@ bool HolderTable::add_to_set(std::uint32_t number, std::uint16_t slot, std::uint
 bool HolderTable::remove_from_set(Shard& shard, std::uint32_t at, std::uint16_t slot) {
   Word& word = shard.words.load(std::memory_order_relaxed)[at];
   const std::uint32_t number = set_of(word.load(std::memory_order_relaxed));
-  std::uint16_t* const old = set(number).load(std::memory_order_relaxed);
+  Set& many = set(number);
+  std::uint16_t* const old = many.data.load(std::memory_order_relaxed);
   const std::uint16_t count = old[0];
-  std::uint16_t* const slots = old + kSetHeader;
+  std::uint16_t* const slots = old + 1;
   const std::ptrdiff_t gone = std::lower_bound(slots, slots + count, slot) - slots;
   if (gone == count || slots[gone] != slot) return false;
   if (count == 2) {
@@ -344,17 +359,18 @@ bool HolderTable::remove_from_set(Shard& shard, std::uint32_t at, std::uint16_t 
     const Change change{shard};
     word.store(pair_word(tag_of(word.load(std::memory_order_relaxed)), slots[kept], slots[count + kept]),
                std::memory_order_release);
-    set(number).store(nullptr, std::memory_order_release);
+    many.put(nullptr, 0, 0);
     free_sets_.push_back(number);
   } else {
     // What was `old` gives room for the new array if there is none: a removal cannot fail.
     void* const room = memory_.take_always(set_bytes(count - 1U));
     auto* const data = static_cast<std::uint16_t*>(room);
-    set_header(data, count - 1U, set_key(old) - slot_key(slot));
-    std::uint16_t* out = std::copy_n(slots, gone, data + kSetHeader);
+    data[0] = count - 1;
+    std::uint16_t* out = std::copy_n(slots, gone, data + 1);
     out = std::copy_n(slots + gone + 1, count - 1, out);  // the slots behind, and the marks before
     std::copy_n(slots + count + gone + 1, count - 1 - gone, out);
-    set(number).store(data, std::memory_order_release);
+    const Change change{shard};
+    many.put(data, count - 1U, many.key() - slot_key(slot));
   }
   memory_.retire(old, set_bytes(count));
   return true;
@@ -370,16 +386,16 @@ std::optional<std::uint32_t> HolderTable::new_set() {
   if (part >= parts_.size()) return std::nullopt;
   if (parts_[part].load(std::memory_order_relaxed) == nullptr) {
     const std::size_t count = std::size_t{kFirstPart} << part;
-    void* const room = memory_.take(count * sizeof(std::atomic<std::uint16_t*>));
+    void* const room = memory_.take(count * sizeof(Set));
     if (room == nullptr) return std::nullopt;
-    auto* const sets = static_cast<std::atomic<std::uint16_t*>*>(room);
-    for (std::size_t i = 0; i < count; ++i) new (sets + i) std::atomic<std::uint16_t*>{nullptr};
+    auto* const sets = static_cast<Set*>(room);
+    for (std::size_t i = 0; i < count; ++i) new (sets + i) Set{};
     parts_[part].store(sets, std::memory_order_release);
   }
   return sets_++;
 }
 
-std::atomic<std::uint16_t*>& HolderTable::set(std::uint32_t number) const noexcept {
+HolderTable::Set& HolderTable::set(std::uint32_t number) const noexcept {
   const std::uint32_t part = static_cast<std::uint32_t>(std::bit_width(number / kFirstPart + 1)) - 1;
   return parts_[part].load(std::memory_order_acquire)[number - kFirstPart * ((1U << part) - 1)];
 }
@@ -400,7 +416,7 @@ bool HolderTable::check_integrity() const {
         if (shard.words.load()[j].load() == 0) return false;  // a search would stop there
       }
       if (before == 0 || tag_of(word) != tag_of(before)) ++blocks;
-      pairs += is_set(word) ? set(set_of(word)).load()[0] : 1U;
+      pairs += is_set(word) ? set(set_of(word)).data.load()[0] : 1U;
       before = word;
       ++count;
     }

@@ -17,7 +17,7 @@ struct Holders {
 
   std::uint32_t count = 0;
   const std::uint16_t* many = nullptr;  // null: they are in the key
-  std::uint64_t key = 0;                // the slots, 16 bits each; of more than four a hash of them
+  std::uint64_t key = 0;                // the slots, 16 bits each; of more than four a hash and the count
 
   friend bool operator==(const Holders& a, const Holders& b) noexcept { return a.count == b.count && a.key == b.key; }
   template <class Visit>
@@ -99,10 +99,11 @@ class HolderTable {
   static void erase(Shard& shard, std::uint32_t at) noexcept;
 
   [[nodiscard]] bool to_set(Shard& shard, Range range, std::uint16_t slot, std::uint16_t mark);
-  [[nodiscard]] bool add_to_set(std::uint32_t set, std::uint16_t slot, std::uint16_t mark);
+  [[nodiscard]] bool add_to_set(Shard& shard, std::uint32_t set, std::uint16_t slot, std::uint16_t mark);
   bool remove_from_set(Shard& shard, std::uint32_t at, std::uint16_t slot);
   [[nodiscard]] std::optional<std::uint32_t> new_set();
-  [[nodiscard]] std::atomic<std::uint16_t*>& set(std::uint32_t number) const noexcept;
+  struct Set;
+  [[nodiscard]] Set& set(std::uint32_t number) const noexcept;
 
   std::uint64_t seed_;
   IndexMemory& memory_;
@@ -113,7 +114,7 @@ class HolderTable {
 
   // Sets by number. A part has twice the places of the one before, so that none ever moves.
   static constexpr std::uint32_t kFirstPart = 64;
-  std::array<std::atomic<std::atomic<std::uint16_t*>*>, 26> parts_{};
+  std::array<std::atomic<Set*>, 26> parts_{};
   std::uint32_t sets_ = 0;
   std::vector<std::uint32_t> free_sets_;
 };

@@ -237,9 +237,10 @@ void PrefixIndex::insert(std::string_view endpoint, std::span<const std::uint64_
     return;
   }
   impl.inserting = impl.generation_for(*slot, blocks.back());
+  for (const std::uint64_t block : blocks.first(std::min(kAhead, blocks.size()))) impl.prefetch(block);
   std::size_t done = 0;
   while (done < blocks.size() && impl.inserting != UseLog::kNone && impl.put(blocks[done], *slot)) {
-    if (++done + kAhead < blocks.size()) impl.prefetch(blocks[done + kAhead]);
+    if (++done + kAhead <= blocks.size()) impl.prefetch(blocks[done + kAhead - 1]);
   }
   impl.dropped += blocks.size() - done;  // without one block those behind it are of no use
   impl.tidy_up(*slot);

@@ -48,6 +48,7 @@
 #include "scheduling/producers/session_id_producer.h"
 #include "scheduling/producers/token_producer.h"
 #include "scheduling/scorers/active_request_scorer.h"
+#include "scheduling/scorers/cache_heat_scorer.h"
 #include "scheduling/scorers/cache_hit_scorer.h"
 #include "scheduling/scorers/cold_start_scorer.h"
 #include "scheduling/scorers/context_length_aware.h"
@@ -119,6 +120,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &LoraAffinityScorer::kSpec,
     &MmEmbeddingsCacheScorer::kSpec,
     &NoHitLruScorer::kSpec,
+    &CacheHeatScorer::kSpec,
     &CacheHitScorer::kSpec,
     &ColdStartScorer::kSpec,
     &CostScorer::kSpec,

@@ -247,7 +247,8 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
       .now = input.now,
       .metric_age_max = built.config.metric_age_max,
       .media_matched = work.media_matched,
-      .links = input.snapshot.links.get()};
+      .links = input.snapshot.links.get(),
+      .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
   const Profile::Belongings belongings{
       .cache = work.cache,
       .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_};
