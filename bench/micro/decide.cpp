@@ -96,7 +96,7 @@ void BM_Decide(benchmark::State& state) {
     took_us.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
     cached += decision.cached_tokens_expected;
     state.PauseTiming();
-    scheduling::remember(decision, request.prefix, index);
+    scheduling::remember(decision, request.prefix, index, now);
     state.ResumeTiming();
   }
   std::sort(took_us.begin(), took_us.end());

@@ -81,7 +81,7 @@ class PoolRun {
     decided.decision =
         scheduler_->decide({.request = facts, .snapshot = snapshot_, .index = index_, .now = kStart, .live = live_},
                            rng_, scratch_, &decided.explanation);
-    if (line.remember) scheduling::remember(decided.decision, facts.prefix, index_);
+    if (line.remember) scheduling::remember(decided.decision, facts.prefix, index_, kStart);
     if (line.stays) raise(decided.decision);
     return decided;
   }

@@ -1,34 +1,39 @@
 #include "prefix/prefix_index.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
-#include "prefix/block_table.h"
-#include "prefix/holder_set.h"
-#include "prefix/use_lists.h"
+#include "prefix/holder_table.h"
+#include "prefix/index_memory.h"
+#include "prefix/use_log.h"
 
 namespace llmd {
 namespace {
 
-constexpr std::uint16_t kSlotsMax = 0xffff;
 constexpr std::uint32_t kNoSlot = 0xffff'ffff;
-// Evictions for want of bytes come in batches, so that looking for the longest unused endpoint is not done for each
-// block.
-constexpr int kEvictionBatch = 32;
+// Charged for a pair before it is there. What is taken for it is less in the long run, see the README.
+constexpr std::size_t kPairBytes = 32;
+constexpr std::size_t kSlotBytes = 256;  // a name, its place in the map, a UseLog::Uses
+constexpr std::size_t kAhead = 8;        // blocks whose words are loaded in advance
+constexpr std::size_t kHeatCountersMax = 4'096;
+
+// A shard for each 64 KB, so that growing one is short, and its size is small against the whole.
+std::size_t shards_for(std::size_t bytes) { return std::clamp<std::size_t>(std::bit_floor(bytes >> 16U), 1, 4'096); }
+std::size_t heat_counters_for(std::size_t bytes) {
+  return std::min(kHeatCountersMax, bytes / 64 / PrefixHeat::kCounterBytes);
+}
 
 struct NameHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
 };
-
-// What one pair costs at worst. As the only holder of its block: 24 bytes grown by halves (36), 4 in a table just
-// doubled (10.7), 16 in another (42.7). As one of four: a quarter of that last and of a bit set over all slots (24
-// bytes and 1/8 a slot).
-std::size_t pair_bytes(std::uint16_t endpoints_max) { return std::max<std::size_t>(90, 64 + endpoints_max / 32U); }
 
 bool same_endpoints(std::span<const EndpointState> now, const PrefixMatch& match) {
   return std::equal(
@@ -39,30 +44,43 @@ bool same_endpoints(std::span<const EndpointState> now, const PrefixMatch& match
 }  // namespace
 
 struct PrefixIndex::Impl {
-  Impl(Options opts, Budget& bytes) : options{opts}, budget{bytes}, blocks{opts.seed}, uses{opts.seed} {}
-  ~Impl() { budget.release(charged_bytes); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+  Impl(Options opts, Budget& budget)
+      : options{opts},
+        memory{budget},
+        table{opts.seed, shards_for(budget.limit_bytes()), memory},
+        log{memory},
+        heat_charge{budget, heat_counters_for(budget.limit_bytes()) * PrefixHeat::kCounterBytes},
+        heat{heat_charge.bytes() / PrefixHeat::kCounterBytes, opts.heat_half_life} {}
 
   std::optional<std::uint16_t> slot_for(std::string_view endpoint);
-  bool add(std::uint64_t hash, std::uint16_t slot);
-  bool make_room();
-  bool evict_longest_unused();
-  void evict(std::uint32_t pair);
+  std::optional<std::uint16_t> known_slot(std::string_view endpoint) const;
+  std::uint32_t generation_for(std::uint16_t slot, std::uint64_t last_block);
+  bool put(std::uint64_t hash, std::uint16_t slot);
+  bool push(std::uint16_t slot, std::uint64_t hash);
+  bool make_room(std::uint16_t slot);
+  bool evict_from(std::uint32_t generation);
+  bool evict_of(std::uint16_t slot);
+  bool evict_any();
+  void clear(std::uint16_t slot);
+  void tidy_up(std::uint16_t slot);
   void resolve(std::span<const EndpointState> endpoints, PrefixMatch& match) const;
-  void count_blocks(const PrefixKey& key, std::vector<std::uint32_t>& counts) const;
+  std::uint32_t count_blocks(const PrefixKey& key, std::vector<std::uint32_t>& counts) const;
+  Holders holders_of(const HolderTable::Place& place) const;
+  void prefetch(std::uint64_t hash) const noexcept { HolderTable::prefetch(table.place(hash)); }
 
   const Options options;
-  Budget& budget;
-  mutable std::shared_mutex mutex;
-  BlockTable blocks;
-  UseLists uses;
+  mutable std::mutex mutex;  // of writers
+  mutable IndexMemory memory;
+  HolderTable table;
+  UseLog log;
+  Charge heat_charge;
+  PrefixHeat heat;
   std::unordered_map<std::string, std::uint16_t, NameHash, std::equal_to<>> slots;
   std::vector<std::uint16_t> free_slots;
-  std::size_t charged_bytes = 0;
-  std::size_t set_bytes = 0;  // of bit sets
-  std::uint64_t epoch = 1;    // moves when a name gets a slot or loses it
-  std::uint32_t stamp = 0;
+  std::uint32_t inserting = UseLog::kNone;  // the generation that must not be evicted from
+  std::atomic<std::uint64_t> epoch{1};      // moves when a name gets a slot or loses it
+  std::atomic<std::uint32_t> slot_count{0};
+  mutable std::atomic<std::uint32_t> next_stripe{1};
   std::uint64_t evictions = 0;
   std::uint64_t dropped = 0;
 };
@@ -70,15 +88,21 @@ struct PrefixIndex::Impl {
 PrefixIndex::PrefixIndex(Options options, Budget& budget) : impl_{std::make_unique<Impl>(options, budget)} {}
 PrefixIndex::~PrefixIndex() = default;
 
+std::optional<std::uint16_t> PrefixIndex::Impl::known_slot(std::string_view endpoint) const {
+  const auto found = slots.find(endpoint);
+  return found == slots.end() ? std::nullopt : std::optional{found->second};
+}
+
 std::optional<std::uint16_t> PrefixIndex::Impl::slot_for(std::string_view endpoint) {
-  if (const auto found = slots.find(endpoint); found != slots.end()) return found->second;
+  if (const auto known = known_slot(endpoint)) return known;
   std::uint16_t slot = 0;
   if (!free_slots.empty()) {
     slot = free_slots.back();
     free_slots.pop_back();
-  } else if (uses.slots() < std::min(options.endpoints_max, kSlotsMax)) {
-    slot = static_cast<std::uint16_t>(uses.slots());
-    uses.add_slot();
+  } else if (log.slots() < std::min(options.endpoints_max, HolderTable::kSlotMax) && memory.count_in(kSlotBytes)) {
+    slot = static_cast<std::uint16_t>(log.slots());
+    log.add_slot();
+    slot_count = static_cast<std::uint32_t>(log.slots());
   } else {
     return std::nullopt;
   }
@@ -87,115 +111,215 @@ std::optional<std::uint16_t> PrefixIndex::Impl::slot_for(std::string_view endpoi
   return slot;
 }
 
-// Makes sure that the next pair has memory: that of a removed one, new, or that of an evicted one.
-bool PrefixIndex::Impl::make_room() {
-  if (uses.has_free()) return true;
-  if (budget.try_charge(pair_bytes(options.endpoints_max))) {
-    charged_bytes += pair_bytes(options.endpoints_max);
-    return true;
+// The generation that a prompt goes into: the endpoint's newest, or a new one.
+std::uint32_t PrefixIndex::Impl::generation_for(std::uint16_t slot, std::uint64_t last_block) {
+  const UseLog::Uses& uses = log.uses(slot);
+  if (!log.closed(slot, options.endpoint_blocks_max, table.pairs())) return uses.newest;
+  if (uses.newest != UseLog::kNone) {
+    // Where the last block is, those before it are: a prompt that is used again and again stays where it is.
+    const HolderTable::Pair pair = table.pair(last_block, slot);
+    if (pair && pair.mark() == log.generation(uses.newest).mark) return uses.newest;
   }
-  return evict_longest_unused();
+  const std::uint32_t opened = log.open(slot);
+  return opened != UseLog::kNone || !evict_any() ? opened : log.open(slot);
 }
 
-bool PrefixIndex::Impl::evict_longest_unused() {
-  std::optional<std::uint16_t> victim;
-  std::uint32_t age_max = 0;
-  for (const auto& [name, slot] : slots) {
-    const std::uint32_t oldest = uses.list(slot).oldest;
-    if (oldest == UseLists::kNone) continue;
-    const std::uint32_t age = stamp - uses.pair(oldest).stamp;
-    if (!victim || age > age_max || (age == age_max && slot < *victim)) {
-      victim = slot;
-      age_max = age;
-    }
+bool PrefixIndex::Impl::push(std::uint16_t slot, std::uint64_t hash) {
+  if (log.push(slot, hash)) return true;
+  for (int i = 0; i < 64 && evict_any(); ++i) {
+    if (log.push(slot, hash)) return true;
   }
-  if (!victim) return false;
-  for (int i = 0; i < kEvictionBatch; ++i) {
-    const std::uint32_t oldest = uses.list(*victim).oldest;
-    // What this very insert added goes one by one: its last blocks make room for its first.
-    if (oldest == UseLists::kNone || (i > 0 && uses.pair(oldest).stamp == stamp)) break;
-    evict(oldest);
+  return false;
+}
+
+bool PrefixIndex::Impl::put(std::uint64_t hash, std::uint16_t slot) {
+  const std::uint16_t mark = log.generation(inserting).mark;
+  HolderTable::Pair pair = table.pair(hash, slot);
+  if (pair && pair.mark() == mark) return true;
+  if (!pair && !make_room(slot)) return false;
+  const std::uint64_t evictions_before = evictions;
+  if (!push(slot, hash)) return false;
+  if (evictions != evictions_before) pair = table.pair(hash, slot);  // it may have been this one
+  if (pair) {
+    pair.set_mark(mark);
+    return true;
   }
+  if (!table.add(hash, slot, mark)) {
+    (void)log.pop(inserting);
+    return false;
+  }
+  ++log.uses(slot).blocks;
   return true;
 }
 
-void PrefixIndex::Impl::evict(std::uint32_t pair) {
-  const UseLists::Pair gone = uses.pair(pair);
-  uses.remove(pair);
-  HolderSet* holders = blocks.find(gone.hash);
-  const std::size_t before = holders->heap_bytes();
-  holders->remove(gone.slot);
-  set_bytes -= before - holders->heap_bytes();
-  if (holders->empty()) blocks.erase_emptied(gone.hash);
-  ++evictions;
-}
-
-bool PrefixIndex::Impl::add(std::uint64_t hash, std::uint16_t slot) {
-  if (const std::uint32_t known = uses.find(hash, slot); known != UseLists::kNone) {
-    uses.touch(known, stamp);
-    return true;
-  }
+// Makes sure that one more pair may be held.
+bool PrefixIndex::Impl::make_room(std::uint16_t slot) {
   if (options.endpoint_blocks_max == 0) return false;
-  if (uses.list(slot).count >= options.endpoint_blocks_max) evict(uses.list(slot).oldest);
-  if (!make_room()) return false;
-  uses.add(hash, slot, stamp);
-  HolderSet& holders = blocks.find_or_add(hash);
-  const std::size_t before = holders.heap_bytes();
-  holders.add(slot);
-  set_bytes += holders.heap_bytes() - before;
+  if (log.uses(slot).blocks >= options.endpoint_blocks_max && !evict_of(slot)) return false;
+  while (!memory.cover((table.pairs() + 1) * kPairBytes)) {
+    if (!evict_any()) return false;
+  }
   return true;
 }
 
-void PrefixIndex::insert(std::string_view endpoint, const PrefixKey& key) {
-  if (key.hashes.empty()) return;
-  const std::unique_lock lock{impl_->mutex};
-  ++impl_->stamp;
-  const auto slot = impl_->slot_for(endpoint);
+// Forgets the last valid entry of a generation, and the stale ones behind it. False if there was none; then it is gone,
+// unless it is the one that is being filled. Pre: it is its endpoint's oldest.
+bool PrefixIndex::Impl::evict_from(std::uint32_t number) {
+  const std::uint16_t slot = log.generation(number).slot;
+  const std::uint16_t mark = log.generation(number).mark;
+  bool evicted = false;
+  while (!evicted && log.generation(number).entries > 0) {
+    prefetch(log.peek(number, kAhead));
+    const std::uint64_t hash = log.pop(number);
+    const HolderTable::Pair pair = table.pair(hash, slot);
+    if (!pair || pair.mark() != mark) continue;
+    table.remove(hash, slot);
+    --log.uses(slot).blocks;
+    ++evictions;
+    evicted = true;
+  }
+  if (log.generation(number).entries == 0) log.drop_oldest(slot);
+  return evicted;
+}
+
+bool PrefixIndex::Impl::evict_of(std::uint16_t slot) {
+  for (;;) {
+    const std::uint32_t oldest = log.uses(slot).oldest;
+    if (oldest == UseLog::kNone || oldest == inserting) return false;
+    if (evict_from(oldest)) return true;
+  }
+}
+
+bool PrefixIndex::Impl::evict_any() {
+  for (;;) {
+    std::uint32_t oldest = log.oldest();
+    if (oldest != UseLog::kNone && oldest == inserting) oldest = log.generation(oldest).newer;
+    if (oldest == UseLog::kNone) return false;
+    if (evict_from(oldest)) return true;
+  }
+}
+
+void PrefixIndex::Impl::clear(std::uint16_t slot) {
+  for (std::uint32_t number = log.uses(slot).oldest; number != UseLog::kNone; number = log.uses(slot).oldest) {
+    while (log.generation(number).entries > 0) {
+      prefetch(log.peek(number, kAhead));
+      table.remove(log.pop(number), slot);
+    }
+    log.drop_oldest(slot);
+  }
+  log.uses(slot).blocks = 0;
+}
+
+// What a writer leaves behind it: no empty generation, not too many stale entries, no memory that waits.
+void PrefixIndex::Impl::tidy_up(std::uint16_t slot) {
+  inserting = UseLog::kNone;
+  const std::uint32_t newest = log.uses(slot).newest;
+  if (newest != UseLog::kNone && log.generation(newest).entries == 0) log.drop_newest(slot);
+  if (log.wants_renewal(slot)) {
+    const auto keep = [&](std::uint64_t hash, std::uint16_t mark, std::uint16_t new_mark) {
+      const HolderTable::Pair pair = table.pair(hash, slot);
+      if (!pair || pair.mark() != mark) return false;
+      pair.set_mark(new_mark);
+      return true;
+    };
+    log.renew(slot, keep, [&](std::uint64_t hash) { prefetch(hash); });
+  }
+  memory.reclaim();
+}
+
+void PrefixIndex::insert(std::string_view endpoint, std::span<const std::uint64_t> blocks) {
+  if (blocks.empty()) return;
+  Impl& impl = *impl_;
+  const std::scoped_lock lock{impl.mutex};
+  const auto slot = impl.slot_for(endpoint);
   if (!slot) {
-    impl_->dropped += key.hashes.size();
+    impl.dropped += blocks.size();
     return;
   }
-  // From the last block to the first: the first is then the newest, and the last is the first to go.
-  for (std::size_t i = key.hashes.size(); i-- > 0;) {
-    if (!impl_->add(key.hashes[i], *slot)) ++impl_->dropped;
+  impl.inserting = impl.generation_for(*slot, blocks.back());
+  for (const std::uint64_t block : blocks.first(std::min(kAhead, blocks.size()))) impl.prefetch(block);
+  std::size_t done = 0;
+  while (done < blocks.size() && impl.inserting != UseLog::kNone && impl.put(blocks[done], *slot)) {
+    if (++done + kAhead <= blocks.size()) impl.prefetch(blocks[done + kAhead - 1]);
   }
+  impl.dropped += blocks.size() - done;  // without one block those behind it are of no use
+  impl.tidy_up(*slot);
+}
+
+void PrefixIndex::erase(std::string_view endpoint, std::span<const std::uint64_t> blocks) {
+  const std::scoped_lock lock{impl_->mutex};
+  const auto slot = impl_->known_slot(endpoint);
+  if (!slot) return;
+  for (const std::uint64_t block : blocks) {
+    if (impl_->table.remove(block, *slot)) --impl_->log.uses(*slot).blocks;
+  }
+  impl_->tidy_up(*slot);
+}
+
+void PrefixIndex::clear(std::string_view endpoint) {
+  const std::scoped_lock lock{impl_->mutex};
+  const auto slot = impl_->known_slot(endpoint);
+  if (!slot) return;
+  impl_->clear(*slot);
+  impl_->tidy_up(*slot);
 }
 
 void PrefixIndex::remove(std::string_view endpoint) {
-  const std::unique_lock lock{impl_->mutex};
+  const std::scoped_lock lock{impl_->mutex};
   const auto found = impl_->slots.find(endpoint);
   if (found == impl_->slots.end()) return;
   const std::uint16_t slot = found->second;
-  while (impl_->uses.list(slot).oldest != UseLists::kNone) impl_->evict(impl_->uses.list(slot).oldest);
+  impl_->clear(slot);
   impl_->slots.erase(found);
   impl_->free_slots.push_back(slot);
   ++impl_->epoch;
+  impl_->tidy_up(slot);
 }
 
 void PrefixIndex::Impl::resolve(std::span<const EndpointState> endpoints, PrefixMatch& match) const {
+  const std::scoped_lock lock{mutex};
   match.endpoints.clear();
   match.slots.clear();
   for (const EndpointState& state : endpoints) {
-    const auto found = slots.find(std::string_view{state.endpoint->name});
+    const auto slot = known_slot(state.endpoint->name);
     match.endpoints.push_back(state.endpoint);
-    match.slots.push_back(found == slots.end() ? kNoSlot : found->second);
+    match.slots.push_back(slot ? *slot : kNoSlot);
   }
   match.epoch = epoch;
 }
 
-void PrefixIndex::Impl::count_blocks(const PrefixKey& key, std::vector<std::uint32_t>& counts) const {
-  constexpr std::size_t kAhead = 8;
+Holders PrefixIndex::Impl::holders_of(const HolderTable::Place& place) const {
+  if (const std::optional<Holders> found = table.find(place)) [[likely]]
+    return *found;
+  const std::scoped_lock lock{mutex};
+  return table.find(place).value_or(Holders{});
+}
+
+// How many blocks somebody holds.
+std::uint32_t PrefixIndex::Impl::count_blocks(const PrefixKey& key, std::vector<std::uint32_t>& counts) const {
   // Neighbouring blocks mostly have the same holders: one pass over the holders a run, not a block.
-  const HolderSet* run = nullptr;
+  Holders run;
   std::uint32_t run_length = 0;
   const auto flush = [&] {
-    if (run != nullptr) run->for_each([&](std::uint16_t slot) { counts[slot] += run_length; });
+    run.for_each([&](std::uint16_t slot) {
+      if (slot < counts.size()) counts[slot] += run_length;  // not so: it came while this match ran
+    });
   };
-  for (std::size_t i = 0; i < key.hashes.size(); ++i) {
-    if (i + kAhead < key.hashes.size()) blocks.prefetch(key.hashes[i + kAhead]);
-    const HolderSet* holders = blocks.find(key.hashes[i]);
-    if (holders == nullptr) break;
-    if (run != nullptr && *holders == *run) {
+  const std::vector<std::uint64_t>& hashes = key.hashes;
+  std::array<HolderTable::Place, kAhead> places;  // of the blocks from `known` on
+  const auto look_ahead = [&](std::size_t i) {
+    places[i % kAhead] = table.place(hashes[i]);
+    HolderTable::prefetch(places[i % kAhead]);
+  };
+  std::size_t ahead = 0;
+  std::uint32_t known = 0;
+  while (known < hashes.size()) {
+    // Nothing in advance before the first is known: most prompts that nobody holds end there.
+    while (ahead < std::min(known == 0 ? 1 : known + kAhead, hashes.size())) look_ahead(ahead++);
+    const Holders holders = holders_of(places[known % kAhead]);
+    if (holders.count == 0) break;
+    ++known;
+    if (holders == run) {
       ++run_length;
       continue;
     }
@@ -204,42 +328,63 @@ void PrefixIndex::Impl::count_blocks(const PrefixKey& key, std::vector<std::uint
     run_length = 1;
   }
   flush();
+  return known;
 }
 
-void PrefixIndex::match(const PrefixKey& key, std::span<const EndpointState> endpoints, PrefixMatch& match) const {
+void PrefixIndex::match(const PrefixKey& key, std::span<const EndpointState> endpoints, PrefixMatch& match,
+                        TimePoint now) const {
   match.blocks.assign(endpoints.size(), 0);
+  match.known_blocks = 0;
+  match.heat = 0;
   if (key.hashes.empty()) return;
-  const std::shared_lock lock{impl_->mutex};
-  if (match.epoch != impl_->epoch || !same_endpoints(endpoints, match)) impl_->resolve(endpoints, match);
-  match.blocks_by_slot.assign(impl_->uses.slots(), 0);
-  impl_->count_blocks(key, match.blocks_by_slot);
-  for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    if (match.slots[i] != kNoSlot) match.blocks[i] = match.blocks_by_slot[match.slots[i]];
+  const Impl& impl = *impl_;
+  if (match.stripe == 0) match.stripe = impl.next_stripe++;
+  if (match.epoch != impl.epoch || !same_endpoints(endpoints, match)) impl.resolve(endpoints, match);
+  match.blocks_by_slot.assign(impl.slot_count, 0);
+  {
+    const IndexMemory::Reader reader = impl.memory.enter(match.stripe);
+    match.known_blocks = impl.count_blocks(key, match.blocks_by_slot);
   }
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (match.slots[i] < match.blocks_by_slot.size()) match.blocks[i] = match.blocks_by_slot[match.slots[i]];
+  }
+  match.heat = impl.heat.heat(key, match.known_blocks, now);
+}
+
+void PrefixIndex::note_use(const PrefixKey& key, TimePoint now) { impl_->heat.use(key, now); }
+
+std::vector<HotPrefix> PrefixIndex::hot_prefixes(std::size_t count, TimePoint now) const {
+  return impl_->heat.top(count, now);
 }
 
 PrefixIndex::Stats PrefixIndex::stats() const {
-  const std::shared_lock lock{impl_->mutex};
-  return {.blocks = impl_->blocks.size(),
-          .entries = impl_->uses.size(),
+  const std::scoped_lock lock{impl_->mutex};
+  return {.blocks = impl_->table.blocks(),
+          .entries = impl_->table.pairs(),
           .endpoints = impl_->slots.size(),
-          .memory_bytes = impl_->blocks.memory_bytes() + impl_->uses.memory_bytes() + impl_->set_bytes,
+          .memory_bytes = impl_->memory.taken_bytes() + impl_->heat_charge.bytes(),
           .evictions = impl_->evictions,
           .dropped = impl_->dropped};
 }
 
 bool PrefixIndex::check_integrity() const {
-  const std::shared_lock lock{impl_->mutex};
-  if (!impl_->uses.check_integrity()) return false;
-  std::size_t holders = 0;
-  std::size_t set_bytes = 0;
-  bool agree = true;
-  impl_->blocks.for_each([&](std::uint64_t hash, const HolderSet& set) {
-    holders += set.size();
-    set_bytes += set.heap_bytes();
-    set.for_each([&](std::uint16_t slot) { agree = agree && impl_->uses.find(hash, slot) != UseLists::kNone; });
-  });
-  return agree && holders == impl_->uses.size() && set_bytes == impl_->set_bytes;
+  Impl& impl = *impl_;
+  const std::scoped_lock lock{impl.mutex};
+  if (!impl.table.check_integrity() || !impl.log.check_integrity()) return false;
+  std::size_t pairs = 0;
+  for (std::size_t i = 0; i < impl.log.slots(); ++i) {
+    const auto slot = static_cast<std::uint16_t>(i);
+    std::unordered_set<std::uint64_t> held;
+    for (std::uint32_t g = impl.log.uses(slot).oldest; g != UseLog::kNone; g = impl.log.generation(g).link) {
+      impl.log.for_each(g, [&](std::uint64_t hash) {
+        const HolderTable::Pair pair = impl.table.pair(hash, slot);
+        if (pair && pair.mark() == impl.log.generation(g).mark) held.insert(hash);
+      });
+    }
+    if (held.size() != impl.log.uses(slot).blocks) return false;
+    pairs += held.size();
+  }
+  return pairs == impl.table.pairs();
 }
 
 }  // namespace llmd

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "base/budget.h"
+#include "base/clock.h"
 #include "model/endpoint.h"
 #include "model/prefix_key.h"
+#include "prefix/prefix_heat.h"
 
 namespace llmd {
 
@@ -18,30 +20,37 @@ namespace llmd {
 struct PrefixMatch {
   /// How many blocks of the key each endpoint is thought to hold, in the order of the endpoints given to match().
   std::vector<std::uint32_t> blocks;
+  /// How many blocks of the key were known to any endpoint, from the first on without a gap.
+  std::uint32_t known_blocks = 0;
+  /// Recent uses of what is known of the key: see PrefixHeat.
+  float heat = 0;
 
   // Kept between calls by PrefixIndex: which slot each endpoint has in the index.
   std::vector<std::shared_ptr<const Endpoint>> endpoints;
   std::vector<std::uint32_t> slots;
   std::vector<std::uint32_t> blocks_by_slot;
   std::uint64_t epoch = 0;
+  std::uint32_t stripe = 0;
 };
 
-/// Who probably holds which block: an approximate index fed by our own decisions. It guesses what engines cached from
-/// what was sent to them, so it may be wrong both ways; it steers and never names stored KV.
+/// Who holds which block, by block hash. Approximate: fed by our own decisions, it guesses what engines cached from
+/// what was sent to them (insert of whole keys). Precise: fed by their KV events (insert of the blocks stored, erase of
+/// those removed, clear). It may be wrong both ways; it steers and never names stored KV.
 ///
 /// An endpoint keeps its `endpoint_blocks_max` most recently used blocks; over all endpoints the byte budget bounds
-/// them, the longest unused going first. Of one request the last block goes first, so that what stays is a usable
-/// prefix.
+/// them, the longest unused going first. "Recent" is told apart in sixteenths of what is held (UseLog). Of a prompt a
+/// block never goes before one that comes after it, so that what stays is a usable prefix.
 ///
-/// Thread-safe: matches share a lock, insert and remove take it alone. A match costs about 20 ns a block, an insert 100
-/// ns. Inserts for more endpoints than `endpoints_max` are dropped and counted.
+/// Thread-safe. A match takes no lock and never waits for an insert, unless it meets writers 64 times at one place;
+/// writers take turns. About 10 ns a block matched, 30 ns inserted; 20 to 32 bytes a (block, endpoint) pair. Inserts
+/// for more endpoints than `endpoints_max` are dropped and counted. Same calls, same answers.
 class PrefixIndex {
  public:
   struct Options {
-    std::uint32_t endpoint_blocks_max = 31'250;  // llm-d's lruCapacityPerServer
-    std::uint16_t endpoints_max =
-        1'024;               // known at once; higher: a pair is charged more, 64 + endpoints_max / 32 bytes
-    std::uint64_t seed = 0;  // of the tables; drawn at random by the host, so that clients cannot aim
+    std::uint32_t endpoint_blocks_max = 31'250;         // llm-d's lruCapacityPerServer
+    std::uint16_t endpoints_max = 1'024;                // known at once; at most 32,000
+    std::uint64_t seed = 0;                             // of the table; drawn by the host, so that clients cannot aim
+    Duration heat_half_life = std::chrono::minutes{1};  // longer: what was hot stays hot
   };
   struct Stats {
     std::size_t blocks = 0;     // distinct
@@ -59,17 +68,29 @@ class PrefixIndex {
   PrefixIndex& operator=(const PrefixIndex&) = delete;
 
   /// The endpoint was sent a prompt with this key: it is thought to hold all its blocks, as just used.
-  void insert(std::string_view endpoint, const PrefixKey& key);
-
-  /// Fills `match.blocks` for all endpoints at once: walks the key until a block that nobody holds, and counts for each
-  /// endpoint the blocks walked that it holds (llm-d's rule: gaps are allowed). Changes no order of use.
-  void match(const PrefixKey& key, std::span<const EndpointState> endpoints, PrefixMatch& match) const;
-
+  void insert(std::string_view endpoint, const PrefixKey& key) { insert(endpoint, std::span{key.hashes}); }
+  /// The endpoint holds these blocks, each one after its parent, as just used.
+  void insert(std::string_view endpoint, std::span<const std::uint64_t> blocks);
+  /// The endpoint holds these blocks no longer. Unknown ones: nothing.
+  void erase(std::string_view endpoint, std::span<const std::uint64_t> blocks);
+  /// The endpoint holds nothing, but stays known. O(its blocks).
+  void clear(std::string_view endpoint);
   /// Forgets the endpoint, in O(its blocks). Unknown names: nothing.
   void remove(std::string_view endpoint);
 
+  /// Fills `match.blocks` for all endpoints at once: walks the key until a block that nobody holds, and counts for each
+  /// endpoint the blocks walked that it holds (llm-d's rule: gaps are allowed). Changes no order of use. `now` is for
+  /// the heat.
+  void match(const PrefixKey& key, std::span<const EndpointState> endpoints, PrefixMatch& match,
+             TimePoint now = {}) const;
+
+  /// A prompt with this key was sent somewhere: heats its beginnings.
+  void note_use(const PrefixKey& key, TimePoint now);
+  /// The hottest shared beginnings.
+  [[nodiscard]] std::vector<HotPrefix> hot_prefixes(std::size_t count, TimePoint now) const;
+
   [[nodiscard]] Stats stats() const;
-  /// Tables, lists and counts agree. O(entries); for tests, and on idle in debug builds.
+  /// Table, log and counts agree. O(entries); for tests, and on idle in debug builds.
   [[nodiscard]] bool check_integrity() const;
 
  private:

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -42,108 +45,214 @@ std::vector<std::uint64_t> test_seeds() {
   return {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 }
 
-/// Oracle: an endpoint is a vector in order of use, oldest first. Too slow to ship, too simple to be wrong.
+/// Oracle: an endpoint is a list of generations, oldest first, each with its blocks in order of use. Too slow to ship,
+/// too simple to be wrong.
 struct NaiveIndex {
-  struct Held {
-    std::uint64_t hash;
-    std::uint64_t stamp;
+  struct Generation {
+    std::uint64_t opened;
+    std::vector<std::uint64_t> blocks{};
   };
+  using Generations = std::vector<Generation>;
   std::size_t endpoint_blocks_max;
-  std::size_t total_max;
-  std::map<std::string, std::vector<Held>> held{};
-  std::vector<std::string> slots{};  // in the order in which names took slots; empty: given back
-  std::uint64_t stamp = 0;
-  std::size_t total = 0;
+  std::map<std::string, Generations> held{};
+  std::uint64_t pushed = 0;
 
+  static std::size_t size(const Generations& generations) {
+    std::size_t sum = 0;
+    for (const Generation& each : generations) sum += each.blocks.size();
+    return sum;
+  }
+  std::size_t total() const {
+    std::size_t sum = 0;
+    for (const auto& [name, generations] : held) sum += size(generations);
+    return sum;
+  }
+  static bool holds(const Generations& generations, std::uint64_t hash) {
+    return std::ranges::any_of(generations, [&](const Generation& each) { return has(each, hash); });
+  }
+  static bool has(const Generation& each, std::uint64_t hash) {
+    return std::ranges::find(each.blocks, hash) != each.blocks.end();
+  }
+  bool closed(const Generations& generations) const {
+    if (generations.empty()) return true;
+    const std::size_t full =
+        std::max({size(generations) / 16, std::min<std::size_t>(15, endpoint_blocks_max / 16), std::size_t{1}});
+    return generations.back().blocks.size() >= full ||
+           pushed - generations.back().opened >= std::max<std::size_t>(total() / 16, 15);
+  }
   void insert(const std::string& name, const std::vector<std::uint64_t>& hashes) {
-    ++stamp;
-    if (!held.contains(name)) {
-      held[name] = {};
-      take_slot(name);
+    Generations& generations = held[name];
+    if (closed(generations) && (generations.empty() || !has(generations.back(), hashes.back())))
+      generations.push_back({pushed});
+    for (const std::uint64_t hash : hashes) {
+      if (has(generations.back(), hash)) continue;
+      if (holds(generations, hash)) {
+        for (Generation& each : generations) std::erase(each.blocks, hash);
+      } else if (size(generations) >= endpoint_blocks_max && !evict(generations)) {
+        break;
+      }
+      generations.back().blocks.push_back(hash);
+      ++pushed;
     }
-    for (auto hash = hashes.rbegin(); hash != hashes.rend(); ++hash) {
-      std::vector<Held>& list = held[name];
-      total -= std::erase_if(list, [&](const Held& h) { return h.hash == *hash; });
-      if (list.size() >= endpoint_blocks_max) evict(list);
-      if (total == total_max) evict_longest_unused();
-      list.push_back({*hash, stamp});
-      ++total;
-    }
+    std::erase_if(generations, [](const Generation& each) { return each.blocks.empty(); });
   }
-  void evict(std::vector<Held>& list) {
-    list.erase(list.begin());
-    --total;
-  }
-  void evict_longest_unused() {
-    std::string victim;
-    for (const std::string& name : slots) {
-      if (name.empty() || held[name].empty()) continue;
-      if (victim.empty() || held[name].front().stamp < held[victim].front().stamp) victim = name;
-    }
-    for (int i = 0; i < 32 && !held[victim].empty() && (i == 0 || held[victim].front().stamp != stamp); ++i)
-      evict(held[victim]);
-  }
-  void take_slot(const std::string& name) {
-    freed.empty() ? slots.push_back(name) : void(slots[freed.back()] = name);
-    if (!freed.empty()) freed.pop_back();
-  }
-  void remove(const std::string& name) {
-    if (!held.contains(name)) return;
-    total -= held[name].size();
-    held.erase(name);
-    const auto slot = std::find(slots.begin(), slots.end(), name);
-    slot->clear();
-    freed.push_back(static_cast<std::size_t>(slot - slots.begin()));
+  static bool evict(Generations& generations) {
+    const auto oldest = std::ranges::find_if(generations, [](const Generation& each) { return !each.blocks.empty(); });
+    if (oldest == generations.end() || oldest + 1 == generations.end()) return false;
+    oldest->blocks.pop_back();
+    return true;
   }
   std::uint32_t match(const std::string& name, const std::vector<std::uint64_t>& hashes) const {
     std::uint32_t count = 0;
     for (const std::uint64_t hash : hashes) {
-      const auto holds = [&](const std::vector<Held>& list) {
-        return std::any_of(list.begin(), list.end(), [&](const Held& h) { return h.hash == hash; });
-      };
-      if (std::none_of(held.begin(), held.end(), [&](const auto& entry) { return holds(entry.second); })) break;
-      if (const auto found = held.find(name); found != held.end() && holds(found->second)) ++count;
+      if (std::ranges::none_of(held, [&](const auto& entry) { return holds(entry.second, hash); })) break;
+      if (const auto found = held.find(name); found != held.end() && holds(found->second, hash)) ++count;
     }
     return count;
   }
-  std::vector<std::size_t> freed{};
 };
 
-TEST(PrefixIndex, AgreesWithNaiveIndexOnRandomPrefixTrees) {
+/// A path in a tree with three branches a level: the hash names the path, so keys share prefixes as prompts do.
+std::vector<std::uint64_t> random_path(Rng& rng, std::uint64_t depth_max) {
+  std::vector<std::uint64_t> hashes;
+  std::uint64_t node = 1;
+  for (std::uint64_t depth = rng.below(depth_max + 1); depth > 0; --depth)
+    hashes.push_back(node = node * 3 + rng.below(3));
+  return hashes;
+}
+
+std::vector<std::string> names_of(std::size_t count) {
   std::vector<std::string> names;
-  for (int i = 0; i < 9; ++i) names.push_back("ep-" + std::to_string(i));
+  for (std::size_t i = 0; i < count; ++i) names.push_back("ep-" + std::to_string(i));
+  return names;
+}
+
+TEST(PrefixIndex, AgreesWithNaiveIndexOnRandomPrefixTrees) {
+  const std::vector<std::string> names = names_of(9);
   const std::vector<EndpointState> states = endpoints_named(names);
   for (const std::uint64_t seed : test_seeds()) {
     SCOPED_TRACE(testing::Message() << "replay: LLMD_SEED=" << seed);
     Rng rng{seed};
-    const auto blocks_max = static_cast<std::uint32_t>(1 + rng.below(40));
-    const std::size_t pairs_max = 20 + rng.below(200);  // tiny, so that eviction is the common case
-    Budget budget{"prefix", pairs_max * 96};
-    PrefixIndex index{{.endpoint_blocks_max = blocks_max, .endpoints_max = 1'024, .seed = seed}, budget};
-    NaiveIndex oracle{.endpoint_blocks_max = blocks_max, .total_max = pairs_max};
+    const auto blocks_max = static_cast<std::uint32_t>(1 + rng.below(seed % 2 == 0 ? 40 : 400));
+    Budget budget{"prefix", kAmple};
+    PrefixIndex index{{.endpoint_blocks_max = blocks_max, .seed = seed}, budget};
+    NaiveIndex oracle{.endpoint_blocks_max = blocks_max};
     PrefixMatch match;
     for (int step = 0; step < 1'000; ++step) {
-      // A path in a tree with three branches a level: the hash names the path, so keys share prefixes as prompts do.
-      std::vector<std::uint64_t> hashes;
-      std::uint64_t node = 1;
-      for (std::uint64_t depth = rng.below(9); depth > 0; --depth) hashes.push_back(node = node * 3 + rng.below(3));
-      const PrefixKey key = key_of(hashes);
+      const std::vector<std::uint64_t> hashes = random_path(rng, 8);
       const std::string& name = names[rng.below(names.size())];
-      if (rng.chance(0.03)) {
-        index.remove(name);
-        oracle.remove(name);
+      if (rng.chance(0.02)) {
+        rng.chance(0.5) ? index.remove(name) : index.clear(name);
+        oracle.held.erase(name);
       } else if (!hashes.empty()) {
-        index.insert(name, key);
+        index.insert(name, key_of(hashes));
         oracle.insert(name, hashes);
       }
-      index.match(key, states, match);
+      index.match(key_of(hashes), states, match);
       for (std::size_t i = 0; i < names.size(); ++i) {
         ASSERT_EQ(match.blocks[i], oracle.match(names[i], hashes)) << "step " << step << ", " << names[i];
       }
       ASSERT_TRUE(index.check_integrity()) << "step " << step;
-      ASSERT_EQ(index.stats().entries, oracle.total) << "step " << step;
+      ASSERT_EQ(index.stats().entries, oracle.total()) << "step " << step;
     }
-    EXPECT_LE(budget.used_bytes(), budget.limit_bytes());
+  }
+}
+
+TEST(PrefixIndex, HoldsExactlyWhatEventsOfSingleBlocksSay) {
+  const std::vector<std::string> names = names_of(9);
+  const std::vector<EndpointState> states = endpoints_named(names);
+  for (const std::uint64_t seed : test_seeds()) {
+    SCOPED_TRACE(testing::Message() << "replay: LLMD_SEED=" << seed);
+    Rng rng{seed};
+    Budget budget{"prefix", kAmple};
+    PrefixIndex index{{.seed = seed}, budget};
+    std::map<std::string, std::set<std::uint64_t>> oracle;
+    for (int step = 0; step < 4'000; ++step) {
+      const std::string& name = names[rng.below(names.size())];
+      const std::array block{1 + rng.below(40)};
+      if (rng.chance(0.01)) {
+        index.clear(name);
+        oracle[name].clear();
+      } else if (rng.chance(0.45)) {
+        index.erase(name, block);
+        oracle[name].erase(block[0]);
+      } else {
+        index.insert(name, block);
+        oracle[name].insert(block[0]);
+      }
+      ASSERT_TRUE(index.check_integrity()) << "step " << step;
+      const std::vector<std::uint32_t> found = matched(index, key_of({block[0]}), states);
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        ASSERT_EQ(found[i], oracle[names[i]].count(block[0])) << "step " << step << ", " << names[i];
+      }
+    }
+  }
+}
+
+TEST(PrefixIndex, KeepsWithinItsBudgetAndWhatItKeepsIsAUsablePrefix) {
+  const std::vector<std::string> names = names_of(9);
+  const std::vector<EndpointState> states = endpoints_named(names);
+  for (const std::uint64_t seed : test_seeds()) {
+    SCOPED_TRACE(testing::Message() << "replay: LLMD_SEED=" << seed);
+    Rng rng{seed};
+    Budget budget{"prefix", 24 * 1024 + rng.below(64 * 1024)};
+    PrefixIndex index{{.seed = seed}, budget};
+    for (int step = 0; step < 3'000; ++step) {
+      const std::vector<std::uint64_t> hashes = random_path(rng, 24);
+      if (!hashes.empty()) index.insert(names[rng.below(names.size())], key_of(hashes));
+      const std::vector<std::uint32_t> found = matched(index, key_of(hashes), states);
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::vector<std::uint64_t> first{hashes.begin(), hashes.begin() + found[i]};
+        ASSERT_EQ(matched(index, key_of(first), states)[i], found[i]) << "step " << step << ", " << names[i];
+      }
+      ASSERT_LE(budget.used_bytes(), budget.limit_bytes());
+      ASSERT_LE(index.stats().memory_bytes, budget.used_bytes());
+    }
+    EXPECT_TRUE(index.check_integrity());
+    EXPECT_GT(index.stats().evictions, 1'000U);
+    EXPECT_GT(index.stats().entries, 200U);
+  }
+}
+
+TEST(PrefixIndex, ForgetsTheLongestUnusedFirst) {
+  Budget budget{"prefix", kAmple};
+  PrefixIndex index{{.endpoint_blocks_max = 160}, budget};
+  const auto states = endpoints_named({"a"});
+  const auto prompt = [](std::uint64_t n) {
+    std::vector<std::uint64_t> blocks;
+    for (std::uint64_t i = 1; i <= 8; ++i) blocks.push_back(n * 100 + i);
+    return key_of(blocks);
+  };
+  for (std::uint64_t n = 1; n <= 100; ++n) {
+    index.insert("a", prompt(n));
+    index.insert("a", prompt(1));
+  }
+  EXPECT_EQ(matched(index, prompt(1), states).front(), 8U) << "used all the time";
+  for (std::uint64_t n = 85; n <= 100; ++n) EXPECT_EQ(matched(index, prompt(n), states).front(), 8U) << n;
+  for (std::uint64_t n = 2; n <= 80; ++n) EXPECT_EQ(matched(index, prompt(n), states).front(), 0U) << n;
+}
+
+TEST(PrefixIndex, OfAllEndpointsForgetsTheLongestUnusedBlocksWhenTheBudgetIsFull) {
+  Budget budget{"prefix", std::size_t{1} << 20U};
+  PrefixIndex index{{}, budget};
+  const std::vector<std::string> names = names_of(50);
+  const auto states = endpoints_named(names);
+  const auto prompt = [](std::uint64_t n) {
+    std::vector<std::uint64_t> blocks;
+    for (std::uint64_t i = 1; i <= 16; ++i) blocks.push_back(n * 100 + i);
+    return key_of(blocks);
+  };
+  constexpr std::uint64_t kPrompts = 20'000;
+  for (std::uint64_t n = 0; n < kPrompts; ++n) index.insert(names[n % names.size()], prompt(n));
+  const std::uint64_t held = index.stats().entries / 16;
+  EXPECT_GT(held, 1'500U) << "1 MB at 32 bytes a pair";
+  for (std::uint64_t n = 0; n < kPrompts; ++n) {
+    const std::uint32_t found = matched(index, prompt(n), states)[n % names.size()];
+    if (n >= kPrompts - held * 7 / 8) {
+      EXPECT_EQ(found, 16U) << n;
+    } else if (n < kPrompts - held * 9 / 8) {
+      EXPECT_EQ(found, 0U) << n;
+    }
   }
 }
 
@@ -187,20 +296,25 @@ TEST(PrefixIndex, HoldsNothingAndSaysSoWithoutABudget) {
   EXPECT_TRUE(index.check_integrity());
 }
 
-TEST(PrefixIndex, MemoryStaysBelowWhatItChargedTheBudget) {
-  for (const std::uint64_t spread : {1ULL, 4ULL, 1'000ULL}) {
+TEST(PrefixIndex, TakesAtMost32BytesAPairHoweverManyEndpointsHoldABlock) {
+  const std::vector<std::string> names = names_of(1'000);
+  for (const std::uint64_t spread : {1ULL, 2ULL, 3ULL, 4ULL, 5ULL, 16ULL, 1'000ULL}) {
     SCOPED_TRACE(testing::Message() << "endpoints a block: " << spread);
     Budget budget{"prefix", kAmple};
     PrefixIndex index{{}, budget};
+    const std::size_t fixed = budget.used_bytes();
     Rng rng{spread};
-    std::vector<std::string> names;
-    for (int i = 0; i < 1'000; ++i) names.push_back("ep-" + std::to_string(i));
+    std::uint64_t next = 0;
     for (int prompt = 0; prompt < static_cast<int>(40'000 / spread); ++prompt) {
-      const PrefixKey key = key_of({rng.next(), rng.next(), rng.next(), rng.next()});
-      for (std::uint64_t i = 0; i < spread; ++i) index.insert(names[rng.below(names.size())], key);
+      std::vector<std::uint64_t> blocks(8);
+      for (std::uint64_t& block : blocks) block = rng.next();
+      for (std::uint64_t i = 0; i < spread; ++i) index.insert(names[next++ % names.size()], key_of(blocks));
     }
-    constexpr std::size_t kEmptyTables = 24 * 1024;
-    EXPECT_LE(index.stats().memory_bytes, budget.used_bytes() + kEmptyTables);
+    EXPECT_LE(index.stats().memory_bytes, budget.used_bytes());
+    // Beside counters of heat, and 256 bytes an endpoint.
+    const std::size_t charged = budget.used_bytes() - fixed - names.size() * 256;
+    EXPECT_LE(charged, 32 * index.stats().entries);
+    EXPECT_EQ(index.stats().entries, 40'000U / spread * spread * 8);
   }
 }
 
@@ -228,22 +342,25 @@ TEST(PrefixIndex, DropsEndpointsBeyondItsLimitAndCountsThem) {
 }
 
 TEST(PrefixIndex, StaysWholeUnderConcurrentMatchInsertAndRemove) {
-  Budget budget{"prefix", 2'000 * 96};
+  Budget budget{"prefix", 128 * 1024};
   PrefixIndex index{{}, budget};
-  const auto states = endpoints_named({"a", "b", "c", "d"});
+  const auto states = endpoints_named(names_of(8));
   const auto work = [&](std::uint64_t seed) {
     Rng rng{seed};
     PrefixMatch match;
-    for (int step = 0; step < 2'000; ++step) {
+    for (int step = 0; step < 3'000; ++step) {
       std::vector<std::uint64_t> hashes;
       for (std::uint64_t i = 0; i < 8; ++i) hashes.push_back(rng.below(4'000));
       const PrefixKey key = key_of(std::move(hashes));
       index.match(key, states, match);
       ASSERT_LE(*std::max_element(match.blocks.begin(), match.blocks.end()), 8U);
-      if (rng.chance(0.02)) {
-        index.remove(states[rng.below(4)].endpoint->name);
+      const std::string& name = states[rng.below(8)].endpoint->name;
+      if (rng.chance(0.01)) {
+        index.remove(name);
+      } else if (rng.chance(0.2)) {
+        index.erase(name, key.hashes);
       } else {
-        index.insert(states[rng.below(4)].endpoint->name, key);
+        index.insert(name, key);
       }
     }
   };
@@ -251,6 +368,55 @@ TEST(PrefixIndex, StaysWholeUnderConcurrentMatchInsertAndRemove) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) threads.emplace_back(work, seed);
   threads.clear();
   EXPECT_TRUE(index.check_integrity());
+  EXPECT_LE(budget.used_bytes(), budget.limit_bytes());
+}
+
+TEST(PrefixIndex, AMatchBesideAWriterMissesNothingThatIsThere) {
+  Budget budget{"prefix", kAmple};
+  PrefixIndex index{{}, budget};
+  const std::vector<std::string> names = names_of(12);
+  const auto states = endpoints_named(names);
+  std::vector<std::uint64_t> shared;
+  for (std::uint64_t i = 1; i <= 100; ++i) shared.push_back(i);
+  index.insert(names[0], shared);
+  std::atomic<bool> done{false};
+  std::jthread writer{[&] {
+    Rng rng{1};
+    // Others come to the shared blocks and leave them, and the table grows.
+    for (int step = 0; step < 2'000; ++step) {
+      std::vector<std::uint64_t> own(20);
+      for (std::uint64_t& block : own) block = rng.next();
+      const std::string& name = names[1 + rng.below(11)];
+      index.insert(name, rng.chance(0.5) ? shared : own);
+      if (rng.chance(0.3)) index.erase(names[1 + rng.below(11)], shared);
+    }
+    done = true;
+  }};
+  PrefixMatch match;
+  const PrefixKey key = key_of(shared);
+  std::uint64_t missed = 0;
+  while (!done) {
+    index.match(key, states, match);
+    missed += match.blocks[0] != 100U;
+  }
+  EXPECT_EQ(missed, 0U);
+}
+
+TEST(PrefixIndex, TellsHowHotTheKnownPartOfAPromptIs) {
+  Budget budget{"prefix", kAmple};
+  PrefixIndex index{{.heat_half_life = seconds{10}}, budget};
+  const auto states = endpoints_named({"a"});
+  const TimePoint start{std::chrono::hours{1}};
+  PrefixMatch match;
+  for (int i = 0; i < 8; ++i) index.note_use(key_of({1, 2, 3, 4}), start);
+  index.match(key_of({1, 2, 3, 4}), states, match, start);
+  EXPECT_FLOAT_EQ(match.heat, 0) << "nobody holds it";
+  index.insert("a", key_of({1, 2, 3, 4}));
+  index.match(key_of({1, 2, 3, 9}), states, match, start + seconds{10});
+  EXPECT_EQ(match.known_blocks, 3U);
+  EXPECT_FLOAT_EQ(match.heat, 4);
+  ASSERT_EQ(index.hot_prefixes(5, start).size(), 1U);
+  EXPECT_EQ(index.hot_prefixes(5, start)[0].hash, 4U);
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ struct PluginInput {
   /// The endpoint that an earlier stage of the same request chose, to be near to.
   EndpointIndex peer = kNoEndpointIndex;
   const LinkTable* links = nullptr;  // what is known of the network between endpoints; null: nothing
+  float prefix_heat = 0;             // recent uses of what is known of the prompt: PrefixMatch::heat
 
   // Of the plugin that is called, set by the profile:
   std::span<const FixedValue> fixed{};  // what its fixed_value() said; empty if it has none

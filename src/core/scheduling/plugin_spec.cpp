@@ -17,6 +17,7 @@
 #include "scheduling/deciders/prefix_based_pd_decider.h"
 #include "scheduling/detectors/concurrency_detector.h"
 #include "scheduling/detectors/utilization_detector.h"
+#include "scheduling/filters/bounded_load_filter.h"
 #include "scheduling/filters/by_label.h"
 #include "scheduling/filters/decode_filter.h"
 #include "scheduling/filters/encode_filter.h"
@@ -47,6 +48,7 @@
 #include "scheduling/producers/session_id_producer.h"
 #include "scheduling/producers/token_producer.h"
 #include "scheduling/scorers/active_request_scorer.h"
+#include "scheduling/scorers/cache_heat_scorer.h"
 #include "scheduling/scorers/cache_hit_scorer.h"
 #include "scheduling/scorers/cold_start_scorer.h"
 #include "scheduling/scorers/context_length_aware.h"
@@ -105,6 +107,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &TopologyAffinityFilter::kSpec,
     &SharedLibraryPlugin::kFilterSpec,
     &SharedLibraryPlugin::kScorerSpec,
+    &BoundedLoadFilter::kSpec,
     &PrefixCacheAffinityFilter::kSpec,
     &SloHeadroomTierFilter::kSpec,
     &UtilizationFilter::kSpec,
@@ -118,6 +121,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &LoraAffinityScorer::kSpec,
     &MmEmbeddingsCacheScorer::kSpec,
     &NoHitLruScorer::kSpec,
+    &CacheHeatScorer::kSpec,
     &CacheHitScorer::kSpec,
     &ColdStartScorer::kSpec,
     &CostScorer::kSpec,

@@ -27,7 +27,7 @@ struct Host {
   }
   void send(const RequestFacts& request) {
     const Decision decision = decide(request);
-    remember(decision, request.prefix, index);
+    remember(decision, request.prefix, index, kNow);
     scheduler.sent(request, decision, kNow, memory);
   }
 

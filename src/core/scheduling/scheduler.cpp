@@ -232,7 +232,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   work.cache.update(endpoints, built.with_fixed, built.identity);
   std::span<const std::uint32_t> matched = input.matched_blocks;
   if (built.reads_prefixes && matched.size() != endpoints.size()) {
-    input.index.match(input.request.prefix, endpoints, work.match);
+    input.index.match(input.request.prefix, endpoints, work.match, input.now);
     matched = work.match.blocks;
   }
   if (input.memory != nullptr && input.memory->media_ != nullptr) {
@@ -249,7 +249,8 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .now = input.now,
                            .metric_age_max = built.config.metric_age_max,
                            .media_matched = work.media_matched,
-                           .links = input.snapshot.links.get()};
+                           .links = input.snapshot.links.get(),
+                           .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   if (predictor != nullptr) {
     predictor->predict(plugin_input, work.places, work.predictions);
@@ -382,7 +383,8 @@ bool Scheduler::disaggregates() const noexcept {
   return stages.prefill != nullptr && (stages.prefill_first || stages.prefill_decider != nullptr);
 }
 
-void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index) {
+void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index, TimePoint now) {
+  index.note_use(key, now);
   if (decision.decode != nullptr) index.insert(decision.decode->name, key);
   if (decision.prefill != nullptr) index.insert(decision.prefill->name, key);
 }

@@ -137,8 +137,8 @@ class Scheduler {
   std::unique_ptr<const Impl> impl_;
 };
 
-/// Tells the index what was sent where: the decode endpoint and, if there is one, the prefill endpoint.
-void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index);
+/// Tells the index what was sent where and when: the decode endpoint and, if there is one, the prefill endpoint.
+void remember(const Decision& decision, const PrefixKey& key, PrefixIndex& index, TimePoint now);
 
 /// The block size to cut prompts with now: with auto_tune the one that the first endpoint with a reading reports, else
 /// the configured one; never below 64 tokens.

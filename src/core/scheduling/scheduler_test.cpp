@@ -204,7 +204,7 @@ TEST(Scheduler, PrefillsSeparatelyWhenTheDeciderSaysSo) {
   EXPECT_EQ(scene.explanation.pd_limit, 64U);
   EXPECT_EQ(scene.explanation.profiles.size(), 2U);
 
-  remember(cold, scene.request.prefix, scene.index);
+  remember(cold, scene.request.prefix, scene.index, kNow);
   const Decision warm = scene.decide(pool);
   EXPECT_EQ(warm.prefill, nullptr);
   EXPECT_EQ(scene.explanation.pd_rule, "short-uncached-part");
@@ -352,8 +352,8 @@ TEST(Scheduler, GivesTheSameDecisionForTheSameSeedWithAndWithoutExplanation) {
     if (x.decode == nullptr) continue;
     ASSERT_EQ(x.decode->name, y.decode->name);
     ASSERT_EQ(x.prefill == nullptr, y.prefill == nullptr);
-    remember(x, a.request.prefix, a.index);
-    remember(y, b.request.prefix, b.index);
+    remember(x, a.request.prefix, a.index, kNow);
+    remember(y, b.request.prefix, b.index, kNow);
   }
 }
 

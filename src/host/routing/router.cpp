@@ -280,7 +280,7 @@ std::optional<RequestRecord> Router::find(std::string_view request_id) const {
 }
 
 void Router::remember(const Route& route, TimePoint now) {
-  scheduling::remember(route.decision, route.facts.prefix, *index_);
+  scheduling::remember(route.decision, route.facts.prefix, *index_, now);
   const auto active = this->active();
   active->scheduler.sent(route.facts, route.decision, now, active->memory);
 }

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "prefix/block_table.h"
+#include "simulation/policies/block_table.h"
 
 namespace llmd::simulation {
 

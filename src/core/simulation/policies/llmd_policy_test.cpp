@@ -65,7 +65,7 @@ TEST(LlmdPolicy, DecidesAsTheSchedulerAlone) {
                                              .live = scene.live,
                                              .memory = &memory},
                                             rng, scratch, nullptr);
-    scheduling::remember(decision, scene.request.prefix, index);
+    scheduling::remember(decision, scene.request.prefix, index, scene.now);
     scheduler->sent(scene.request, decision, scene.now, memory);
     const std::uint32_t place = scene.send(*policy);
     ASSERT_EQ(scene.snapshot.endpoints[place].endpoint, decision.decode) << "request " << i;

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
-#include "prefix/holder_set.h"
+#include "simulation/policies/holder_set.h"
 
 namespace llmd {
 
-/// Block hash → who holds it. Open addressing with linear probing; a removal shifts its successors back, so there are
-/// no tombstones. 16 bytes an entry at a load of 3/8 to 3/4; grows, never shrinks. Pointers are valid until the next
-/// change.
+/// Block hash → who holds it, for rival policies, one thread. Open addressing with linear probing; a removal shifts its
+/// successors back, so there are no tombstones. 16 bytes an entry at a load of 3/8 to 3/4; grows, never shrinks.
+/// Pointers are valid until the next change.
 class BlockTable {
  public:
   /// `seed` keeps a client that knows the hash function from choosing prompts that collide.

@@ -1,4 +1,4 @@
-#include "prefix/holder_set.h"
+#include "simulation/policies/holder_set.h"
 
 #include <algorithm>
 #include <array>
