@@ -254,7 +254,10 @@ struct Backlog {
     got[i] += tokens + 2.0 * out[0].output_tokens_expected;
     charge_max = std::max(charge_max, tokens + 2.0 * out[0].output_tokens_expected);
     of.erase(out[0].id);
-    add(i);
+    if (static_cast<int>(i) != paused) add(i);
+  }
+  [[nodiscard]] std::ptrdiff_t waiting_of(std::size_t i) const {
+    return std::ranges::count_if(of, [i](const auto& entry) { return entry.second.first == i; });
   }
   static constexpr std::uint64_t kCostMax = 5'000;
   Rng rng;
@@ -263,6 +266,7 @@ struct Backlog {
   std::map<std::uint64_t, std::pair<std::size_t, std::uint32_t>> of;
   std::uint64_t next = 0;
   double charge_max = 0;
+  int paused = -1;  // of this flow no request follows one that was dispatched
 };
 
 // README.md proves it: over any interval, twice the largest charge.
@@ -284,6 +288,37 @@ TEST(FlowFairness, TwoBackloggedFlowsNeverDifferByMoreThanTwoRequests) {
         }
       }
     }
+  }
+}
+
+// Flow 1 comes and goes. From each return on it and flow 0 get alike at once: what it did not use is not owed to it,
+// and what the other got meanwhile is not held against it.
+TEST(FlowFairness, IdleTimeIsNeitherSavedUpNorPaidFor) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    SCOPED_TRACE(seed);
+    Backlog backlog{seed, 3};
+    bool here = true;
+    std::vector<double> since = backlog.got;
+    int returns = 0;
+    for (int i = 0; i < 2'000; ++i) {
+      if (backlog.rng.chance(0.02)) {
+        backlog.paused = here ? 1 : -1;
+        here = !here;
+        if (here && backlog.waiting_of(1) == 0) {
+          since = backlog.got;
+          ++returns;
+        }
+        // So many that it never runs dry between a dispatch and the request that follows it.
+        for (int n = 0; here && n < 3; ++n) backlog.add(1);
+      }
+      if (here && backlog.waiting_of(1) > 0) {
+        const double first = backlog.got[0] - since[0];
+        const double second = backlog.got[1] - since[1];
+        ASSERT_LE(std::abs(first - second), 2 * backlog.charge_max) << "step " << i;
+      }
+      backlog.dispatch();
+    }
+    EXPECT_GT(returns, 3);
   }
 }
 
