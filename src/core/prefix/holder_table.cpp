@@ -97,23 +97,9 @@ HolderTable::~HolderTable() {
   drop(shards_, shard_count_ * sizeof(Shard));
 }
 
-std::optional<Holders> HolderTable::find(const Place& place) const noexcept {
-  const auto [shard, tag] = place;
-  if (shard == nullptr) return Holders{};
-  for (int tries = 0; tries < kTriesMax; ++tries) {
-    const std::uint32_t version = shard->version.load(std::memory_order_acquire);
-    const Word* const words = shard->words.load(std::memory_order_acquire);
-    const std::uint32_t homes = shard->homes.load(std::memory_order_acquire);
-    // Checked before the walk, too: an old array and a new number of homes do not go together.
-    if ((version & 1U) != 0 || shard->version.load(std::memory_order_acquire) != version) continue;
-    Holders found;
-    if (scan(words, homes, tag, found) && shard->version.load(std::memory_order_acquire) == version) return found;
-  }
-  return std::nullopt;
-}
-
 // False if the words moved under it.
-bool HolderTable::scan(const Word* words, std::uint32_t homes, std::uint32_t tag, Holders& found) const noexcept {
+[[gnu::always_inline]] inline bool HolderTable::scan(const Word* words, std::uint32_t homes, std::uint32_t tag,
+                                                     Holders& found) const noexcept {
   if (words == nullptr) return true;
   for (std::uint32_t i = home(tag, homes);; ++i) {
     const std::uint64_t word = words[i].load(std::memory_order_acquire);
@@ -130,6 +116,21 @@ bool HolderTable::scan(const Word* words, std::uint32_t homes, std::uint32_t tag
     if (found.count == Holders::kFew) return false;
     found.key |= std::uint64_t{slot_of(word)} << 16U * found.count++;
   }
+}
+
+std::optional<Holders> HolderTable::find(const Place& place) const noexcept {
+  const auto [shard, tag] = place;
+  if (shard == nullptr) return Holders{};
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    const std::uint32_t version = shard->version.load(std::memory_order_acquire);
+    const Word* const words = shard->words.load(std::memory_order_acquire);
+    const std::uint32_t homes = shard->homes.load(std::memory_order_acquire);
+    // Checked before the walk, too: an old array and a new number of homes do not go together.
+    if ((version & 1U) != 0 || shard->version.load(std::memory_order_acquire) != version) continue;
+    Holders found;
+    if (scan(words, homes, tag, found) && shard->version.load(std::memory_order_acquire) == version) return found;
+  }
+  return std::nullopt;
 }
 
 HolderTable::Range HolderTable::range(const Shard& shard, std::uint32_t tag) noexcept {

@@ -42,8 +42,8 @@ struct PrefixMatch {
 /// block never goes before one that comes after it, so that what stays is a usable prefix.
 ///
 /// Thread-safe. A match takes no lock and never waits for an insert, unless it meets writers 64 times at one place;
-/// writers take turns. About 10 ns a block matched, 30 ns inserted; 20 to 32 bytes a (block, endpoint) pair. Inserts
-/// for more endpoints than `endpoints_max` are dropped and counted. Same calls, same answers.
+/// writers take turns. 30 to 60 ns a block matched, 100 to 300 inserted; 14 to 27 bytes a (block, endpoint) pair.
+/// Inserts for more endpoints than `endpoints_max` are dropped and counted. Same calls, same answers.
 class PrefixIndex {
  public:
   struct Options {
