@@ -70,6 +70,7 @@ def live_figures(rows):
 def main():
     parser = common.parser(__doc__, 120, "of each of calibration and traffic")
     parser.add_argument("--model", help="left out: a simulated engine, to see what else differs")
+    parser.add_argument("--profile", default="gpu", help="of that engine")
     parser.add_argument("--core", default="1", help="of the worker")
     parser.add_argument("--others", default="0", help="cores of the rest")
     parser.add_argument("--rate", type=float, default=0.5, help="requests a second")
@@ -78,7 +79,7 @@ def main():
     logs = common.log_folder()
     profile, trace, out = (logs / name for name in ("profile.yaml", "traffic.jsonl", "twin.json"))
     worker, gateway = common.free_port(), common.free_port()
-    engine = ["--model", args.model, "--threads", "1"] if args.model else ["--engine", "sim"]
+    engine = ["--model", args.model, "--threads", "1"] if args.model else ["--engine", "sim", "--profile", args.profile]
     pinned = ["taskset", "-c", args.core, args.llmd, "worker", *engine, "--listen", f"127.0.0.1:{worker}",
               "--log-level", "warn"]
     beside = ["taskset", "-c", args.others, args.llmd]

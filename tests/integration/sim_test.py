@@ -92,7 +92,9 @@ def test_mistakes_are_told(compare, tmp_path):
     trace.write_text('{"timestamp": 0, "input_length": 10, "output_length": 5, "hash_ids": [1]}\n{"timestamp": x}\n')
     wrong = compare("--trace", str(trace))
     assert wrong.returncode == 1 and f"{trace}:2: " in wrong.stderr
-    for flags in ("--load 0", "--load nan", "--warm-up nan", "--slo-ttft nan", "--requests -1"):
+    generated = compare("--load", "0", "--quiet")
+    assert generated.returncode == 1 and "was not recorded" in generated.stderr
+    for flags in ("--load -1", "--load nan", "--warm-up nan", "--slo-ttft nan", "--requests -1"):
         assert compare(*flags.split()).returncode == 2, flags
     wrong = compare("--requests", "0")
     assert wrong.returncode == 1 and "no end" in wrong.stderr
