@@ -93,6 +93,8 @@ struct Outcome {
   std::uint32_t retries = 0;
   Duration ttft{};  // to the first byte of the answer's body
   Duration total{};
+  Duration streamed{};       // from the first byte to the last of an answer that was streamed to its end; else 0
+  bool client_slow = false;  // it held the stream up: `streamed` says little of the endpoint
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;
   std::uint32_t completion_tokens = 0;

@@ -238,8 +238,11 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
     const ParameterReader parameters{plugin.spec->parameters, plugin.instance->parameters};
     if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) built.media = MmEmbeddingsCacheProducer::read(parameters);
     if (plugin.spec == &P2pSourceProducer::kSpec) built.kv_source = P2pSourceProducer::read(parameters);
-    if (plugin.spec == &PredictedLatencyProducer::kSpec || plugin.spec == &ExpectedLatencyScorer::kSpec)
+    if (plugin.spec == &PredictedLatencyProducer::kSpec) {
       built.predicts = true;
+      built.hands_out_predictions = built.hands_out_predictions || parameters.flag("predictInProduce");
+    }
+    if (plugin.spec == &ExpectedLatencyScorer::kSpec) built.predicts = built.hands_out_predictions = true;
     if (plugin.spec == &InflightLoadProducer::kSpec) built.inflight = InflightLoadProducer::read(parameters);
     if (plugin.spec != &ApproxPrefixCacheProducer::kSpec &&
         plugin.spec != &ApproxPrefixCacheProducer::kMulticlusterSpec)

@@ -53,7 +53,8 @@ struct BuiltScheduler {
   std::optional<MediaIndex::Options> media{};             // of mm-embeddings-cache-producer
   std::optional<P2pSourceProducer::Options> kv_source{};  // of p2p-source-producer
   bool reads_prefixes = false;
-  bool predicts = false;  // latencies on each endpoint
+  bool predicts = false;               // learns to predict latencies on each endpoint
+  bool hands_out_predictions = false;  // to the plugins
 };
 
 /// Applies the defaults, checks everything and makes the objects. Errors as in Scheduler::make.

@@ -254,7 +254,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   if (predictor != nullptr) {
     predictor->predict(plugin_input, work.places, work.predictions);
-    plugin_input.predictions = work.predictions;
+    if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
   }
   const Profile::Belongings belongings{
       .cache = work.cache,
@@ -319,25 +319,28 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
     memory.media_->insert(decision.decode->name, request.media);
 }
 
-std::optional<ObservedLatency> Scheduler::finished(const RequestFacts& request, const Decision& decision,
-                                                   const Outcome& outcome, TimePoint now,
+std::optional<ObservedLatency> Scheduler::finished(const Decision& decision, const Outcome& outcome, TimePoint now,
                                                    const SchedulerMemory& memory) const {
   if (memory.predictor_ == nullptr || decision.decode == nullptr) return std::nullopt;
   // Of an answer in one piece, of a second attempt and of one that failed, the times are not the endpoint's.
   const bool served = outcome.status == 200 && !outcome.endpoint_failed && !outcome.cancelled && outcome.retries == 0;
-  if (!served || !request.streaming || outcome.endpoint != decision.decode->name) return std::nullopt;
+  if (!served || outcome.streamed <= Duration{} || outcome.endpoint != decision.decode->name) return std::nullopt;
   ObservedLatency seen{
       .endpoint = outcome.endpoint, .cached_tokens = outcome.cached_tokens, .output_tokens = outcome.completion_tokens};
   if (outcome.prefill_endpoint.empty()) seen.ttft_ms = static_cast<float>(to_milliseconds(outcome.ttft));
-  if (outcome.completion_tokens > 1)
-    seen.tpot_ms = static_cast<float>(to_milliseconds(outcome.total - outcome.ttft)) /
-                   static_cast<float>(outcome.completion_tokens - 1);
+  if (outcome.completion_tokens > 1 && !outcome.client_slow)
+    seen.tpot_ms =
+        static_cast<float>(to_milliseconds(outcome.streamed)) / static_cast<float>(outcome.completion_tokens - 1);
   memory.predictor_->learn(decision.latency, seen, now);
   return seen;
 }
 
 void Scheduler::forget(std::string_view endpoint, const SchedulerMemory& memory) {
   if (memory.predictor_ != nullptr) memory.predictor_->forget(endpoint);
+}
+
+void Scheduler::keep_only(const std::set<std::string>& endpoints, const SchedulerMemory& memory) {
+  if (memory.predictor_ != nullptr) memory.predictor_->keep_only(endpoints);
 }
 
 std::vector<Header> Scheduler::answer_headers(const RequestFacts& request, const Decision& decision,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -103,10 +104,12 @@ class Scheduler {
   void sent(const RequestFacts& request, const Decision& decision, TimePoint now, const SchedulerMemory& memory) const;
   /// What became of it, for those that learn, and what they learned: nothing if they do not, or the times are not the
   /// endpoint's. Pre: `memory` is this scheduler's.
-  std::optional<ObservedLatency> finished(const RequestFacts& request, const Decision& decision, const Outcome& outcome,
-                                          TimePoint now, const SchedulerMemory& memory) const;
+  std::optional<ObservedLatency> finished(const Decision& decision, const Outcome& outcome, TimePoint now,
+                                          const SchedulerMemory& memory) const;
   /// The endpoint left, or is a new process: what is known of this one endpoint no longer holds.
   static void forget(std::string_view endpoint, const SchedulerMemory& memory);
+  /// All but these left.
+  static void keep_only(const std::set<std::string>& endpoints, const SchedulerMemory& memory);
   /// Headers to add to the answer that `endpoint` gave to a request that was sent as decided.
   [[nodiscard]] std::vector<Header> answer_headers(const RequestFacts& request, const Decision& decision,
                                                    const Endpoint& endpoint) const;

@@ -51,6 +51,7 @@ struct Later {
 struct Active {
   std::shared_ptr<const SimRequest> request;
   TimePoint arrived{};
+  TimePoint dispatched{};  // decided on for the first time: after it was held back
   TimePoint first_token{};
   PolicyChoice choice;
   std::uint32_t attempts = 0;
@@ -243,7 +244,9 @@ class Run {
     const PolicyInput input = input_of(request);
     active.choice = policy_.choose(input);
     ++result_.decisions;
-    ++active.attempts;
+    if (++active.attempts == 1) active.dispatched = now_;
+    active.prefilled_apart = false;
+    active.cached_tokens = 0;
     if (active.choice.decode == kNoEndpoint) return end(active, /*failed=*/true);
     active.prefilling = active.choice.prefill != kNoEndpoint && active.choice.prefill != active.choice.decode;
     policy_.sent(input, active.choice);
@@ -427,7 +430,7 @@ class Run {
                           .cached_tokens = active.cached_tokens,
                           .output_tokens = active.output_tokens};
     if (!failed) {
-      outcome.ttft = active.first_token - active.arrived;
+      outcome.ttft = active.first_token - active.dispatched;
       if (active.output_tokens > 1) outcome.tpot = (now_ - active.first_token) / (active.output_tokens - 1);
     }
     policy_.finished(outcome, now_);

@@ -338,6 +338,31 @@ TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {
   EXPECT_GT(result.busy_s[1], 0.0);
 }
 
+TEST(Fleet, ASecondAttemptTellsOfItselfOnly) {
+  // Prefilled apart first; by the end of the transfer the decode endpoint is gone, and another does it all.
+  class ApartOnce final : public Policy {
+   public:
+    PolicyChoice choose(const PolicyInput& /*input*/) override {
+      return attempts++ == 0 ? PolicyChoice{.decode = 1, .prefill = 0} : PolicyChoice{.decode = 2};
+    }
+    void finished(const PolicyOutcome& outcome, TimePoint /*now*/) override { outcomes.push_back(outcome); }
+    int attempts = 0;
+    std::vector<PolicyOutcome> outcomes;
+  };
+  ListWorkload workload{{request(1, {}, 1)}};
+  ApartOnce policy;
+  FleetOptions options{.endpoints = 3, .prefill_endpoints = 1};
+  options.faults = {{.at = milliseconds{1}, .endpoint = 1, .kind = Fault::Kind::kDies}};
+  const FleetResult result = run_fleet(options, workload, policy);
+  ASSERT_EQ(result.requests.size(), 1U);
+  EXPECT_FALSE(result.requests[0].failed);
+  EXPECT_FALSE(result.requests[0].prefilled_apart);
+  ASSERT_EQ(policy.outcomes.size(), 2U);
+  EXPECT_TRUE(policy.outcomes[0].failed);
+  EXPECT_FALSE(policy.outcomes[1].prefilled_apart);
+  EXPECT_EQ(policy.outcomes[1].attempts, 2U);
+}
+
 TEST(Fleet, IsTheSameForTheSameSeed) {
   const auto run = [] {
     std::vector<SimRequest> requests;

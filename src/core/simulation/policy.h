@@ -40,7 +40,7 @@ struct PolicyOutcome {
   std::uint32_t endpoint = 0;
   bool prefilled_apart = false;
   std::uint32_t attempts = 1;
-  Duration ttft{};  // from the request's arrival
+  Duration ttft{};  // from the first decision, as a gateway counts
   Duration tpot{};  // 0 with fewer than two tokens
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;

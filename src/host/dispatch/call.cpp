@@ -47,6 +47,10 @@ bool is_clients_error(int status, std::string_view body) {
   return std::ranges::find(edits, param, &pd::FieldEdit::path) == edits.end();
 }
 
+// Of a stream's time a tenth, or so long, may pass waiting for its client.
+constexpr int kSlowClientShare = 10;
+constexpr Duration kClientWaitMax = milliseconds{1};
+
 /// llm-d's words.
 Error revoked() {
   return {.code = ErrorCode::kOverloaded, .what = "request evicted by flow control", .hint = "send the request again"};
@@ -267,6 +271,7 @@ Task<Call::Attempt> Call::keep_refusal(net::ClientResponse& response) {
 Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFlight& in_flight) {
   SseRelay relay{request_.hides_usage ? SseRelay::Usage::kHide : SseRelay::Usage::kPassOn};
   bool cut = false;
+  Duration client_wait{};
   while (true) {
     const auto piece = co_await response.read();
     if (!piece || piece->empty()) {
@@ -290,7 +295,9 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
       if (!head) client_left();
     }
     if (!left_) {
+      const TimePoint before = SteadyClock::now();
       const auto written = co_await exchange_.write(ready);
+      client_wait += SteadyClock::now() - before;
       if (written) continue;
       client_left();
     }
@@ -302,6 +309,9 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
     co_await end_cut_stream();
     co_return Attempt::kOver;
   }
+  const Duration streamed = SteadyClock::now() - started_ - outcome_.ttft;
+  if (!relay.failed()) outcome_.streamed = streamed;
+  outcome_.client_slow = client_wait > kClientWaitMax && client_wait * kSlowClientShare > streamed;
   tell_served(relay.failed());
   const auto finished = co_await exchange_.finish();
   if (!finished) client_left();

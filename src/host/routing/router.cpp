@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <random>
 #include <utility>
 
 #include "api/openai/model_list.h"
@@ -27,8 +28,14 @@ Counter& decisions(MetricsRegistry& metrics, const char* outcome) {
                          {{"outcome", outcome}});
 }
 
-PrefixIndex::Options index_options(const scheduling::Scheduler& scheduler) {
-  return {.endpoint_blocks_max = scheduler.prefix_options().endpoint_blocks_max};
+PrefixIndex::Options index_options(const scheduling::Scheduler& scheduler, std::uint64_t seed) {
+  return {.endpoint_blocks_max = scheduler.prefix_options().endpoint_blocks_max, .seed = seed};
+}
+
+/// Of tables that clients must not aim at.
+std::uint64_t drawn_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32U | device();
 }
 
 constexpr std::string_view kTtftHeaders[] = {"x-llm-d-slo-ttft-ms", "x-slo-ttft-ms"};  // the first counts
@@ -118,12 +125,13 @@ Error refusal_of(Decision::Outcome outcome) {
 
 Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions options, MetricsRegistry& metrics)
     : pool_{pool},
+      seed_{drawn_seed()},
       record_budget_{"explanations", options.record_bytes_max},
       index_budget_{"prefix-index", options.prefix_index_bytes_max},
       refusal_budget_{"refusals", options.refusal_bytes_max},
       ring_{options.records_max, record_budget_},
       refusals_{options.refusals_max, refusal_budget_},
-      index_{std::make_unique<PrefixIndex>(index_options(scheduler), index_budget_)},
+      index_{std::make_unique<PrefixIndex>(index_options(scheduler, seed_), index_budget_)},
       decision_seconds_{
           metrics.histogram("llmd_gateway_decision_seconds", "Time that a decision takes", kDecisionBounds)},
       dispatched_{decisions(metrics, "dispatch")},
@@ -149,7 +157,7 @@ Router::~Router() = default;
 
 void Router::set_scheduler(scheduling::Scheduler scheduler) {
   const auto before = active();
-  scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory);
+  scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory, seed_);
   auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory));
   const std::scoped_lock lock{mutex_};
   active_ = std::move(next);
@@ -288,7 +296,7 @@ void Router::remember(const Route& route, TimePoint now) {
 void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
   ring_.finish(outcome);
   const auto active = this->active();
-  const auto seen = active->scheduler.finished(route.facts, route.decision, outcome, now, active->memory);
+  const auto seen = active->scheduler.finished(route.decision, outcome, now, active->memory);
   const LatencyBasis& said = route.decision.latency;
   const auto judge = [](Histogram& errors, float predicted, float got) {
     if (predicted > 0 && got > 0) errors.observe(static_cast<double>(std::abs(got - predicted) / predicted));
@@ -315,6 +323,7 @@ void Router::sweep(TimePoint now) {
   for (const std::string& name : known) {
     if (!present.contains(name)) forget(name);
   }
+  scheduling::Scheduler::keep_only(present, active()->memory);
 }
 
 }  // namespace llmd::routing

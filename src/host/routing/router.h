@@ -148,6 +148,7 @@ class Router {
   [[nodiscard]] std::shared_ptr<const Active> active() const;
 
   pool::Pool& pool_;
+  const std::uint64_t seed_;
   Budget record_budget_;
   Budget index_budget_;
   Budget refusal_budget_;

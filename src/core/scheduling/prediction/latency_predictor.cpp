@@ -60,7 +60,7 @@ void LatencyPredictor::resolve(std::span<const EndpointState> endpoints, Places&
 
 std::uint32_t LatencyPredictor::slot_for(const Endpoint& endpoint) {
   if (const auto found = slots_.find(std::string_view{endpoint.name}); found != slots_.end()) {
-    known_[found->second].of_class = class_for(endpoint);  // it may have told its model meanwhile
+    join_class(known_[found->second], class_for(endpoint));  // it may have told its model meanwhile
     return found->second;
   }
   std::uint32_t slot = kNoSlot;
@@ -73,7 +73,8 @@ std::uint32_t LatencyPredictor::slot_for(const Endpoint& endpoint) {
   } else {
     return kNoSlot;
   }
-  known_[slot] = Known{.name = endpoint.name, .of_class = class_for(endpoint), .ttft = {}, .tpot = {}};
+  known_[slot] = Known{.name = endpoint.name, .ttft = {}, .tpot = {}};
+  join_class(known_[slot], class_for(endpoint));
   slots_.emplace(endpoint.name, slot);
   return slot;
 }
@@ -87,10 +88,26 @@ std::uint32_t LatencyPredictor::class_for(const Endpoint& endpoint) {
   };
   add(kRoleLabel);
   for (const std::string_view label : kHardwareLabels) add(label);
-  if (classes_.size() >= options_.classes_max && !class_names_.contains(name)) return 0;
-  const auto [found, fresh] = class_names_.try_emplace(std::move(name), static_cast<std::uint32_t>(classes_.size()));
-  if (fresh) classes_.push_back({.ttft = {options_.memory, kTtftFloorMs}, .tpot = {options_.memory, kTpotFloorMs}});
-  return found->second;
+  if (const auto found = class_names_.find(name); found != class_names_.end()) return found->second;
+  auto place = static_cast<std::uint32_t>(classes_.size());
+  if (classes_.size() >= options_.classes_max) {
+    const auto unused = std::ranges::find(classes_, 0U, &Class::endpoints);
+    if (unused == classes_.end()) return kNoClass;
+    place = static_cast<std::uint32_t>(unused - classes_.begin());
+    class_names_.erase(unused->name);
+  } else {
+    classes_.push_back({.ttft = {1, 1}, .tpot = {1, 1}});
+  }
+  classes_[place] = {.ttft = {options_.memory, kTtftFloorMs}, .tpot = {options_.memory, kTpotFloorMs}, .name = name};
+  class_names_.emplace(std::move(name), place);
+  return place;
+}
+
+void LatencyPredictor::join_class(Known& known, std::uint32_t of_class) {
+  if (known.of_class == of_class) return;
+  if (known.of_class != kNoClass) --classes_[known.of_class].endpoints;
+  if (of_class != kNoClass) ++classes_[of_class].endpoints;
+  known.of_class = of_class;
 }
 
 float LatencyPredictor::factor(const Factor& factor, TimePoint now) const noexcept {
@@ -156,11 +173,11 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
   }
   for (EndpointIndex i = 0; i < input.endpoints.size(); ++i) {
     const std::uint32_t slot = places.slots[i];
-    if (slot == kNoSlot) continue;
+    if (slot == kNoSlot || known_[slot].of_class == kNoClass) continue;
     const Known& known = known_[slot];
     const Class& model = classes_[known.of_class];
-    if (model.ttft.observations() < options_.observations_min || model.tpot.observations() < options_.observations_min)
-      continue;
+    // Where answers are one token long there is no time per token to learn, and none to predict.
+    if (model.ttft.observations() < options_.observations_min) continue;
     const LatencyBasis b = observe(input, slot, i);
     const Regression::Features ttft = ttft_features(b);
     const Regression::Features tpot = tpot_features(b);
@@ -187,7 +204,7 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
 
 LatencyBasis LatencyPredictor::basis(const PluginInput& input, const Places& places, EndpointIndex i) const {
   const std::shared_lock lock{mutex_};
-  if (i >= places.slots.size() || places.slots[i] == kNoSlot) return {};
+  if (i >= places.slots.size() || places.slots[i] == kNoSlot || known_[places.slots[i]].of_class == kNoClass) return {};
   LatencyBasis basis = observe(input, places.slots[i], i);
   if (i < input.predictions.size() && input.predictions[i].known) {
     basis.known = true;
@@ -214,6 +231,7 @@ void LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& s
   const auto found = slots_.find(seen.endpoint);
   if (found == slots_.end()) return;
   Known& known = known_[found->second];
+  if (known.of_class == kNoClass) return;
   Class& model = classes_[known.of_class];
   ++observations_;
   LatencyBasis as_it_was = basis;  // what was really cached is known now
@@ -246,10 +264,22 @@ void LatencyPredictor::forget(std::string_view endpoint) {
   const std::unique_lock lock{mutex_};
   const auto found = slots_.find(endpoint);
   if (found == slots_.end()) return;
+  join_class(known_[found->second], kNoClass);
   known_[found->second] = {};
   free_.push_back(found->second);
   slots_.erase(found);
   ++epoch_;
+}
+
+void LatencyPredictor::keep_only(const std::set<std::string>& endpoints) {
+  std::vector<std::string> gone;
+  {
+    const std::shared_lock lock{mutex_};
+    for (const auto& [name, slot] : slots_) {
+      if (!endpoints.contains(name)) gone.push_back(name);
+    }
+  }
+  for (const std::string& name : gone) forget(name);
 }
 
 LatencyPredictor::Stats LatencyPredictor::stats() const {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -31,7 +32,7 @@ class LatencyPredictor {
     double memory = 1'000;                // observations of a class; old hardware is forgotten so fast
     std::uint32_t observations_min = 32;  // of a class, before predictions count
     std::size_t endpoints_max = 4'096;    // further ones are not predicted
-    std::size_t classes_max = 256;        // further ones count as the first
+    std::size_t classes_max = 256;        // further ones are not predicted, while all have endpoints
     Duration factor_half_life = seconds{60};
     Duration rate_window = seconds{10};
   };
@@ -60,6 +61,8 @@ class LatencyPredictor {
   void sent(std::string_view endpoint, float uncached, TimePoint now);
   void learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
   void forget(std::string_view endpoint);
+  /// Forgets all others.
+  void keep_only(const std::set<std::string>& endpoints);
 
   [[nodiscard]] Stats stats() const;
 
@@ -69,6 +72,8 @@ class LatencyPredictor {
     Regression tpot;
     float output_tokens = 0;  // mean of late
     float tpot_ms = 0;        // the same
+    std::string name;
+    std::uint32_t endpoints = 0;
   };
   /// How an endpoint differs from its class, in logarithms.
   struct Factor {
@@ -78,7 +83,7 @@ class LatencyPredictor {
   };
   struct Known {
     std::string name;
-    std::uint32_t of_class = 0;
+    std::uint32_t of_class = kNoClass;
     Factor ttft;
     Factor tpot;
     float rate = 0;      // thousand uncached tokens a second
@@ -91,10 +96,12 @@ class LatencyPredictor {
   };
   using Slots = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
   static constexpr std::uint32_t kNoSlot = static_cast<std::uint32_t>(-1);
+  static constexpr std::uint32_t kNoClass = static_cast<std::uint32_t>(-1);
 
   void resolve(std::span<const EndpointState> endpoints, Places& places);
   [[nodiscard]] std::uint32_t slot_for(const Endpoint& endpoint);
   [[nodiscard]] std::uint32_t class_for(const Endpoint& endpoint);
+  void join_class(Known& known, std::uint32_t of_class);
   [[nodiscard]] LatencyBasis observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept;
   [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;
   void correct(Factor& factor, double ratio, TimePoint now) const noexcept;

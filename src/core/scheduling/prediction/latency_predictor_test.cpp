@@ -156,6 +156,40 @@ TEST(LatencyPredictor, AForgottenEndpointStartsAsItsClass) {
   EXPECT_LT(fleet.predictions[3].tpot_ms, 1.4 * fleet.tpot(3) / 3);
 }
 
+TEST(LatencyPredictor, AClassWithoutEndpointsMakesRoomForANewOne) {
+  LatencyPredictor predictor{{.classes_max = 2}};
+  Fleet fleet{1};
+  const auto deploy = [&](const char* variant) {
+    auto endpoint = std::make_shared<Endpoint>(*fleet.snapshot.endpoints[0].endpoint);
+    endpoint->name = variant;
+    endpoint->labels["llm-d.ai/variant"] = variant;
+    fleet.snapshot.endpoints[0].endpoint = std::move(endpoint);
+    predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+    return predictor.basis(fleet.input(), fleet.places, 0).made;
+  };
+  EXPECT_TRUE(deploy("a"));
+  EXPECT_TRUE(deploy("b"));
+  EXPECT_FALSE(deploy("c"));  // both are in use
+  predictor.keep_only({"b", "c"});
+  EXPECT_EQ(predictor.stats().endpoints, 2U);
+  EXPECT_TRUE(deploy("d"));
+  EXPECT_EQ(predictor.stats().classes, 2U);
+}
+
+TEST(LatencyPredictor, AnswersOfOneTokenTeachTheFirstTokenOnly) {
+  Fleet fleet{2};
+  for (int n = 0; n < 40; ++n) {
+    fleet.draw();
+    fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+    const LatencyBasis basis = fleet.predictor.basis(fleet.input(), fleet.places, 0);
+    fleet.predictor.learn(basis, {.endpoint = "e0", .ttft_ms = static_cast<float>(fleet.ttft(0)), .output_tokens = 1},
+                          fleet.now);
+  }
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_TRUE(fleet.predictions[0].known);
+  EXPECT_EQ(fleet.predictions[0].tpot_ms, 0);
+}
+
 TEST(LatencyPredictor, EndpointsBeyondTheBoundHaveNoPrediction) {
   LatencyPredictor predictor{{.endpoints_max = 2}};
   Fleet fleet{3};
@@ -170,12 +204,23 @@ TEST(LatencyPredictor, PredictsWhileOthersLearn) {
   fleet.teach(100);
   const PluginInput input = fleet.input();
   const LatencyBasis basis = fleet.predictor.basis(input, fleet.places, 0);
+  Fleet others{4};  // slots that are forgotten get other owners
+  for (std::size_t i = 0; i < 4; ++i) {
+    auto renamed = std::make_shared<Endpoint>(*others.snapshot.endpoints[i].endpoint);
+    renamed->name = fmt::format("other{}", i);
+    others.snapshot.endpoints[i].endpoint = std::move(renamed);
+  }
+  const PluginInput their_input = others.input();
   std::vector<std::jthread> threads;
   for (int t = 0; t < 2; ++t) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, t] {
       LatencyPredictor::Places places;
       std::vector<LatencyPrediction> predictions;
-      for (int i = 0; i < 300; ++i) fleet.predictor.predict(input, places, predictions);
+      const PluginInput& mine = t == 0 ? input : their_input;
+      for (int i = 0; i < 300; ++i) {
+        fleet.predictor.predict(mine, places, predictions);
+        ASSERT_EQ(places.slots.size(), mine.endpoints.size());
+      }
       EXPECT_TRUE(predictions[0].known);
     });
   }
@@ -183,6 +228,7 @@ TEST(LatencyPredictor, PredictsWhileOthersLearn) {
     for (int i = 0; i < 300; ++i) {
       fleet.predictor.learn(basis, {.endpoint = "e0", .ttft_ms = 100, .tpot_ms = 7, .output_tokens = 10}, kNow);
       if (i % 50 == 0) fleet.predictor.forget("e5");
+      if (i % 50 == 25) fleet.predictor.keep_only({"e0", "e1", "other0"});
     }
   });
 }

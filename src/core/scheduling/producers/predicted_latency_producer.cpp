@@ -6,7 +6,11 @@ namespace llmd::scheduling {
 namespace {
 
 constexpr ParameterSpec producer_name(std::string_view name, std::string_view help) {
-  return {.name = name, .type = ParameterType::kText, .help = help, .refers = PluginKind::kDataProducer};
+  return {.name = name,
+          .type = ParameterType::kText,
+          .help = help,
+          .support = Support::kNoEffect,
+          .refers = PluginKind::kDataProducer};
 }
 constexpr std::array kParameters{
     ParameterSpec{.name = "samplingMean",
@@ -27,7 +31,8 @@ constexpr std::array kParameters{
     ParameterSpec{.name = "contextTTL",
                   .type = ParameterType::kInteger,
                   .number = 3e11,
-                  .help = "nanoseconds for which a request that does not end is remembered"},
+                  .help = "accepted without effect: what is learned from lives as long as the request",
+                  .support = Support::kNoEffect},
     ParameterSpec{.name = "streamingMode",
                   .type = ParameterType::kBool,
                   .help = "learn and judge the time per token, too; needs streamed answers"},
@@ -42,7 +47,8 @@ constexpr std::array kParameters{
     producer_name("inFlightLoadProducerName", "the producer of what is in flight; empty: the only one"),
     ParameterSpec{.name = "useEncoderCacheFeatures",
                   .type = ParameterType::kBool,
-                  .help = "predict from what of the media is already encoded, too"},
+                  .help = "accepted without effect: media do not count in predictions",
+                  .support = Support::kNoEffect},
     producer_name("encoderCacheMatchInfoProducerName", "the producer of encoded media; empty: the only one"),
 };
 
@@ -60,7 +66,10 @@ constinit const PluginSpec PredictedLatencyProducer::kSpec{
     .help = "predicts TTFT and TPOT of a request on each endpoint",
     .parameters = kParameters,
     .make = make,
-    .inputs = "queue, KV use, prefix match, load in flight; the prompt's length",
+    .inputs = "prompts and answers in flight, waiting requests, prefix match; the prompt's length",
+    .no_data =
+        "the model is in the process and learns from streamed answers; no prediction before 32 of a class. The "
+        "objectives of requests that run already are not known, so they set no floor",
 };
 
 }  // namespace llmd::scheduling

@@ -26,7 +26,7 @@ constinit const PluginSpec CacheHeatScorer::kSpec{
       return std::make_unique<const CacheHeatScorer>(parameters.real("warmUses"));
     },
     .inputs = "prefix matches; recent uses of the prompt's beginning",
-    .no_data = "0 for all",
+    .no_data = "0 for all, also where matches come from a precise index",
     .ours = true,
     .reads_prefixes = true,
 };

@@ -29,6 +29,7 @@ constexpr std::array kParameters{
                   .help = "how much it counts what others lose; 0: each for itself"},
 };
 
+constexpr float kObjectiveMinMs = 0.1F;
 constexpr float kShareMax = 0.9F;  // a queue that is nearly full delays a tenfold
 
 /// The chance that what is expected as mean and deviation comes out above the limit: logistic, near enough to normal.
@@ -59,8 +60,11 @@ constinit const PluginSpec ExpectedLatencyScorer::kSpec{
 
 void ExpectedLatencyScorer::score(const PluginInput& input, std::span<const EndpointIndex> candidates,
                                   std::span<float> scores) const noexcept {
-  const float ttft_limit = input.request.slo_ttft_ms.value_or(static_cast<float>(options_.ttft_objective_ms));
-  const float tpot_limit = input.request.slo_tpot_ms.value_or(static_cast<float>(options_.tpot_objective_ms));
+  // What a request hopes for itself says nothing of what others hope for.
+  const auto others_ttft_limit = static_cast<float>(options_.ttft_objective_ms);
+  const auto others_tpot_limit = static_cast<float>(options_.tpot_objective_ms);
+  const float ttft_limit = std::max(kObjectiveMinMs, input.request.slo_ttft_ms.value_or(others_ttft_limit));
+  const float tpot_limit = std::max(kObjectiveMinMs, input.request.slo_tpot_ms.value_or(others_tpot_limit));
   const auto miss_weight = static_cast<float>(options_.miss_weight);
   const auto harm_weight = static_cast<float>(options_.harm_weight);
   float least = std::numeric_limits<float>::max();
@@ -79,8 +83,8 @@ void ExpectedLatencyScorer::score(const PluginInput& input, std::span<const Endp
     // Each of the others waits once for this prompt, which its tokens share, and each of its tokens for one sequence
     // more. Who comes while the prompt is computed, or while the queue it lengthens drains, waits for half of it.
     const float later = p.arrivals_per_s * p.prefill_ms / 1'000.0F / (1.0F - std::min(kShareMax, p.prefill_share));
-    const float harm =
-        others * (p.prefill_ms / output + p.sequence_ms) / tpot_limit + 0.5F * later * p.prefill_ms / ttft_limit;
+    const float harm = others * (p.prefill_ms / output + p.sequence_ms) / others_tpot_limit +
+                       0.5F * later * p.prefill_ms / others_ttft_limit;
     const float cost = own + miss_weight * miss + harm_weight * harm;
     scores[c] = cost;
     least = std::min(least, cost);

@@ -71,6 +71,11 @@ TEST(ExpectedLatencyScorer, CountsWhatOthersLose) {
   EXPECT_EQ(scores_of(predictions, live, {}, {.harm_weight = 0})[0], 1);
 }
 
+TEST(ExpectedLatencyScorer, APatientRequestHarmsOthersNoLess) {
+  const std::vector<LatencyPrediction> predictions{predicted(3'000, 10, 2'000, 1), predicted(5'000, 10, 2'000, 1)};
+  EXPECT_EQ(scores_of(predictions, {{.requests = 60}, {}}, 1e6F)[1], 1);
+}
+
 TEST(ExpectedLatencyScorer, ScoresAreBetweenZeroAndOne) {
   const auto scores = scores_of({predicted(1, 0.1F), predicted(1e6, 1e4F, 1e6, 1e4F), predicted(0, 0)},
                                 {{.requests = 0}, {.requests = 4'000}, {}});

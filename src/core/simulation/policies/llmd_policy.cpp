@@ -27,9 +27,7 @@ LlmdPolicy::LlmdPolicy(scheduling::Scheduler scheduler, Options options)
               .endpoints_max = options.index_endpoints_max,
               .seed = options.seed},
              index_budget_},
-      precise_{options.precise} {
-  streamed_.streaming = true;
-}
+      precise_{options.precise} {}
 
 PolicyChoice LlmdPolicy::choose(const PolicyInput& input) {
   places_.update(input.snapshot);
@@ -91,15 +89,17 @@ void LlmdPolicy::finished(const PolicyOutcome& outcome, TimePoint now) {
   const Decision decision = std::move(found->second);
   under_way_.erase(found);
   const Outcome seen{.endpoint = std::string{places_.name(outcome.endpoint)},
-                     .prefill_endpoint = outcome.prefilled_apart ? decision.prefill->name : std::string{},
+                     .prefill_endpoint = outcome.prefilled_apart && decision.prefill != nullptr ? decision.prefill->name
+                                                                                                : std::string{},
                      .status = outcome.failed ? 0 : 200,
                      .retries = outcome.attempts - 1,
                      .ttft = outcome.ttft,
                      .total = outcome.ttft + outcome.tpot * (outcome.output_tokens - 1),
+                     .streamed = std::max(Duration{1}, outcome.tpot * (outcome.output_tokens - 1)),
                      .prompt_tokens = outcome.prompt_tokens,
                      .cached_tokens = outcome.cached_tokens,
                      .completion_tokens = outcome.output_tokens};
-  (void)scheduler_.finished(streamed_, decision, seen, now, memory_);
+  (void)scheduler_.finished(decision, seen, now, memory_);
 }
 
 void LlmdPolicy::endpoint_lost(std::uint32_t endpoint) {

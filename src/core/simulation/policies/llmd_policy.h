@@ -63,7 +63,6 @@ class LlmdPolicy final : public Policy {
   Decision decision_;  // the last
   std::uint64_t decided_for_ = 0;
   std::unordered_map<std::uint64_t, Decision> under_way_;  // of requests whose outcome somebody learns from
-  RequestFacts streamed_;
 };
 
 }  // namespace llmd::simulation
