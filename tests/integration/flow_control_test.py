@@ -169,6 +169,58 @@ def test_a_full_band_refuses_at_once_and_says_when_to_come_back(scene):
     assert clients.metric("llm_d_epp_flow_control_requests_total", 'outcome="RejectedCapacity"') == 1
 
 
+def test_what_waits_does_not_count_as_in_flight_but_the_rest_is_bounded(scene):
+    text = config().replace("maxConcurrency: 1}", "maxConcurrency: 3}")
+    _, engine, clients, _ = scene(text, "--max-in-flight", "2")
+    engine.hold(3)
+    answers = [clients.send(text) for text in ("first", "second")]
+    wait_for(lambda: len(engine.texts()) == 2, "two at the engine")
+    refused = clients.ask("third")
+    assert refused.status_code == 429
+    assert "2 requests are in flight, which is the limit" in refused.json()["error"]["message"]
+    engine.let_go(2)
+    assert [answer.result().status_code for answer in answers] == [200] * 2
+    engine.let_go()
+    assert clients.ask("third").status_code == 200
+
+
+def test_many_may_wait_beyond_the_limit_of_those_in_flight(scene):
+    _, engine, clients, _ = scene(config(), "--max-in-flight", "2")
+    engine.hold(5)
+    answers = [clients.send(f"r{i}") for i in range(5)]
+    assert clients.waiting() == 4
+    engine.let_go(5)
+    assert [answer.result().status_code for answer in answers] == [200] * 5
+
+
+def test_names_of_flows_leave_the_metrics_readable(scene):
+    _, _, clients, _ = scene(config())
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    for name in (b"\xff\xfe", b"x" * 255 + "\u00eb".encode(), b'quote " and \\'):
+        answer = httpx.post(
+            f"{clients.url}/v1/chat/completions", json=body, headers={b"x-llm-d-inference-fairness-id": name}
+        )
+        assert answer.status_code == 200
+    page = httpx.get(f"{clients.url}/metrics").content.decode("utf-8")
+    assert 'fairness_id="??"' in page
+    assert f'fairness_id="{"x" * 255}"' in page
+
+
+def test_while_the_only_endpoint_is_on_trial_the_others_wait(scene):
+    _, engine, clients, _ = scene(config().replace("maxConcurrency: 1}", "maxConcurrency: 8}"))
+    for _ in range(3):
+        engine.engine.then(lambda request: request.answer(500, {"error": {"message": "x"}}))
+    assert [clients.ask("fails").status_code for _ in range(3)] == [500] * 3
+    engine.hold(5)
+    answers = [clients.send(f"r{i}") for i in range(5)]
+    assert clients.waiting() == 5, "the breaker is open"
+    wait_for(lambda: len(engine.texts()) == 4, "the trial")
+    time.sleep(0.1)
+    assert len(engine.texts()) == 4 and clients.waiting() == 4
+    engine.let_go(5)
+    assert [answer.result().status_code for answer in answers] == [200] * 5
+
+
 def test_a_client_that_leaves_gives_its_place_up(scene):
     _, engine, clients, _ = scene(config())
     engine.hold(2)

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <span>
+#include <algorithm>
 #include <utility>
 
 #include "api/openai/credentials.h"
@@ -10,6 +10,8 @@
 #include "dispatch/forward_headers.h"
 #include "dispatch/legs.h"
 #include "exporters/prometheus.h"
+#include "flow/item.h"
+#include "routing/fairness_id.h"
 #include "telemetry/log.h"
 
 namespace llmd::gateway {
@@ -41,18 +43,6 @@ bool is_json(const net::Request& request) {
   if (!type) return true;
   constexpr std::string_view kJson = "application/json";
   return type->size() >= kJson.size() && net::equals_ignoring_case(type->substr(0, kJson.size()), kJson);
-}
-
-// What clients and llm-d name sessions and flows by; the first that is there counts.
-constexpr std::string_view kSessionHeaders[] = {"x-session-id", "x-claude-code-session-id", "x-session-affinity",
-                                                "session-id", "session_id"};
-constexpr std::string_view kFairnessHeaders[] = {"x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"};
-
-std::string first_header(const net::Request& request, std::span<const std::string_view> names) {
-  for (const std::string_view name : names) {
-    if (const auto value = request.headers.get(name)) return std::string{*value};
-  }
-  return {};
 }
 
 Error no_route(const net::Request& request, const RouteMatch& match) {
@@ -127,14 +117,19 @@ Task<void> Service::serve(const RouteMatch& match, const std::string& request_id
   }
 }
 
+bool Service::full() const {
+  const std::uint64_t in_flight = in_flight_.load(std::memory_order_relaxed);
+  if (in_flight < setup_.options.in_flight_max) return false;
+  return !flow_->enabled() || in_flight - std::min(in_flight, flow_->waiting()) >= setup_.options.in_flight_max;
+}
+
 Task<void> Service::infer(const Route& route, const std::string& request_id, net::Request& request,
                           net::Exchange& exchange) {
   LoopContext& context = context_of(exchange.loop());
   const TimePoint arrived = SteadyClock::now();
   std::optional<InFlightCount> counted;
   if (route.kind == RouteKind::kInference) {
-    // Flow control has bounds of its own for what waits, and lets no more through than the endpoints take.
-    if (!flow_->enabled() && in_flight_.load(std::memory_order_relaxed) >= setup_.options.in_flight_max) {
+    if (full()) {
       count(context, route, 429);
       // Named: of an aggregate that is a temporary of a co_await, GCC 12 destroys the members twice.
       Error full{.code = ErrorCode::kOverloaded,
@@ -175,17 +170,18 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
     if (!read) co_return co_await refuse(std::move(read).error(), request_id, exchange);
     tokens = *std::move(read);
   }
-  Turn turn{.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts};
+  Turn turn{.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts, .received = now};
   if (const auto refused = co_await wait_for_turn(turn, request, exchange)) co_return *refused;
   routing::Route decided =
       router_->route({.request_id = request_id,
                       .model = *model,
                       .fields = *fields,
                       .prompts = tokens.prompts,
-                      .facts = turn.facts ? &*turn.facts : nullptr,
+                      .work = turn.work ? &*turn.work : nullptr,
                       .header = [&request](std::string_view name) { return request.headers.get(name); }},
                      context.scratch, SteadyClock::now());
   if (decided.decision.outcome != Decision::Outcome::kDispatch) {
+    if (turn.pass != nullptr) turn.pass->finish(0);
     Error refusal = routing::refusal_of(decided.decision.outcome);
     record(request, now, std::move(decided.facts), {.status = http_status(refusal.code)});
     co_return co_await answer_error(std::move(refusal), request_id, exchange);
@@ -203,13 +199,7 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
       .route = std::move(decided),
       .hides_usage = changes.ask_for_usage};
   dispatch::Revocation revocation;
-  if (turn.pass != nullptr) {
-    sent.revocation = &revocation;
-    turn.pass->on_evict([&revocation] {
-      if (revocation.revoke) revocation.revoke();
-    });
-    turn.pass->decided();
-  }
+  if (turn.pass != nullptr) follow(*turn.pass, sent, revocation);
   const Outcome outcome = co_await context.dispatcher.carry_out(sent, exchange);
   if (turn.pass != nullptr) {
     turn.pass->on_evict({});
@@ -238,10 +228,13 @@ void Service::note(const Outcome& outcome) {
 
 void Service::record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome) {
   if (request_log_ == nullptr || !dispatch::generates(request.path())) return;
+  const auto header = [&request](std::string_view name) { return request.headers.get(name); };
+  std::string fairness = routing::fairness_id_of(header, {});
+  if (fairness == flow::kDefaultFairnessId) fairness.clear();  // not told
   request_log_->add({.arrived = arrived,
                      .facts = std::move(facts),
-                     .session = first_header(request, kSessionHeaders),
-                     .fairness = first_header(request, kFairnessHeaders),
+                     .session = routing::session_id_of(header),
+                     .fairness = std::move(fairness),
                      .outcome = outcome});
 }
 

@@ -108,6 +108,7 @@ Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
     log::warn("lruCapacityPerServer has changed: it counts from the next start");
+  // Two steps: a request between them waits by the old rules and is decided by the new ones. Both are checked already.
   router_.set_scheduler(std::move(scheduler));
   flow_.set_parts(std::move(flow));
   const std::uint64_t number = versions_.add(std::move(loaded.version));

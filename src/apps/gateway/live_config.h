@@ -43,9 +43,9 @@ struct LoadedConfig {
 /// what this version does not support.
 [[nodiscard]] Result<LoadedConfig> load_config(const ConfigSource& source);
 
-/// The configuration in force, its file, and those before it. A new one is checked whole and then swapped in between
-/// two decisions; a bad one changes nothing but a log line and a metric. On one loop; the versions may be read from
-/// any.
+/// The configuration in force, its file, and those before it. A new one is checked whole and then swapped in, first for
+/// decisions, then for flow control, each between two of them; what was seen of the endpoints stays. A bad one changes
+/// nothing but a log line and a metric. On one loop; the versions may be read from any.
 class LiveConfig {
  public:
   /// `router`, `flow`, `libraries` and `metrics` must outlive it. `first` is in force already.

@@ -48,7 +48,8 @@ struct Turn {
   const std::string& model;
   const openai::RoutingFields& fields;
   std::span<const openai::PromptTokens> prompts;
-  std::optional<RequestFacts> facts{};        // what was found out of it meanwhile
+  TimePoint received{};                       // from the client
+  std::optional<routing::Work> work{};        // what was found out of it meanwhile
   std::shared_ptr<routing::FlowPass> pass{};  // null: it need not wait
 };
 
@@ -90,6 +91,8 @@ class Service {
   Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
   // turn.cpp
   Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
+  /// Tells flow control what becomes of the request that goes on.
+  static void follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, dispatch::Revocation& revocation);
   Task<int> refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange);
   void note(const Outcome& outcome);
   /// To the recorded log, if there is one.
@@ -113,6 +116,8 @@ class Service {
   [[nodiscard]] Task<std::string> metrics_page(LoopContext& context);
 
   [[nodiscard]] LoopContext& context_of(Loop& loop);
+  /// Whether no more inference requests may come. What waits for flow control does not count: it has bounds of its own.
+  [[nodiscard]] bool full() const;
   void count(LoopContext& context, const Route& route, int status);
 
   Loop& home_;

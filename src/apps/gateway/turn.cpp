@@ -25,19 +25,18 @@ Task<std::optional<int>> Service::wait_for_turn(Turn& turn, net::Request& reques
                                     .fields = turn.fields,
                                     .prompts = turn.prompts,
                                     .header = header};
-  routing::Work work = router_->measure(asked, context_of(exchange.loop()).scratch, now);
+  const routing::Work& work = turn.work.emplace(router_->measure(asked, context_of(exchange.loop()).scratch, now));
   routing::FlowRequest wanted{.fairness_id = routing::fairness_id_of(header, *flow_->session_headers()),
                               .model = turn.model,
                               .priority = turn.fields.priority,
                               .bytes = request.body.size(),
                               .prompt_tokens = work.facts.prompt_tokens,
                               .uncached_tokens = work.uncached_tokens,
-                              .received = now};
+                              .received = turn.received};
   if (const auto ttft_ms = work.facts.slo_ttft_ms) {
     wanted.ttft_objective =
         std::chrono::duration_cast<Duration>(std::chrono::duration<float, std::milli>(std::min(*ttft_ms, kTtftMsMax)));
   }
-  turn.facts = std::move(work.facts);
   turn.pass = flow_->enter(exchange.loop(), std::move(wanted));
   exchange.on_disconnect([pass = turn.pass] { pass->cancel(); });
   const flow::Outcome outcome = co_await turn.pass->outcome();
@@ -45,6 +44,12 @@ Task<std::optional<int>> Service::wait_for_turn(Turn& turn, net::Request& reques
   if (outcome == flow::Outcome::kDispatched) co_return std::nullopt;
   const int status = co_await refuse_turn(*turn.pass, turn.request_id, exchange);
   co_return status;
+}
+
+void Service::follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, dispatch::Revocation& revocation) {
+  sent.revocation = &revocation;
+  sent.counted = [&pass] { pass.decided(); };
+  pass.on_evict([&revocation] { revocation.ask(); });
 }
 
 Task<int> Service::refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange) {

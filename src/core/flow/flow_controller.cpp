@@ -11,6 +11,14 @@ FlowController::FlowController(FlowRules rules, std::uint64_t seed) : rules_{std
     bands_.push_back(std::make_unique<Band>(listed.priority, /*listed=*/true, listed.rules, seed_));
     priorities_.push_back(listed.priority);
   }
+  rank_bands();
+}
+
+void FlowController::rank_bands() {
+  ranked_.clear();
+  for (const ListedBand& listed : rules_.bands) ranked_.push_back(listed.priority);
+  if (ranked_.empty()) ranked_.push_back(0);
+  ceilings_.resize(ranked_.size());
 }
 
 BandRules FlowController::rules_for(std::int32_t priority) const {
@@ -127,16 +135,17 @@ Departure FlowController::take(ItemIndex index, Outcome outcome, TimePoint now) 
 // The highest open band, but after a dispatch of it one request of a lower band that was passed over for too long. Two
 // of those never follow each other, so no request of a higher band waits for more than one of a lower.
 Band* FlowController::next_band(float saturation, TimePoint now) {
-  ceilings_.resize(bands_.size());
-  rules_.usage_limit->ceilings(saturation, priorities_, ceilings_);
+  rules_.usage_limit->ceilings(saturation, ranked_, ceilings_);
+  std::size_t rank = 0;  // of the listed band that is not above the one looked at
   Band* highest = nullptr;
   Band* passed_over = nullptr;
   blocked_.reset();
-  for (std::size_t i = 0; i < bands_.size(); ++i) {
-    Band& band = *bands_[i];
+  for (const auto& each : bands_) {
+    Band& band = *each;
     if (band.waiting() == 0) continue;
-    if (saturation >= ceilings_[i]) {
-      if (!blocked_) blocked_ = Blocked{.priority = band.priority(), .ceiling = ceilings_[i]};
+    while (rank + 1 < ranked_.size() && ranked_[rank] > band.priority()) ++rank;
+    if (saturation >= ceilings_[rank]) {
+      if (!blocked_) blocked_ = Blocked{.priority = band.priority(), .ceiling = ceilings_[rank]};
       continue;
     }
     if (highest == nullptr) {
@@ -157,7 +166,8 @@ std::size_t FlowController::step(const GateReading& gate, TimePoint now, std::ve
   expire(now, out);
   std::size_t dispatched = 0;
   float saturation = gate.saturation;
-  while (items_.size() > 0 && dispatched < kStepMax) {
+  if (gate.pool_empty) blocked_.reset();
+  while (!gate.pool_empty && items_.size() > 0 && dispatched < kStepMax) {
     Band* band = next_band(saturation, now);
     if (band == nullptr) break;
     out.push_back(take(band->pick(now), Outcome::kDispatched, now));
@@ -208,6 +218,7 @@ void FlowController::reconfigure(FlowRules rules, TimePoint now) {
   std::ranges::sort(bands_, std::greater{}, &Band::priority);
   priorities_.clear();
   for (const auto& band : bands_) priorities_.push_back(band->priority());
+  rank_bands();
   // Oldest first, so that equal keys keep their order; the numbers, and with them the tickets, stay.
   for (ItemIndex index = items_.oldest(); index != kNoItem; index = items_[index].newer) {
     Item& item = items_[index];

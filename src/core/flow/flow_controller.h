@@ -27,9 +27,11 @@ struct Finished {
 
 /// Who waits, and who goes next: bands by priority, in a band the flow that the fairness policy picks, of a flow the
 /// request that the ordering policy puts first. Full bands refuse, and what waits too long leaves. Requests wait here
-/// as numbers only; the host holds them. Pure: time and saturation are told. Not thread-safe.
-/// Cost: O(bands + log flows + log requests) for each request that comes or goes, 150 bytes a request and about 250 a
-/// flow.
+/// as numbers only; the host holds them. The usage limit ranks the bands that the configuration lists, and those only:
+/// another band has the ceiling of the listed one below it, or of the lowest, so that no client changes a ceiling by
+/// the priorities that it invents. If none is listed, all have the ceiling of a band alone. Pure: time and saturation
+/// are told. Not thread-safe. Cost: O(bands + log flows + log requests) for each request that comes or goes, 150 bytes
+/// a request and about 250 a flow.
 class FlowController {
  public:
   /// Bands of priorities that no configuration lists, at most. Beyond it their requests join the nearest band below,
@@ -43,7 +45,8 @@ class FlowController {
 
   /// The request waits from now on, or may not. Pre: time does not go back.
   [[nodiscard]] std::expected<Ticket, Rejection> enqueue(const FlowItem& item, TimePoint now);
-  /// Lets go what has waited too long, then dispatches until the gate closes, the queue is empty or kStepMax are out.
+  /// Lets go what has waited too long, then dispatches until the gate closes, the queue is empty or kStepMax are out;
+  /// nothing if the pool is empty.
   /// Each dispatch counts as `per_request` more saturation. Appends to `out`; how many it dispatched: if kStepMax, call
   /// it again.
   std::size_t step(const GateReading& gate, TimePoint now, std::vector<Departure>& out);
@@ -80,6 +83,7 @@ class FlowController {
   void set_regime(bool pool_empty, TimePoint now);
   void expire(TimePoint now, std::vector<Departure>& out);
   void forget_bands(TimePoint now);
+  void rank_bands();
   [[nodiscard]] Band* next_band(float saturation, TimePoint now);
   Departure take(ItemIndex index, Outcome outcome, TimePoint now);
 
@@ -88,7 +92,8 @@ class FlowController {
   ItemStore items_;
   std::vector<std::unique_ptr<Band>> bands_;  // highest first
   std::vector<std::int32_t> priorities_;      // of bands_
-  std::vector<float> ceilings_;               // scratch, of bands_
+  std::vector<std::int32_t> ranked_;          // of the listed bands, or 0 for all
+  std::vector<float> ceilings_;               // scratch, of ranked_
   std::uint64_t bytes_ = 0;
   std::uint64_t sequence_ = 0;
   bool pool_empty_ = false;

@@ -256,6 +256,48 @@ TEST(FlowController, PrioritiesWithoutABandOfTheirOwnAreBounded) {
   EXPECT_EQ(flow.bands().size(), 1U) << "those that nobody uses are forgotten";
 }
 
+FlowConfig holding_back() {
+  FlowConfig config;
+  config.policies.push_back({.name = "holdback", .type = "priority-holdback-policy"});
+  config.policies[0].parameters.set("minCeiling", 0.5);
+  config.usage_limit = "holdback";
+  return config;
+}
+
+TEST(FlowController, InventedPrioritiesDoNotChangeTheCeilingsOfListedBands) {
+  FlowConfig config = holding_back();
+  config.bands = {{.priority = 10}, {.priority = 5}, {.priority = 0}};
+  FlowController flow{made_rules(config)};
+  for (std::int32_t priority = -30; priority < 30; ++priority)
+    ASSERT_TRUE(flow.enqueue(item(static_cast<std::uint64_t>(priority + 30), priority), kNow));
+  const GateReading gate{.saturation = 0.7F};
+  const Ids gone = ids(step(flow, gate));
+  EXPECT_EQ(gone.size(), 25U) << "those from 5 on, as if 10, 5 and 0 were alone";
+  EXPECT_EQ(gone.back(), 35U);
+  ASSERT_TRUE(flow.blocked());
+  EXPECT_EQ(flow.blocked()->priority, 4);
+  EXPECT_FLOAT_EQ(flow.blocked()->ceiling, 0.5F) << "of the listed band below";
+}
+
+TEST(FlowController, WithoutListedBandsNoneHoldsBack) {
+  FlowController flow{made_rules(holding_back())};
+  ASSERT_TRUE(flow.enqueue(item(1, 7), kNow));
+  ASSERT_TRUE(flow.enqueue(item(2, -7), kNow));
+  EXPECT_EQ(ids(step(flow, {.saturation = 0.9F})), (Ids{1, 2}));
+}
+
+TEST(FlowController, NothingGoesToAnEmptyPoolWhateverTheCeiling) {
+  FlowConfig config;
+  config.policies.push_back({.name = "high", .type = "static-usage-limit-policy"});
+  config.policies[0].parameters.set("threshold", 2.0);
+  config.usage_limit = "high";
+  FlowController flow{made_rules(config)};
+  ASSERT_TRUE(flow.enqueue(item(1), kNow));
+  EXPECT_TRUE(step(flow, {.saturation = 1, .pool_empty = true}).empty());
+  EXPECT_FALSE(flow.blocked()) << "there is nobody to cut";
+  EXPECT_EQ(ids(step(flow, {.saturation = 1})), Ids{1});
+}
+
 TEST(FlowController, FlowsThatComeOnceAreForgotten) {
   FlowController flow{made_rules(one_band("virtual-token-counter-fairness-policy"))};
   TimePoint now = kNow;
@@ -297,6 +339,9 @@ TEST(MakeRules, RefusesWhatIsNoPolicyOfTheKind) {
   wrong.policies = {{.name = "vtc", .type = "virtual-token-counter-fairness-policy"}};
   wrong.policies[0].parameters.set("inputTokenWeight", -1.0);
   EXPECT_NE(error(wrong).find("inputTokenWeight is -1"), std::string::npos) << error(wrong);
+  FlowConfig crossed = holding_back();
+  crossed.policies[0].parameters.set("maxCeiling", 0.25);
+  EXPECT_EQ(error(crossed), "priority-holdback-policy: minCeiling 0.5 is above maxCeiling 0.25");
 }
 
 }  // namespace

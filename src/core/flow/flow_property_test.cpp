@@ -42,6 +42,17 @@ FlowConfig draw_config(Rng& rng) {
                             .fairness = kFairness[rng.below(4)],
                             .ordering = kOrdering[rng.below(4)]});
   }
+  if (rng.chance(0.5)) {
+    config.policies.push_back(
+        {.name = "limit", .type = rng.chance(0.5) ? "static-usage-limit-policy" : "priority-holdback-policy"});
+    auto& parameters = config.policies[0].parameters;
+    if (config.policies[0].type == "static-usage-limit-policy") {
+      parameters.set("threshold", 0.99 + 0.001 * static_cast<double>(rng.below(20)));
+    } else {
+      parameters.set("minCeiling", 0.99 + 0.001 * static_cast<double>(rng.below(10)));
+    }
+    config.usage_limit = "limit";
+  }
   config.default_band = BandConfig{.requests_max = 1 + rng.below(20), .fairness = kFairness[rng.below(4)]};
   return config;
 }
@@ -145,6 +156,7 @@ class Swarm {
     if (empty_) gate = {.saturation = 1, .pool_empty = true};
     std::vector<Departure> out;
     const std::size_t dispatched = flow_.step(gate, now_, out);
+    check_gate(gate, out);
     std::size_t seen = 0;
     for (const Departure& departure : out) {
       if (departure.outcome == Outcome::kDispatched) {
@@ -154,6 +166,9 @@ class Swarm {
       leave(departure);
     }
     EXPECT_EQ(seen, dispatched);
+    if (!empty_ && !waiting_.empty()) {
+      EXPECT_TRUE(flow_.blocked()) << "there is room";
+    }
     if (empty_) {
       EXPECT_EQ(dispatched, 0U);
     }
@@ -166,6 +181,28 @@ class Swarm {
     }
     if (const auto deadline = flow_.next_deadline()) {
       EXPECT_GT(*deadline, now_);
+    }
+  }
+
+  // As README.md has it: the usage limit ranks listed bands, others have the ceiling of the listed one below.
+  [[nodiscard]] float ceiling_of(std::int32_t priority) const {
+    if (config_.policies.empty()) return 1;
+    const auto number = [&](const char* name) {
+      return static_cast<float>(std::get<double>(*config_.policies[0].parameters.find(name)));
+    };
+    if (config_.policies[0].type == "static-usage-limit-policy") return number("threshold");
+    if (config_.bands.size() < 2) return 1;
+    const std::ptrdiff_t last = std::ssize(config_.bands) - 1;
+    const auto above = std::ranges::count_if(config_.bands, [&](const BandConfig& b) { return b.priority > priority; });
+    return 1 - static_cast<float>(std::min(above, last)) / static_cast<float>(last) * (1 - number("minCeiling"));
+  }
+
+  void check_gate(const GateReading& gate, const std::vector<Departure>& out) {
+    float saturation = gate.saturation;
+    for (const Departure& departure : out) {
+      if (departure.outcome != Outcome::kDispatched) continue;
+      EXPECT_LT(saturation, ceiling_of(waiting_.at(departure.id).priority) + 1e-4F) << departure.id;
+      saturation += gate.per_request;
     }
   }
 

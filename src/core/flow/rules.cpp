@@ -1,5 +1,7 @@
 #include "flow/rules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -59,11 +61,18 @@ std::shared_ptr<const OrderingPolicy> make_ordering(std::string_view type, const
   return std::make_shared<const FcfsOrdering>();
 }
 
-std::shared_ptr<UsageLimitPolicy> make_usage_limit(std::string_view type, const ParameterReader& parameters) {
+Result<std::shared_ptr<UsageLimitPolicy>> make_usage_limit(std::string_view type, const ParameterReader& parameters) {
   if (type == "soft-reflective-ceiling-policy") return std::make_shared<SoftReflectiveCeiling>();
   if (type == "priority-holdback-policy") {
     const auto domain =
         parameters.text("domain") == "value" ? PriorityHoldback::Domain::kValue : PriorityHoldback::Domain::kRank;
+    const double lowest = parameters.number("minCeiling");
+    const double highest = parameters.number("maxCeiling");
+    if (lowest > highest) {
+      return fail(ErrorCode::kConfigInvalid,
+                  fmt::format("priority-holdback-policy: minCeiling {} is above maxCeiling {}", lowest, highest),
+                  "the lowest band waits first, so its ceiling is the lower one");
+    }
     return std::make_shared<PriorityHoldback>(PriorityHoldback::Options{
         .ceiling_min = parameters.real("minCeiling"), .ceiling_max = parameters.real("maxCeiling"), .domain = domain});
   }
@@ -131,7 +140,7 @@ Result<FlowRules> make_rules(const FlowConfig& config) {
   LLMD_TRY(rules.other_band, band_rules(config, other));
   LLMD_TRY(rules.other_negative_band, band_rules(config, config.default_negative_band.value_or(other)));
   LLMD_TRY(const Chosen limit, choose(config, config.usage_limit, PluginKind::kUsageLimitPolicy));
-  rules.usage_limit = make_usage_limit(limit.spec->type, limit.reader());
+  LLMD_TRY(rules.usage_limit, make_usage_limit(limit.spec->type, limit.reader()));
   return rules;
 }
 

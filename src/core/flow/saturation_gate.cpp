@@ -89,8 +89,9 @@ void SaturationGate::bring_up_to_date(std::size_t i, const EndpointState& seen, 
   EndpointState& state = states_[i];
   state.health = seen.health;
   known.sample(live_now, now);
-  std::int64_t waiting = live_[i].requests;  // never told: all that was sent there
-  if (seen.waiting_requests.value) {
+  const auto fresh = [&](const auto& reading) { return reading.value && now - reading.at <= age_max_; };
+  std::int64_t waiting = std::int64_t{live_[i].requests} - known.running_most;
+  if (fresh(seen.waiting_requests)) {
     if (known.read_at != seen.waiting_requests.at) {
       known.read_at = seen.waiting_requests.at;
       known.live_then = known.live_at(known.read_at);
@@ -102,7 +103,32 @@ void SaturationGate::bring_up_to_date(std::size_t i, const EndpointState& seen, 
     waiting = *seen.waiting_requests.value + more;
   }
   state.waiting_requests = {static_cast<std::uint32_t>(std::max<std::int64_t>(0, waiting)), now};
-  state.kv_usage = {seen.kv_usage.value.value_or(0.0F), now};
+  state.kv_usage = {fresh(seen.kv_usage) ? *seen.kv_usage.value : 0.0F, now};
+}
+
+void SaturationGate::remember(SaturationGate&& before) noexcept {
+  states_ = std::move(before.states_);
+  known_ = std::move(before.known_);
+}
+
+void SaturationGate::count_live(const Input& input, GateReading& reading) {
+  const auto& seen = input.snapshot.endpoints;
+  live_.resize(seen.size());
+  const std::uint64_t share = ordinary_.empty() ? 0 : input.undecided / ordinary_.size();
+  std::uint64_t rest = ordinary_.empty() ? 0 : input.undecided % ordinary_.size();
+  const auto count = [&](EndpointIndex i, std::uint64_t undecided) {
+    const std::uint32_t live_now = input.live.empty() ? seen[i].inflight_requests : input.live[i].requests;
+    const std::uint64_t tokens = input.live.empty() ? seen[i].inflight_tokens : input.live[i].tokens;
+    live_[i] = {.requests = live_now + static_cast<std::uint32_t>(undecided), .tokens = tokens};
+    const auto& waiting = seen[i].waiting_requests;
+    if (!waiting.value || input.now - waiting.at > age_max_) ++reading.stale;
+    bring_up_to_date(i, seen[i], live_now, input.now);
+  };
+  for (const EndpointIndex i : ordinary_) {
+    count(i, share + (rest > 0 ? 1 : 0));
+    if (rest > 0) --rest;
+  }
+  for (const EndpointIndex i : trials_) count(i, 0);
 }
 
 GateReading SaturationGate::read(const Input& input) {
@@ -111,35 +137,39 @@ GateReading SaturationGate::read(const Input& input) {
   if (!same) adopt(input.snapshot);
   prefill_.clear();
   decode_.clear();
-  all_.clear();
+  ordinary_.clear();
+  trials_.clear();
   for (EndpointIndex i = 0; i < seen.size(); ++i) {
-    if (may_serve(seen[i].health)) all_.push_back(i);
+    if (may_serve(seen[i].health)) (seen[i].health == EndpointHealth::kProbing ? trials_ : ordinary_).push_back(i);
   }
-  live_.resize(seen.size());
-  GateReading reading{.pool_empty = all_.empty()};
-  const std::uint64_t share = all_.empty() ? 0 : input.undecided / all_.size();
-  std::uint64_t rest = all_.empty() ? 0 : input.undecided % all_.size();
-  for (const EndpointIndex i : all_) {
-    const std::uint32_t live_now = input.live.empty() ? seen[i].inflight_requests : input.live[i].requests;
-    const std::uint64_t tokens = input.live.empty() ? seen[i].inflight_tokens : input.live[i].tokens;
-    const std::uint64_t undecided = share + (rest > 0 ? 1 : 0);
-    if (rest > 0) --rest;
-    live_[i] = {.requests = live_now + static_cast<std::uint32_t>(undecided), .tokens = tokens};
-    const auto& waiting = seen[i].waiting_requests;
-    if (!waiting.value || input.now - waiting.at > age_max_) ++reading.stale;
-    bring_up_to_date(i, seen[i], live_now, input.now);
+  GateReading reading{.pool_empty = ordinary_.empty() && trials_.empty()};
+  count_live(input, reading);
+  for (const EndpointIndex i : ordinary_) {
     if (known_[i].prefills) prefill_.push_back(i);
     if (known_[i].decodes) decode_.push_back(i);
   }
   const Stage prefill = look_at(prefill_, input.now);
-  const Stage decode = look_at(decode_, input.now);
+  const Stage decode = decode_.empty() ? look_at_trials(input.undecided) : look_at(decode_, input.now);
   reading.prefill = prefill.saturation;
   reading.decode = decode.saturation;
-  if (!prefill_.empty() || !decode_.empty()) {
+  if (prefill.saturation >= 0 || decode.saturation >= 0) {
     reading.saturation = std::max(prefill.saturation, decode.saturation);
     reading.per_request = std::max(prefill.per_request, decode.per_request);
   }
   return reading;
+}
+
+SaturationGate::Stage SaturationGate::look_at_trials(std::uint64_t undecided) const {
+  std::uint64_t count = 0;
+  std::uint64_t taken = undecided;
+  for (const EndpointIndex i : trials_) {
+    if (!known_[i].decodes) continue;
+    ++count;
+    if (live_[i].requests > 0) ++taken;
+  }
+  if (count == 0) return {};
+  // One closes the gate until it is read again with that one counted.
+  return {.saturation = static_cast<float>(taken) / static_cast<float>(count), .per_request = 1};
 }
 
 SaturationGate::Stage SaturationGate::look_at(std::span<const EndpointIndex> endpoints, TimePoint now) {

@@ -24,9 +24,11 @@ namespace llmd::flow {
 /// - What was sent and what ended since an endpoint's last reading is added to it, so that the gate neither overshoots
 ///   between two scrapes nor waits for the next one. Requests count as waiting once they are more than the endpoint was
 ///   ever seen to run at once.
-/// - An endpoint with old or missing metrics is judged by what was sent to it instead of counting as full: a scrape
-///   that fails does not stop the traffic. GateReading::stale tells how many there are.
-/// Endpoints that are down or draining do not count. Not thread-safe. Cost: O(endpoints), about 20 ns
+/// - An endpoint with old or missing metrics is judged by what was sent to it instead of counting as full: what it was
+///   ever seen to run does not wait, and its KV use counts as 0. A scrape that fails does not stop the traffic.
+///   GateReading::stale tells how many there are.
+/// Endpoints that are down or draining do not count. Those on trial count only if no other decodes: then one request
+/// each may go, as the scheduler sends no more to them. Not thread-safe. Cost: O(endpoints), about 20 ns
 /// and 300 bytes each.
 class SaturationGate {
  public:
@@ -41,6 +43,8 @@ class SaturationGate {
     TimePoint now;
   };
   [[nodiscard]] GateReading read(const Input& input);
+  /// Takes over what the gate of an older configuration has seen of the endpoints.
+  void remember(SaturationGate&& before) noexcept;
   [[nodiscard]] const std::string& detector_name() const noexcept { return detector_name_; }
 
  private:
@@ -71,7 +75,9 @@ class SaturationGate {
   SaturationGate() = default;
   void adopt(const EndpointSnapshot& snapshot);
   void bring_up_to_date(std::size_t i, const EndpointState& seen, std::uint32_t live_now, TimePoint now);
+  void count_live(const Input& input, GateReading& reading);
   [[nodiscard]] Stage look_at(std::span<const scheduling::EndpointIndex> endpoints, TimePoint now);
+  [[nodiscard]] Stage look_at_trials(std::uint64_t undecided) const;
 
   scheduling::PluginObjects objects_;
   std::string detector_name_;
@@ -82,7 +88,8 @@ class SaturationGate {
   std::vector<Known> known_;                        // one an endpoint
   std::vector<scheduling::EndpointIndex> prefill_;  // scratch
   std::vector<scheduling::EndpointIndex> decode_;
-  std::vector<scheduling::EndpointIndex> all_;
+  std::vector<scheduling::EndpointIndex> ordinary_;  // those that serve, but for
+  std::vector<scheduling::EndpointIndex> trials_;
 };
 
 }  // namespace llmd::flow

@@ -65,10 +65,41 @@ TEST(SaturationGate, OldMetricsDoNotCloseIt) {
   const auto snapshot =
       make_snapshot({{.name = "a", .waiting = 1, .kv_usage = 0.0F, .metric_age = seconds{30}}, {.name = "never-told"}});
   const GateReading quiet = read(gate, snapshot, {{.requests = 0}, {.requests = 0}});
-  EXPECT_FLOAT_EQ(quiet.saturation, 0.1F);
+  EXPECT_FLOAT_EQ(quiet.saturation, 0.0F);
   EXPECT_EQ(quiet.stale, 2U);
-  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 4}, {.requests = 5}}).saturation, 1.0F)
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 5}, {.requests = 5}}).saturation, 1.0F)
       << "what was sent there still does";
+}
+
+TEST(SaturationGate, WhatWasReadLastDoesNotCountForEver) {
+  SaturationGate gate = make_gate();
+  const EndpointSnapshot snapshot = make_snapshot({{.name = "a", .waiting = 9, .running = 8, .kv_usage = 0.95F}});
+  EXPECT_GE(read(gate, snapshot, {{.requests = 17}}).saturation, 1.0F);
+  const TimePoint later = kNow + seconds{30};
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 0}}, later).saturation, 0.0F) << "its scrapes fail since";
+  EXPECT_FLOAT_EQ(read(gate, snapshot, {{.requests = 10}}, later).saturation, 0.4F) << "it was seen to run eight";
+}
+
+TEST(SaturationGate, LetsOneGoToEachEndpointOnTrialIfThereAreNoOthers) {
+  SaturationGate gate = make_gate();
+  const EndpointSpec trial{.name = "a", .health = EndpointHealth::kProbing, .waiting = 0};
+  const auto alone = make_snapshot({trial});
+  const GateReading open = read(gate, alone, {{.requests = 0}});
+  EXPECT_FALSE(open.pool_empty);
+  EXPECT_LT(open.saturation, 1.0F);
+  EXPECT_GE(open.saturation + open.per_request, 1.0F) << "one";
+  EXPECT_GE(read(gate, alone, {{.requests = 0}}, kNow, 1).saturation, 1.0F) << "it is under way";
+  EXPECT_GE(read(gate, alone, {{.requests = 1}}).saturation, 1.0F) << "it is there";
+  const auto two = make_snapshot({trial, {.name = "b", .health = EndpointHealth::kProbing}});
+  EXPECT_LT(read(gate, two, {{.requests = 1}, {.requests = 0}}).saturation, 1.0F);
+  EXPECT_GE(read(gate, two, {{.requests = 1}, {.requests = 0}}, kNow, 1).saturation, 1.0F);
+  const auto beside = make_snapshot({trial, {.name = "b", .waiting = 5}});
+  EXPECT_GE(read(gate, beside, {{.requests = 0}, {.requests = 5}}).saturation, 1.0F)
+      << "it is no room for those that the full one cannot take";
+  const auto prefills = make_snapshot({{.name = "p", .role = "prefill", .health = EndpointHealth::kProbing},
+                                       {.name = "d", .role = "decode", .waiting = 0}});
+  EXPECT_FLOAT_EQ(read(gate, prefills, {{.requests = 1}, {.requests = 0}}).saturation, 0.0F)
+      << "meanwhile the other computes prompts";
 }
 
 TEST(SaturationGate, TellsWhatOneMoreRequestAdds) {
@@ -106,6 +137,19 @@ TEST(SaturationGate, AnEndpointKeepsItsPastWhenThePoolChanges) {
   (void)read(gate, one, {{.requests = 3}});
   const auto two = make_snapshot({{.name = "b", .waiting = 0}, {.name = "a", .waiting = 1}});
   EXPECT_FLOAT_EQ(read(gate, two, {{.requests = 0}, {.requests = 5}}).saturation, 0.3F) << "1 + 2 of 10";
+}
+
+TEST(SaturationGate, ANewConfigurationKnowsWhatTheOldOneSaw) {
+  SaturationGate before = make_gate();
+  const auto snapshot = make_snapshot({{.name = "a", .waiting = 0, .running = 8, .kv_usage = 0.0F}});
+  (void)read(before, snapshot, {{.requests = 8}});
+  SaturationGate gate = make_gate();
+  gate.remember(std::move(before));
+  auto later = snapshot;
+  later.endpoints[0].running_requests = {0, kNow + milliseconds{50}};
+  later.endpoints[0].waiting_requests = {0, kNow + milliseconds{50}};
+  (void)read(gate, later, {{.requests = 0}}, kNow + milliseconds{50});
+  EXPECT_FLOAT_EQ(read(gate, later, {{.requests = 8}}, kNow + milliseconds{60}).saturation, 0.0F);
 }
 
 TEST(SaturationGate, RefusesADetectorThatIsNone) {

@@ -110,9 +110,10 @@ Task<Outcome> Call::run() {
       revoked_ = true;
       cancel_.cancel();
     };
+    revoked_ = request_.revocation->wanted;
   }
   body_ = request_.body;
-  co_await prefill();
+  if (!revoked_) co_await prefill();
   if (verdict_ && !left_) co_await answer(*std::move(verdict_));
   bool first = true;
   for (const EndpointPtr& endpoint : candidates()) {
@@ -167,10 +168,9 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   if (!address) co_return std::unexpected(address.error());
   const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
-  const pool::InFlight in_flight =
-      context_.pool.begin_request(endpoint.name, {.prompt = request_.route.facts.prompt_tokens,
-                                                  .prefill = request_.route.facts.prompt_tokens,
-                                                  .context = request_.route.facts.prompt_tokens});
+  const pool::InFlight in_flight = count(endpoint, {.prompt = request_.route.facts.prompt_tokens,
+                                                    .prefill = request_.route.facts.prompt_tokens,
+                                                    .context = request_.route.facts.prompt_tokens});
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
@@ -202,6 +202,12 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   co_return answer;
 }
 
+pool::InFlight Call::count(const Endpoint& endpoint, pool::LoadTokens tokens) {
+  pool::InFlight in_flight = context_.pool.begin_request(endpoint.name, tokens);
+  if (const auto counted = std::exchange(request_.counted, {})) counted();
+  return in_flight;
+}
+
 Result<net::Address> Call::connect_to(const Endpoint& endpoint) {
   LLMD_TRY(net::Address address, context_.address_of(endpoint.url));
   const std::uint16_t port = request_.route.decision.data_parallel_port;
@@ -221,11 +227,10 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
     co_return Attempt::kRetry;
   }
   const bool prefilled = !outcome_.prefill_endpoint.empty() && outcome_.prefill_error.empty();
-  pool::InFlight in_flight =
-      context_.pool.begin_request(endpoint->name, {.prompt = request_.route.load_tokens,
-                                                   .output = request_.route.output_load_tokens,
-                                                   .prefill = prefilled ? 0 : request_.route.load_tokens,
-                                                   .context = request_.route.facts.prompt_tokens});
+  pool::InFlight in_flight = count(*endpoint, {.prompt = request_.route.load_tokens,
+                                               .output = request_.route.output_load_tokens,
+                                               .prefill = prefilled ? 0 : request_.route.load_tokens,
+                                               .context = request_.route.facts.prompt_tokens});
   request_.route.decision.decode = endpoint;
   context_.router.remember(request_.route, SteadyClock::now());
   auto response = co_await context_.client.send(

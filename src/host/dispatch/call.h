@@ -68,6 +68,8 @@ class Call {
   /// Notes why the endpoint did not answer as it should, unless it was the client that ended the call.
   void blame(Error error);
   void tell_served(bool server_error);
+  /// To the endpoint's live counters, and to who waits for that.
+  [[nodiscard]] pool::InFlight count(const Endpoint& endpoint, pool::LoadTokens tokens);
   void first_byte(pool::InFlight& in_flight);
   /// Where a request for the endpoint is sent; sets the header that names the rank, if ranks share a port.
   [[nodiscard]] Result<net::Address> connect_to(const Endpoint& endpoint);

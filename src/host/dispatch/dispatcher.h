@@ -31,9 +31,15 @@ struct DispatchOptions {
 /// llm-d's: why flow control did not let a request through, or cut it.
 inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
 
-/// Takes a request back while it is carried out. On its loop.
+/// Takes a request back, before or while it is carried out. On its loop.
 struct Revocation {
   std::function<void()> revoke{};  // set while the request is under way
+  bool wanted = false;             // before that: it is not sent at all
+
+  void ask() {
+    wanted = true;
+    if (revoke) revoke();
+  }
 };
 
 /// A request that has been decided, ready to be sent.
@@ -48,6 +54,8 @@ struct DispatchRequest {
   /// Flow control may take it back to make room: then the client is answered 429, or its stream ends with an error.
   /// Null: it may not. Must live until carry_out() returns.
   Revocation* revocation = nullptr;
+  /// Called once, when the pool's live counters have the request. Not called if it is never sent.
+  std::function<void()> counted{};
 };
 
 /// Carries decisions out, on one loop: sends, retries on another endpoint while nothing was sent to the client, passes

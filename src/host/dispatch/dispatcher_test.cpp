@@ -81,6 +81,8 @@ class Bench {
   std::size_t done = 0;
   bool hides_usage = false;
   Revocation revocation;
+  std::size_t counted = 0;
+  std::uint32_t in_flight_when_counted = 0;
   bool prefills_at_last = false;  // the last engine gets a prefill leg and nothing else
 
  private:
@@ -94,6 +96,10 @@ class Bench {
     sent.route.facts.prompt_tokens_exact = true;
     sent.hides_usage = hides_usage;
     sent.revocation = &revocation;
+    sent.counted = [this, view] {
+      ++counted;
+      for (const auto& counters : view->in_flight) in_flight_when_counted += counters->requests;
+    };
     sent.route.decision.outcome = Decision::Outcome::kDispatch;
     for (const EndpointState& state : view->snapshot.endpoints) {
       if (sent.route.decision.decode == nullptr) {
@@ -249,6 +255,24 @@ TEST(Dispatcher, ARequestThatIsTakenBackIsAnsweredSoAndNobodyIsBlamed) {
   EXPECT_EQ(bench.outcome.retries, 0U);
   EXPECT_FALSE(bench.outcome.endpoint_failed);
   EXPECT_FALSE(bench.revocation.revoke) << "it is over";
+}
+
+TEST(Dispatcher, ARequestThatIsTakenBackBeforehandIsNotSent) {
+  Bench bench{{complete}};
+  bench.revocation.ask();
+  const std::string answer = bench.ask();
+  EXPECT_EQ(bench.status, 429);
+  EXPECT_NE(answer.find("request evicted by flow control"), std::string::npos) << answer;
+  EXPECT_EQ(bench.counted, 0U);
+  EXPECT_EQ(bench.outcome.endpoint, "");
+}
+
+TEST(Dispatcher, TellsOnceThatThePoolCountsTheRequest) {
+  Bench bench{{head_only, complete}};
+  bench.ask();
+  EXPECT_EQ(bench.outcome.retries, 1U);
+  EXPECT_EQ(bench.counted, 1U);
+  EXPECT_EQ(bench.in_flight_when_counted, 1U);
 }
 
 TEST(Dispatcher, AStreamThatIsTakenBackEndsWithAnErrorEvent) {

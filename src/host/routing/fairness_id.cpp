@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/utf8.h"
 #include "flow/item.h"
 
 namespace llmd::routing {
@@ -20,6 +21,19 @@ std::string lower(std::string_view text) {
   return made;
 }
 
+std::string value_of(const HeaderReader& header, std::string_view name) {
+  std::string_view rest = header(name).value_or(std::string_view{});
+  std::string value;
+  while (!rest.empty()) {
+    const std::size_t bytes = utf8_character_bytes(rest);
+    const std::string_view character = bytes == 0 ? std::string_view{"?"} : rest.substr(0, bytes);
+    if (value.size() + character.size() > kBytesMax) break;
+    value += character;
+    rest.remove_prefix(std::max<std::size_t>(1, bytes));
+  }
+  return value;
+}
+
 }  // namespace
 
 std::vector<std::string> session_headers(const scheduling::SchedulingConfig& config) {
@@ -34,16 +48,21 @@ std::vector<std::string> session_headers(const scheduling::SchedulingConfig& con
 }
 
 std::string fairness_id_of(const HeaderReader& header, std::span<const std::string> session_headers) {
-  const auto value = [&](std::string_view name) {
-    return std::string{header(name).value_or(std::string_view{}).substr(0, kBytesMax)};
-  };
   for (const std::string_view name : kNames) {
-    if (std::string found = value(name); !found.empty()) return found;
+    if (std::string found = value_of(header, name); !found.empty()) return found;
   }
   for (const std::string& name : session_headers) {
-    if (std::string found = value(name); !found.empty()) return found;
+    if (std::string found = value_of(header, name); !found.empty()) return found;
   }
   return std::string{flow::kDefaultFairnessId};
+}
+
+std::string session_id_of(const HeaderReader& header) {
+  if (std::string found = value_of(header, "x-session-id"); !found.empty()) return found;
+  for (const std::string_view name : kSessionNames) {
+    if (std::string found = value_of(header, name); !found.empty()) return found;
+  }
+  return {};
 }
 
 }  // namespace llmd::routing

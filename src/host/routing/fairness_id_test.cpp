@@ -34,5 +34,27 @@ TEST(FairnessId, IsWhatTheClientSaysThenTheSessionThenTheDefault) {
   EXPECT_EQ(id({{"x-llm-d-inference-fairness-id", std::string(9'000, 'x')}}).size(), 256U);
 }
 
+TEST(FairnessId, IsUtf8WhateverTheHeaderHolds) {
+  const auto name = [](std::string value) { return id({{"x-llm-d-inference-fairness-id", std::move(value)}}); };
+  EXPECT_EQ(name("Zo\xC3\xAB"), "Zo\xC3\xAB");
+  EXPECT_EQ(name("a\xFF"
+                 "b\xFE\xC0\x80"),
+            "a?b???")
+      << "the first two part labels in the registry";
+  EXPECT_EQ(name(std::string(255, 'x') + "\xC3\xAB"), std::string(255, 'x')) << "cut between characters";
+  EXPECT_EQ(name("ends early \xE2\x82"), "ends early ??");
+}
+
+TEST(FairnessId, ASessionIsNamedByTheHeadersThatAgentsSend) {
+  const auto session = [](std::string_view name) {
+    return session_id_of([&](std::string_view asked) -> std::optional<std::string_view> {
+      return asked == name ? std::optional<std::string_view>{"s"} : std::nullopt;
+    });
+  };
+  EXPECT_EQ(session("x-session-id"), "s");
+  EXPECT_EQ(session("session_id"), "s");
+  EXPECT_EQ(session("x-other"), "");
+}
+
 }  // namespace
 }  // namespace llmd::routing

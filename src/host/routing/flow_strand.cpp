@@ -62,6 +62,19 @@ void FlowPass::decided() {
 
 void FlowPass::finish(std::uint32_t output_tokens) { strand_.end(*this, output_tokens); }
 
+void FlowPass::on_evict(std::function<void()> evict) {
+  evict_ = std::move(evict);
+  if (evict_ && std::exchange(evict_wanted_, false)) this->evict();
+}
+
+void FlowPass::evict() {
+  if (const auto evict = evict_) {  // a copy: it may set another
+    evict();
+  } else {
+    evict_wanted_ = true;
+  }
+}
+
 Error FlowPass::error() const {
   switch (departure_.outcome) {
     case flow::Outcome::kRejectedNoEndpoints:
@@ -220,9 +233,7 @@ void FlowStrand::make_room(TimePoint now) {
     if (found == evictable_.end()) continue;
     if (auto pass = found->second.lock()) {
       Loop& loop = pass->loop_;
-      loop.post([pass = std::move(pass)] {
-        if (const auto evict = pass->evict_) evict();  // a copy: it may set another
-      });
+      loop.post([pass = std::move(pass)] { pass->evict(); });
     }
   }
   if (!victims.empty()) metrics_.evicting(controller_.blocked()->priority, victims.size());
@@ -302,6 +313,7 @@ void FlowStrand::set_parts(FlowParts parts) {
     const std::scoped_lock lock{mutex_};
     const TimePoint now = SteadyClock::now();
     controller_.reconfigure(std::move(parts.rules), now);
+    parts.gate.remember(std::move(parts_.gate));
     parts_ = std::move(parts);
     enabled_ = parts_.enabled;
     read_at_ = {};

@@ -75,16 +75,18 @@ class FlowPass : public std::enable_shared_from_this<FlowPass> {
   }
   [[nodiscard]] Duration waited() const noexcept { return departure_.waited; }
 
-  /// The pool's live counters count the request from now on, or it will not be sent.
+  /// The pool's live counters count the request from now on. Pre: they do; one that is not sent is finished instead.
   void decided();
   /// Its answer has ended, with so many tokens; once.
   void finish(std::uint32_t output_tokens);
-  /// `evict` is called on the loop if the request is to make room for others. Empty: not any more.
-  void on_evict(std::function<void()> evict) { evict_ = std::move(evict); }
+  /// `evict` is called on the loop if the request is to make room for others: at once if that was asked already. Empty:
+  /// not any more.
+  void on_evict(std::function<void()> evict);
 
  private:
   friend class FlowStrand;
   void settle(const flow::Departure& departure);
+  void evict();
 
   FlowStrand& strand_;
   Loop& loop_;
@@ -94,6 +96,7 @@ class FlowPass : public std::enable_shared_from_this<FlowPass> {
   std::string refusal_{};  // which limit and by how much; of one that never waited
   bool shed_ = false;      // refused without flow control
   std::function<void()> evict_{};
+  bool evict_wanted_ = false;  // before there was an `evict_`
   // Set by the strand, under its mutex, until the pass is settled:
   FlowMetrics::Series* series_ = nullptr;
   std::uint64_t id_ = 0;

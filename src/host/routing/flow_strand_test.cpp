@@ -159,6 +159,23 @@ TEST(FlowStrand, CutsARequestOfLowPriorityForOneThatWaits) {
   EXPECT_TRUE(told);
 }
 
+TEST(FlowStrand, AVictimThatIsNotSentYetIsToldWhenItCanBe) {
+  flow::FlowConfig flow;
+  flow.eviction = true;
+  Scene scene{flow};
+  auto low = scene.enter(-1);
+  ASSERT_EQ(scene.outcome(low), flow::Outcome::kDispatched);
+  const auto high = scene.enter(1);  // names the victim
+  testkit::run_task(scene.loop, sleep_for(milliseconds{1}));
+  bool told = false;
+  low->on_evict([&] {
+    told = true;
+    low->finish(0);
+  });
+  EXPECT_TRUE(told);
+  EXPECT_EQ(scene.outcome(high), flow::Outcome::kDispatched);
+}
+
 TEST(FlowStrand, ServesManyLoopsAtOnce) {
   Scene scene;
   constexpr int kEach = 300;
@@ -173,9 +190,15 @@ TEST(FlowStrand, ServesManyLoopsAtOnce) {
       const auto pass = scene.strand.enter(loop, {.fairness_id = "f", .model = "m"});
       const flow::Outcome outcome = co_await pass->outcome();
       if (outcome != flow::Outcome::kDispatched) co_return;
-      most = std::max<int>(most, ++running);
+      const int now = ++running;
+      for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+      }
+      auto sent = scene.pool.begin_request("a", {});
+      pass->decided();
+      co_await sleep_for(Duration{1});  // the loops go on meanwhile
       ++dispatched;
       --running;
+      sent.end();
       pass->finish(1);
     };
     for (int n = 0; n < kEach; ++n) {

@@ -64,25 +64,32 @@ void take_headers(const RouteRequest& request, const scheduling::Scheduler& sche
 
 /// Facts from tokens: the first prompt's blocks under the names that the workers use, or llm-d's chain over them while
 /// those are not known.
-void take_prompts(const RouteRequest& request, const scheduling::PrefixOptions& options,
-                  const EndpointSnapshot& snapshot, RequestFacts& facts) {
+void take_prompts(const RouteRequest& request, const scheduling::PrefixOptions& options, const BlockScheme& scheme,
+                  RequestFacts& facts) {
   std::size_t tokens = 0;
   for (const openai::PromptTokens& prompt : request.prompts) tokens += prompt.tokens.size();
   facts.prompt_tokens = static_cast<std::uint32_t>(tokens);
   facts.prompt_tokens_exact = true;
   const std::vector<TokenId>& first = request.prompts.front().tokens;
-  const ModelFacts model = model_facts(snapshot, request.model);
-  if (model.block_fingerprint && model.block_tokens > 0) {
-    const BlockScope scope{.model_fingerprint = *model.block_fingerprint, .tenant_salt = request.fields.cache_salt};
-    facts.prefix =
-        make_block_key(scope, first, model.block_tokens, scheduling::effective_blocks_max(options, model.block_tokens));
+  const std::uint32_t blocks_max = scheduling::effective_blocks_max(options, scheme.block_tokens);
+  if (scheme.fingerprint) {
+    const BlockScope scope{.model_fingerprint = *scheme.fingerprint, .tenant_salt = request.fields.cache_salt};
+    facts.prefix = make_block_key(scope, first, scheme.block_tokens, blocks_max);
     return;
   }
-  const std::uint32_t block_tokens = scheduling::effective_block_tokens(options, snapshot);
   facts.prefix = make_prefix_key(first, {.model = request.model,
                                          .cache_salt = request.fields.cache_salt,
-                                         .block_tokens = block_tokens,
-                                         .blocks_max = scheduling::effective_blocks_max(options, block_tokens)});
+                                         .block_tokens = scheme.block_tokens,
+                                         .blocks_max = blocks_max});
+}
+
+BlockScheme scheme_of(const RouteRequest& request, const scheduling::PrefixOptions& options,
+                      const EndpointSnapshot& snapshot) {
+  if (!request.prompts.empty()) {
+    const ModelFacts model = model_facts(snapshot, request.model);
+    if (model.block_fingerprint && model.block_tokens > 0) return {model.block_fingerprint, model.block_tokens};
+  }
+  return {std::nullopt, scheduling::effective_block_tokens(options, snapshot)};
 }
 
 }  // namespace
@@ -158,7 +165,8 @@ Router::~Router() = default;
 void Router::set_scheduler(scheduling::Scheduler scheduler) {
   const auto before = active();
   scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory, seed_);
-  auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory));
+  const std::uint64_t number = before == nullptr ? 1 : before->number + 1;
+  auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory), number);
   const std::scoped_lock lock{mutex_};
   active_ = std::move(next);
 }
@@ -184,7 +192,7 @@ Result<std::string> Router::resolve_model(const openai::RoutingFields& fields, T
 }
 
 RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
-                                const EndpointSnapshot& snapshot, std::string& scratch) const {
+                                const BlockScheme& scheme, std::string& scratch) {
   const openai::RoutingFields& fields = request.fields;
   RequestFacts facts;
   facts.request_id = request.request_id;
@@ -194,7 +202,7 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
   facts.streaming = fields.stream;
   if (request.header) take_headers(request, scheduler, facts);
   if (!request.prompts.empty()) {
-    take_prompts(request, scheduler.prefix_options(), snapshot, facts);
+    take_prompts(request, scheduler.prefix_options(), scheme, facts);
     return facts;
   }
   facts.prompt_tokens_exact = !fields.prompt_ids.empty();
@@ -206,18 +214,21 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
   const std::vector<TokenId> estimated = facts.prompt_tokens_exact ? std::vector<TokenId>{} : estimate_tokens(prompt);
   const std::vector<TokenId>& tokens = facts.prompt_tokens_exact ? fields.prompt_ids : estimated;
   facts.prompt_tokens = static_cast<std::uint32_t>(tokens.size());
-  const std::uint32_t block_tokens = scheduling::effective_block_tokens(scheduler.prefix_options(), snapshot);
   facts.prefix = make_prefix_key(
       tokens, {.model = request.model,
                .cache_salt = fields.cache_salt,
-               .block_tokens = block_tokens,
-               .blocks_max = scheduling::effective_blocks_max(scheduler.prefix_options(), block_tokens)});
+               .block_tokens = scheme.block_tokens,
+               .blocks_max = scheduling::effective_blocks_max(scheduler.prefix_options(), scheme.block_tokens)});
   return facts;
 }
 
 Work Router::measure(const RouteRequest& request, RouteScratch& scratch, TimePoint now) const {
   const auto view = pool_.view(now);
-  Work work{.facts = make_facts(request, active()->scheduler, view->snapshot, scratch.prompt)};
+  const auto active = this->active();
+  Work work;
+  work.scheme = scheme_of(request, active->scheduler.prefix_options(), view->snapshot);
+  work.configuration = active->number;
+  work.facts = make_facts(request, active->scheduler, work.scheme, scratch.prompt);
   index_->match(work.facts.prefix, view->snapshot.endpoints, scratch.match);
   std::uint32_t matched = 0;
   for (const std::uint32_t blocks : scratch.match.blocks) matched = std::max(matched, blocks);
@@ -227,13 +238,19 @@ Work Router::measure(const RouteRequest& request, RouteScratch& scratch, TimePoi
   return work;
 }
 
+RequestFacts Router::facts_for(const RouteRequest& request, const Active& active, const EndpointSnapshot& snapshot,
+                               std::string& scratch) {
+  const BlockScheme scheme = scheme_of(request, active.scheduler.prefix_options(), snapshot);
+  Work* work = request.work;
+  if (work != nullptr && work->configuration == active.number && work->scheme == scheme) return std::move(work->facts);
+  return make_facts(request, active.scheduler, scheme, scratch);
+}
+
 Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoint now) {
   const auto view = pool_.view(now);
   const auto active = this->active();
   const scheduling::Scheduler& scheduler = active->scheduler;
-  Route made{.facts = request.facts != nullptr ? std::move(*request.facts)
-                                               : make_facts(request, scheduler, view->snapshot, scratch.prompt),
-             .decision = {}};
+  Route made{.facts = facts_for(request, *active, view->snapshot, scratch.prompt), .decision = {}};
   scratch.live.clear();
   for (const auto& counters : view->in_flight) {
     scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),

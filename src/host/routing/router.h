@@ -37,6 +37,22 @@ struct RouterOptions {
   std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
 };
 
+/// How a prompt is cut into the blocks that it is known by.
+struct BlockScheme {
+  std::optional<Digest256> fingerprint{};  // the names are the workers'; none: a chain of llm-d's
+  std::uint32_t block_tokens = 0;
+
+  friend bool operator==(const BlockScheme&, const BlockScheme&) = default;
+};
+
+/// What a request will cost, before it is decided where.
+struct Work {
+  RequestFacts facts;
+  std::uint32_t uncached_tokens = 0;  // of its prompt, on the endpoint that holds most of it
+  BlockScheme scheme{};               // that the facts rest on
+  std::uint64_t configuration = 0;    // the same, by the number of set_scheduler()'s calls
+};
+
 /// What a decision is asked for.
 struct RouteRequest {
   std::string_view request_id;
@@ -44,8 +60,9 @@ struct RouteRequest {
   const openai::RoutingFields& fields;
   /// The prompts as the model's own tokenizer cut them; empty: what the fields say, or an estimate.
   std::span<const openai::PromptTokens> prompts{};
-  /// What measure() made of the same request; taken. Null: it is made anew.
-  RequestFacts* facts = nullptr;
+  /// What measure() made of the same request; its facts are taken, unless another configuration or another way to cut
+  /// prompts came meanwhile. Null: they are made anew.
+  Work* work = nullptr;
   /// A header of the request, for plugins that read some: its name is in lower case. May be empty: none are known.
   std::function<std::optional<std::string_view>(std::string_view name)> header{};
 };
@@ -65,12 +82,6 @@ struct Route {
   Decision decision;
   std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
   std::uint64_t output_load_tokens = 0;  // the same, until it ends
-};
-
-/// What a request will cost, before it is decided where.
-struct Work {
-  RequestFacts facts;
-  std::uint32_t uncached_tokens = 0;  // of its prompt, on the endpoint that holds most of it
 };
 
 /// What the client is answered if the decision is not to dispatch.
@@ -108,7 +119,7 @@ class Router {
     return model_facts(pool_.view(now)->snapshot, model);
   }
 
-  /// For flow control, which knows a request before it is decided. Pre: RouteRequest::facts is null.
+  /// For flow control, which knows a request before it is decided. Pre: RouteRequest::work is null.
   [[nodiscard]] Work measure(const RouteRequest& request, RouteScratch& scratch, TimePoint now) const;
   /// Never fails: see Decision::outcome. The record is kept from now on.
   [[nodiscard]] Route route(const RouteRequest& request, RouteScratch& scratch, TimePoint now);
@@ -137,14 +148,17 @@ class Router {
   [[nodiscard]] PrefixIndex::Stats prefix_stats() const { return index_->stats(); }
 
  private:
-  [[nodiscard]] RequestFacts make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
-                                        const EndpointSnapshot& snapshot, std::string& scratch) const;
-  void keep(RequestRecord record);
   /// A scheduler with what its plugins remember.
   struct Active {
     scheduling::Scheduler scheduler;
     scheduling::SchedulerMemory memory;
+    std::uint64_t number = 0;
   };
+  [[nodiscard]] static RequestFacts make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
+                                               const BlockScheme& scheme, std::string& scratch);
+  [[nodiscard]] static RequestFacts facts_for(const RouteRequest& request, const Active& active,
+                                              const EndpointSnapshot& snapshot, std::string& scratch);
+  void keep(RequestRecord record);
   [[nodiscard]] std::shared_ptr<const Active> active() const;
 
   pool::Pool& pool_;

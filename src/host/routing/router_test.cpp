@@ -187,6 +187,41 @@ TEST(Router, FallsBackToAHintOverTheTokensWhereWorkersNameBlocksDifferently) {
   EXPECT_EQ(route.facts.prefix.hashes, make_prefix_key(prompts.front().tokens, {.model = "m"}).hashes);
 }
 
+// While a request waits for flow control, all that its facts rest on can change.
+TEST(Router, FactsThatWereMeasuredForOthersAreMadeAnew) {
+  Fixture f;
+  f.add("a", "m");
+  const TimePoint now = SteadyClock::now() + milliseconds{20};
+  f.pool.on_probe("a", own_worker(1), now);
+  std::string body = R"({"model":"m","prompt":"text"})";
+  const auto fields = openai::read_routing_fields(body);
+  std::vector<openai::PromptTokens> prompts(1);
+  prompts.front().tokens.assign(100, 7);
+  RouteRequest request{.request_id = "r", .model = "m", .fields = *fields, .prompts = prompts};
+  Work work = f.router.measure(request, f.scratch, now + milliseconds{20});
+  const auto hashes = work.facts.prefix.hashes;
+  ASSERT_EQ(hashes, make_block_key({.model_fingerprint = Digest256{1}}, prompts.front().tokens, 32, 2'048).hashes);
+  work.facts.request_id = "measured";
+  request.work = &work;
+  EXPECT_EQ(f.router.route(request, f.scratch, now + milliseconds{40}).facts.request_id, "measured") << "taken";
+
+  request.work = nullptr;
+  work = f.router.measure(request, f.scratch, now + milliseconds{60});
+  request.work = &work;
+  f.pool.on_probe("a", own_worker(2), now + milliseconds{70});
+  EXPECT_EQ(f.router.route(request, f.scratch, now + milliseconds{90}).facts.prefix.hashes,
+            make_block_key({.model_fingerprint = Digest256{2}}, prompts.front().tokens, 32, 2'048).hashes)
+      << "the worker has another model";
+
+  request.work = nullptr;
+  work = f.router.measure(request, f.scratch, now + milliseconds{110});
+  work.facts.request_id = "measured";
+  request.work = &work;
+  f.router.set_scheduler(*scheduling::Scheduler::make({}));
+  EXPECT_EQ(f.router.route(request, f.scratch, now + milliseconds{130}).facts.request_id, "r")
+      << "another configuration may read other headers";
+}
+
 TEST(Router, ASweepForgetsEndpointsThatLeft) {
   Fixture f;
   f.add("a", "m");

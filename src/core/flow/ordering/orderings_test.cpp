@@ -50,5 +50,14 @@ TEST(ShortestUncachedPrefillOrdering, LetsShortOnesPassOnlyForSoLong) {
   EXPECT_LT(policy.key(lengthy), policy.key(brief)) << "it has yielded for 8,000 tokens' time";
 }
 
+TEST(ShortestUncachedPrefillOrdering, NoNumberOfTokensIsBeyondTheClock) {
+  const ShortestUncachedPrefillOrdering policy{seconds{1'000}};  // the most that can be configured
+  OrderFacts longest = at(milliseconds{0});
+  longest.uncached_tokens = UINT32_MAX;
+  OrderFacts brief = at(milliseconds{0});
+  brief.uncached_tokens = 1;
+  EXPECT_GT(policy.key(longest), policy.key(brief));
+}
+
 }  // namespace
 }  // namespace llmd::flow

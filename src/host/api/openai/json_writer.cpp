@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "base/utf8.h"
+
 namespace llmd::openai {
 namespace {
 
@@ -15,27 +17,6 @@ constexpr std::array<bool, 256> make_plain_table() {
   return table;
 }
 constexpr std::array<bool, 256> kPlain = make_plain_table();
-
-/// Length of the UTF-8 character that starts the text; 0 if it is not one (overlong, surrogate, too large, cut).
-std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(text[index]); };
-  const auto continues = [&](std::size_t index) { return index < text.size() && (byte(index) & 0xC0U) == 0x80U; };
-  const unsigned char lead = byte(0);
-  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    const bool overlong = lead == 0xE0 && byte(1) < 0xA0;
-    const bool surrogate = lead == 0xED && byte(1) > 0x9F;
-    return overlong || surrogate ? 0 : 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    const bool overlong = lead == 0xF0 && byte(1) < 0x90;
-    const bool beyond = lead == 0xF4 && byte(1) > 0x8F;
-    return overlong || beyond ? 0 : 4;
-  }
-  return 0;
-}
 
 void append_escape(std::string& out, char byte) {
   switch (byte) {
@@ -74,7 +55,7 @@ void append_json_string(std::string& out, std::string_view text) {
       continue;
     }
     if (byte >= 0x80) {
-      const std::size_t length = utf8_length(text.substr(index));
+      const std::size_t length = utf8_character_bytes(text.substr(index));
       if (length > 0) {
         index += length;
         continue;
