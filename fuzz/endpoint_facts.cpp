@@ -9,14 +9,20 @@
 #include <string_view>
 
 #include "apps/sim/prober.h"
+#include "config/hardware_profile.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   llmd::sim::EndpointFacts facts;
   llmd::sim::read_metrics(text, facts);
-  if (facts.slots.size() > 16 || facts.block_tokens > 4'096) std::abort();
-  for (std::size_t i = 1; i < facts.slots.size(); ++i) {
-    if (facts.slots[i].tokens_max < facts.slots[i - 1].tokens_max) std::abort();
+  namespace config = llmd::config;
+  if (facts.slots.size() > config::kProfileClassesMax || facts.block_tokens > config::kProfileBlockTokensMax)
+    std::abort();
+  std::uint32_t before = 0;
+  for (const auto& each : facts.slots) {
+    if (each.tokens_max <= before || each.tokens_max > config::kProfileTokensMax) std::abort();
+    if (each.slots == 0 || each.slots > config::kProfileSlotsMax) std::abort();
+    before = each.tokens_max;
   }
   llmd::sim::ProbeAnswer answer;
   const auto taken = llmd::sim::take_event(text, llmd::TimePoint{}, answer);

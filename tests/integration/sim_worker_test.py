@@ -307,6 +307,11 @@ def test_calibrate_says_why_it_cannot(endpoints, binary, tmp_path):
         return ran.stderr
 
     assert "connection_refused" in refused("127.0.0.1:1")
+    fresh = tmp_path / "fresh.yaml"
+    ran = subprocess.run([binary, "sim", "calibrate", "127.0.0.1:1", "--out", str(fresh)], check=False,
+                         capture_output=True, timeout=60)
+    assert ran.returncode == 1
+    assert not fresh.exists(), "no empty file is left behind"
     _, (url,) = endpoints(1)
     assert "404" in refused(url, "--model", "other") or "no model" in refused(url, "--model", "other")
     assert httpx.post(f"{url}/sim/speed", json={"factor": 1000}).status_code == 200

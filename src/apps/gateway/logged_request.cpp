@@ -17,10 +17,14 @@ constexpr std::uint32_t kCoarseBlockTokens = 512;
 constexpr std::uint32_t kTokensMax = 8'192 * kCoarseBlockTokens;
 constexpr std::uint64_t kIdMask = (1ULL << 53) - 1;  // what every reader of JSON keeps exactly
 
-// A ratio is taken from the first prompt that is long enough to tell: a template's own words spoil that of a short one.
+// A ratio is taken from prompts that are long enough to tell: a template's own words spoil that of a short one.
 constexpr std::uint32_t kTellingTokens = 256;
+constexpr double kRatioMin = 1.0 / 8;  // beyond, it tells of a picture or the like, not of the model's tokens
+constexpr double kRatioMax = 8;
+constexpr double kRatioAlike = 1.5;
+constexpr std::uint32_t kVotesMax = 8;
 constexpr std::size_t kModelsMax = 256;
-constexpr std::size_t kNameBytesMax = 1'024;
+constexpr std::size_t kNameBytesMax = 1'024;  // six times as many with escapes, which simulation/recorded_row takes
 
 std::string_view as_text(const std::uint64_t& value) noexcept {
   return {reinterpret_cast<const char*>(&value), sizeof value};
@@ -45,8 +49,17 @@ void append_objective(openai::JsonWriter& json, std::string_view key, std::optio
 }  // namespace
 
 std::size_t bytes_of(const LoggedRequest& request) noexcept {
-  return sizeof request + request.facts.prefix.hashes.size() * sizeof(std::uint64_t) + request.facts.model.size() +
-         request.session.size() + request.fairness.size() + request.outcome.endpoint.size();
+  const RequestFacts& facts = request.facts;
+  const Outcome& outcome = request.outcome;
+  std::size_t bytes = sizeof request + facts.prefix.hashes.size() * sizeof(std::uint64_t) +
+                      facts.media.size() * sizeof(MediaItem) + facts.headers.size() * sizeof(Header);
+  for (const auto& [name, value] : facts.headers) bytes += name.size() + value.size();
+  for (const std::string* text :
+       {&facts.request_id, &facts.model, &request.session, &request.fairness, &outcome.request_id, &outcome.endpoint,
+        &outcome.prefill_endpoint, &outcome.prefill_error}) {
+    bytes += text->size();
+  }
+  return bytes;
 }
 
 std::uint64_t LogLines::id_of(std::string_view kind, std::string_view value) const {
@@ -61,21 +74,34 @@ std::uint64_t LogLines::id_of(std::string_view kind, std::string_view value) con
   return id == 0 ? 1 : id;
 }
 
-/// The chain is over the gateway's tokens, which may be an estimate; the log counts the engine's. One ratio a model, so
-/// that equal beginnings stay equal whatever follows them.
+/// One ratio a model, so that equal beginnings stay equal whatever follows them: that of the majority of prompts, so
+/// that none that is unlike the others has it for long.
+double LogLines::tokens_per_token(const RequestFacts& facts, std::uint32_t input_tokens) {
+  const double ratio = static_cast<double>(facts.prompt_tokens) / input_tokens;
+  const bool sound = ratio >= kRatioMin && ratio <= kRatioMax;
+  const bool tells = sound && input_tokens >= kTellingTokens;
+  const auto found = ratios_.find(facts.model);
+  if (found == ratios_.end()) {
+    if (tells && ratios_.size() < kModelsMax) ratios_.emplace(facts.model, Ratio{.value = ratio, .votes = 1});
+    return sound ? ratio : 1;
+  }
+  Ratio& known = found->second;
+  if (tells) {
+    const bool alike = ratio <= known.value * kRatioAlike && known.value <= ratio * kRatioAlike;
+    known.votes = alike ? std::min(known.votes + 1, kVotesMax) : known.votes - 1;
+    if (known.votes == 0) known = {.value = ratio, .votes = 1};
+  }
+  return known.value;
+}
+
+/// The chain is over the gateway's tokens, which may be an estimate; the log counts the engine's.
 LogLines::Chain LogLines::chain_of(const LoggedRequest& request, std::uint32_t input_tokens) {
   const RequestFacts& facts = request.facts;
   Chain chain{.key = facts.prefix};
   const double covered = static_cast<double>(facts.prefix.hashes.size()) * facts.prefix.block_tokens;
   chain.known_tokens = facts.prefix.whole_blocks ? covered : std::min<double>(covered, facts.prompt_tokens);
-  if (facts.prompt_tokens_exact || request.outcome.prompt_tokens == 0) return chain;
-  if (const auto known = tokens_per_token_.find(facts.model); known != tokens_per_token_.end()) {
-    chain.tokens_per_token = known->second;
-    return chain;
-  }
-  chain.tokens_per_token = static_cast<double>(facts.prompt_tokens) / input_tokens;
-  if (input_tokens >= kTellingTokens && tokens_per_token_.size() < kModelsMax)
-    tokens_per_token_.emplace(facts.model, chain.tokens_per_token);
+  if (facts.prompt_tokens > 0 && !facts.prompt_tokens_exact && request.outcome.prompt_tokens > 0)
+    chain.tokens_per_token = tokens_per_token(facts, input_tokens);
   return chain;
 }
 
@@ -83,7 +109,7 @@ LogLines::Chain LogLines::chain_of(const LoggedRequest& request, std::uint32_t i
 /// its own.
 std::uint64_t LogLines::block_id(const Chain& chain, std::uint64_t end_tokens) {
   const double end = static_cast<double>(end_tokens) * chain.tokens_per_token;
-  if (end > chain.known_tokens) {
+  if (chain.key.hashes.empty() || end > chain.known_tokens) {
     const std::uint64_t place[] = {lines_, end_tokens};
     return id_of("own", {reinterpret_cast<const char*>(place), sizeof place});
   }

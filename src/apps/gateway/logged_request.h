@@ -43,13 +43,20 @@ class LogLines {
     double tokens_per_token = 1;  // of the chain, for one of the engine's
   };
 
+  /// How many of the gateway's tokens one of the engine's is, of a model.
+  struct Ratio {
+    double value = 1;
+    std::uint32_t votes = 0;  // by how much those who agree outnumber the others
+  };
+
+  [[nodiscard]] double tokens_per_token(const RequestFacts& facts, std::uint32_t input_tokens);
   [[nodiscard]] Chain chain_of(const LoggedRequest& request, std::uint32_t input_tokens);
   [[nodiscard]] std::uint64_t id_of(std::string_view kind, std::string_view value) const;
   [[nodiscard]] std::uint64_t block_id(const Chain& chain, std::uint64_t end_tokens);
 
   Digest256 salt_;
   TimePoint began_;
-  std::map<std::string, double, std::less<>> tokens_per_token_;  // of models whose tokens are estimated
+  std::map<std::string, Ratio, std::less<>> ratios_;  // of models whose tokens are estimated
   std::uint64_t lines_ = 0;
 };
 

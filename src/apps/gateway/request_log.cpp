@@ -15,7 +15,8 @@
 namespace llmd::gateway {
 namespace {
 
-constexpr unsigned kMode = 0600;  // who asks what, and when, is nobody else's business
+constexpr std::size_t kWriteBytes = 64U << 10U;  // at once, about
+constexpr unsigned kMode = 0600;                 // who asks what, and when, is nobody else's business
 
 Digest256 fresh_salt() {
   std::random_device device;
@@ -69,9 +70,12 @@ Result<void> RequestLog::begin_file() {
       return fail(ErrorCode::kIo,
                   fmt::format("{} cannot be moved to {}.1: {}", options_.path, options_.path, error.message()));
   }
-  const int descriptor = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
-  if (descriptor >= 0) file_.reset(::fdopen(descriptor, "w"));
-  if (file_) return {};
+  const int descriptor = ::open(options_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+  if (descriptor >= 0) file_.reset(::fdopen(descriptor, "a"));
+  if (file_) {
+    std::setvbuf(file_.get(), nullptr, _IONBF, 0);
+    return {};
+  }
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
   return fail(ErrorCode::kIo,
@@ -111,29 +115,46 @@ void RequestLog::run() {
   }
 }
 
+/// False: not now.
+bool RequestLog::make_room(std::size_t bytes) {
+  const std::uint64_t held = file_bytes_ + unwritten_.size();
+  const bool full = held > 0 && held + bytes > options_.bytes_max / 2;
+  if (full || unwritten_.size() >= kWriteBytes) end_batch();
+  if (SteadyClock::now() < retry_at_) return false;
+  if (file_ && !full) return true;
+  const Result<void> begun = begin_file();
+  if (!begun) pause(begun.error().to_string());
+  return begun.has_value();
+}
+
 void RequestLog::write(const LoggedRequest& request) {
   line_.clear();
   lines_.append(request, line_);
-  const bool full = file_bytes_ > 0 && file_bytes_ + line_.size() > options_.bytes_max / 2;
-  if (full || !file_) {
-    end_batch();
-    if (const Result<void> begun = begin_file(); !begun) log::warn("the recorded log: {}", begun.error().to_string());
-  }
-  if (!file_ || std::fwrite(line_.data(), 1, line_.size(), file_.get()) != line_.size()) {
+  if (!make_room(line_.size())) {
     dropped_.add();
     return;
   }
-  file_bytes_ += line_.size();
-  ++unflushed_;
+  unwritten_ += line_;
+  ++unwritten_lines_;
 }
 
 void RequestLog::end_batch() {
-  if (!file_ || unflushed_ == 0) return;
-  const bool flushed = std::fflush(file_.get()) == 0;
-  (flushed ? written_ : dropped_).add(static_cast<double>(std::exchange(unflushed_, 0)));
-  if (flushed) return;
-  log::warn("the recorded log: {} cannot be written: {}", options_.path, std::generic_category().message(errno));
+  if (unwritten_lines_ == 0) return;
+  const bool all = std::fwrite(unwritten_.data(), 1, unwritten_.size(), file_.get()) == unwritten_.size();
+  const int reason = errno;
+  (all ? written_ : dropped_).add(static_cast<double>(std::exchange(unwritten_lines_, 0)));
+  if (all) file_bytes_ += unwritten_.size();
+  unwritten_.clear();
+  if (all) return;
   std::clearerr(file_.get());
+  // No part of a line may stay for the next one to join. What cannot be cut back is left, and a new file begun.
+  if (::ftruncate(::fileno(file_.get()), static_cast<off_t>(file_bytes_)) != 0) file_.reset();
+  pause(fmt::format("{} cannot be written: {}", options_.path, std::generic_category().message(reason)));
+}
+
+void RequestLog::pause(const std::string& why) {
+  log::warn("the recorded log: {}", why);
+  retry_at_ = SteadyClock::now() + options_.retry_after;
 }
 
 }  // namespace llmd::gateway

@@ -1,13 +1,17 @@
 #include "apps/gateway/request_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -28,6 +32,13 @@ LoggedRequest request(std::vector<std::uint64_t> hashes, std::uint32_t prompt_to
                   .prompt_tokens = prompt_tokens,
                   .cached_tokens = 64,
                   .completion_tokens = 9};
+  return made;
+}
+
+LoggedRequest estimated(std::vector<std::uint64_t> hashes, std::uint32_t estimate, std::uint32_t real) {
+  LoggedRequest made = request(std::move(hashes), estimate);
+  made.facts.prompt_tokens_exact = false;
+  made.outcome.prompt_tokens = real;
   return made;
 }
 
@@ -89,12 +100,6 @@ TEST(LogLines, KeepWhichPromptsBeginAlikeAndNothingElse) {
 
 TEST(LogLines, CountTheEnginesTokensThoughTheGatewayEstimates) {
   LogLines lines{Digest256{}, SteadyClock::now()};
-  const auto estimated = [](std::vector<std::uint64_t> hashes, std::uint32_t estimate, std::uint32_t real) {
-    LoggedRequest made = request(std::move(hashes), estimate);
-    made.facts.prompt_tokens_exact = false;
-    made.outcome.prompt_tokens = real;
-    return made;
-  };
   const auto four = ids(line_of(lines, estimated({1, 2, 3, 4, 5, 6}, 384, 256)), "block_ids");
   ASSERT_EQ(four.size(), 4U) << "256 tokens of the engine";
   const auto three = ids(line_of(lines, estimated({1, 2, 3, 7, 8}, 320, 200)), "block_ids");
@@ -119,6 +124,50 @@ TEST(LogLines, GiveBlocksBeyondTheKnownChainNamesOfTheirOwn) {
   EXPECT_EQ(ids(none, "hash_ids").size(), 1U);
 }
 
+TEST(LogLines, TakeAPromptOfWhichTheGatewayKnowsNothing) {
+  LogLines lines{Digest256{}, SteadyClock::now()};
+  const auto once = ids(line_of(lines, estimated({}, 0, 300)), "block_ids");
+  const auto again = ids(line_of(lines, estimated({}, 0, 300)), "block_ids");
+  EXPECT_EQ(once.size(), again.size());
+  EXPECT_NE(once, again);
+  LoggedRequest exact = request({}, 0);
+  exact.outcome.prompt_tokens = 300;
+  EXPECT_EQ(ids(line_of(lines, exact), "hash_ids").size(), 1U);
+}
+
+TEST(LogLines, DoNotLetOneOddPromptPlaceTheBlocksOfItsModel) {
+  LogLines lines{Digest256{}, SteadyClock::now()};
+  const auto usual = [&] { return ids(line_of(lines, estimated({1, 2, 3, 4, 5, 6, 7, 8}, 512, 512)), "block_ids"); };
+  (void)line_of(lines, estimated(std::vector<std::uint64_t>(2'000), 128'000, 256));  // a picture as base64
+  const auto first = usual();
+  EXPECT_EQ(std::set<std::string>(first.begin(), first.end()).size(), 8U);
+  (void)usual();
+  (void)line_of(lines, estimated({1, 2, 3, 4, 5, 6, 7, 8}, 512, 256));  // many digits, maybe
+  EXPECT_EQ(usual(), first) << "one is outvoted";
+  LogLines begun_oddly{Digest256{}, SteadyClock::now()};
+  for (const std::uint32_t real : {2'048U, 512U, 512U})
+    (void)line_of(begun_oddly, estimated({1, 2, 3, 4, 5, 6, 7, 8}, 512, real));
+  EXPECT_EQ(ids(line_of(begun_oddly, estimated({1, 2, 3, 4, 5, 6, 7, 8}, 512, 512)), "block_ids"), first);
+}
+
+TEST(LogLines, WriteNamesThatTheReaderTakes) {
+  LogLines lines{Digest256{}, SteadyClock::now()};
+  LoggedRequest odd = request({}, 0);
+  odd.facts.model.assign(5'000, '\x01');
+  const std::string line = line_of(lines, odd);
+  const std::size_t begin = line.find("\"model\":\"") + 9;
+  EXPECT_LE(line.find('"', begin) - begin, 6'144U) << "simulation's recorded_row takes so many";
+}
+
+TEST(LoggedRequest, CountsAllThatARequestBrings) {
+  const std::size_t bare = bytes_of(request({}, 0));
+  LoggedRequest large = request(std::vector<std::uint64_t>(10), 0);
+  large.facts.headers.assign(3, {std::string(100, 'n'), std::string(900, 'v')});
+  large.facts.media.resize(50);
+  large.outcome.prefill_endpoint.assign(200, 'p');
+  EXPECT_GE(bytes_of(large), bare + 10 * 8 + 3 * 1'000 + 50 * sizeof(MediaItem) + 200);
+}
+
 class RequestLogTest : public testing::Test {
  protected:
   RequestLogTest() { std::filesystem::create_directory(folder_); }
@@ -129,6 +178,11 @@ class RequestLogTest : public testing::Test {
     std::vector<std::string> lines;
     for (std::string line; std::getline(file, line);) lines.push_back(line);
     return lines;
+  }
+  static bool comes_true(const std::function<bool()>& wanted) {
+    const TimePoint deadline = SteadyClock::now() + seconds{20};
+    while (!wanted() && SteadyClock::now() < deadline) std::this_thread::yield();
+    return wanted();
   }
   double counted(const std::string& result) {
     return metrics_.counter("llmd_gateway_recorded_requests_total", "", {{"result", result}}).value();
@@ -173,6 +227,55 @@ TEST_F(RequestLogTest, DropsAndCountsWhatTheQueueHasNoRoomFor) {
   }
   EXPECT_EQ(counted("dropped"), 1);
   EXPECT_EQ(counted("written"), 0);
+}
+
+TEST_F(RequestLogTest, LeavesNoPartOfALineWhenTheDiskIsFull) {
+  struct ::rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+  {
+    auto log = RequestLog::open({.path = path_, .retry_after = Duration::zero()}, metrics_);
+    ASSERT_TRUE(log);
+    struct ::rlimit full = usual;
+    full.rlim_cur = 1'000;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    for (int i = 0; i < 20; ++i) (*log)->add(request({1}, 64));
+    EXPECT_TRUE(comes_true([&] { return counted("written") + counted("dropped") == 20; }));
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    EXPECT_GT(counted("dropped"), 0);
+    for (int i = 0; i < 3; ++i) (*log)->add(request({1}, 64));
+  }
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(counted("written") + counted("dropped"), 23);
+  const std::vector<std::string> lines = lines_of(path_);
+  EXPECT_EQ(static_cast<double>(lines.size()), counted("written"));
+  EXPECT_GE(lines.size(), 3U);
+  for (const std::string& line : lines) {
+    EXPECT_TRUE(line.starts_with("{\"timestamp\":") && line.ends_with('}')) << line;
+    EXPECT_EQ(line.rfind("{\"timestamp\":"), 0U) << line;
+  }
+}
+
+TEST_F(RequestLogTest, TriesANewFileOnlyNowAndThen) {
+  for (const Duration retry_after : {Duration{std::chrono::hours{1}}, Duration::zero()}) {
+    SCOPED_TRACE(to_seconds(retry_after));
+    std::filesystem::create_directories(path_ + ".1/in-the-way");
+    MetricsRegistry metrics;
+    const auto count = [&](const char* result) {
+      return metrics.counter("llmd_gateway_recorded_requests_total", "", {{"result", result}}).value();
+    };
+    auto log = RequestLog::open({.path = path_, .bytes_max = 2'000, .retry_after = retry_after}, metrics);
+    ASSERT_TRUE(log) << log.error().to_string();
+    for (int i = 0; i < 20; ++i) (*log)->add(request({1}, 64));
+    EXPECT_TRUE(comes_true([&] { return count("written") + count("dropped") == 20; }));
+    EXPECT_GT(count("dropped"), 5);
+    const double before = count("written");
+    std::filesystem::remove_all(path_ + ".1");
+    (*log)->add(request({1}, 64));
+    log->reset();
+    EXPECT_EQ(count("written") - before, retry_after == Duration::zero() ? 1 : 0);
+    std::filesystem::remove(path_);
+  }
 }
 
 TEST_F(RequestLogTest, RefusesWhatIsNoFile) {

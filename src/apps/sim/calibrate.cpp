@@ -166,10 +166,11 @@ HardwareProfile Calibrator::base() const {
   std::erase_if(profile.name, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\'; });
   profile.llama_steps = facts_.llama_steps;
   if (facts_.block_tokens > 0) profile.batching.block_tokens = facts_.block_tokens;
-  if (facts_.store_tokens > 0) profile.store_tokens = std::min<std::uint64_t>(facts_.store_tokens, 16'777'216);
+  if (facts_.store_tokens > 0)
+    profile.store_tokens = std::min<std::uint64_t>(facts_.store_tokens, config::kProfileTokensMax);
   if (chunk_ > 0) {
-    profile.batching.step_tokens_max = chunk_;
-    profile.batching.prefill_chunk_max = chunk_;
+    profile.batching.step_tokens_max = std::min(chunk_, config::kProfileTokensMax);
+    profile.batching.prefill_chunk_max = profile.batching.step_tokens_max;
   }
   if (!facts_.slots.empty()) {
     profile.batching.classes = facts_.slots;
@@ -177,7 +178,7 @@ HardwareProfile Calibrator::base() const {
     // Paged KV has no slots: a third of it each for short, middling and the longest sequences.
     profile.batching.classes.clear();
     for (const std::uint32_t part : {16U, 4U, 1U}) {
-      const std::uint32_t tokens = std::max(1U, facts_.context_tokens / part);
+      const std::uint32_t tokens = std::clamp(facts_.context_tokens / part, 1U, config::kProfileTokensMax);
       if (!profile.batching.classes.empty() && profile.batching.classes.back().tokens_max >= tokens) continue;
       const std::uint64_t slots = std::clamp<std::uint64_t>(facts_.kv_tokens / 3 / tokens, 1, 256);
       profile.batching.classes.push_back({static_cast<std::uint32_t>(slots), tokens});
@@ -254,7 +255,7 @@ Result<Calibration> calibrate(const CalibrateOptions& options, const std::functi
                      .seconds_taken = calibrator.seconds_taken()};
 }
 
-std::string calibration_file(const Calibration& calibration) {
+Result<std::string> calibration_file(const Calibration& calibration) {
   const simulation::ProfileFit& fit = calibration.fit;
   std::string text = fmt::format("# llmd sim calibrate {}: {} measurements in {:.0f} s, {} of them left out.\n",
                                  calibration.url, fit.samples, calibration.seconds_taken, fit.left_out);
@@ -265,7 +266,10 @@ std::string calibration_file(const Calibration& calibration) {
                         fit.error_p90[kind] * 100);
   }
   text += ".\n# Not measured: start, transfers, and what waits at most.\n";
-  return text + config::hardware_profile_yaml(fit.profile);
+  text += config::hardware_profile_yaml(fit.profile);
+  if (const auto read = config::parse_hardware_profile(text, "the profile"); !read)
+    return fail(ErrorCode::kUpstreamFailed, "what was measured is beyond a profile: " + read.error().what);
+  return text;
 }
 
 }  // namespace llmd::sim

@@ -33,8 +33,8 @@ struct Calibration {
 [[nodiscard]] Result<Calibration> calibrate(const CalibrateOptions& options,
                                             const std::function<void(std::string_view)>& progress);
 
-/// The profile as a file that says how it was made.
-[[nodiscard]] std::string calibration_file(const Calibration& calibration);
+/// The profile as a file that says how it was made. Error kUpstreamFailed: --profile would refuse it.
+[[nodiscard]] Result<std::string> calibration_file(const Calibration& calibration);
 
 /// How long a step took while all of these decoded, as a sample. Nothing if they hardly did.
 [[nodiscard]] std::optional<simulation::CostSample> decode_sample(const std::vector<ProbeAnswer>& answers);

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <string_view>
+
+#include "config/hardware_profile.h"
 
 namespace llmd::sim {
 namespace {
@@ -84,6 +87,32 @@ vllm:iteration_tokens_total_count{model_name="m"} 12)",
   EXPECT_EQ(of_vllm.kv_tokens, 16'000U);
   EXPECT_EQ(of_vllm.store_tokens, 16'000U) << "its cache lies among the running blocks";
   EXPECT_FALSE(of_vllm.llama_steps);
+}
+
+TEST(ReadMetrics, KeepsWithinWhatAProfileMaySay) {
+  EndpointFacts facts;
+  read_metrics(R"(vllm:cache_config_info{block_size="70000",num_gpu_blocks="99999999999999999999999"} 1
+llmd_worker_slots{tokens_max="4294967296"} 4294967296
+llmd_worker_slots{tokens_max="512"} 8
+llmd_worker_slots{tokens_max="512"} 4
+llmd_worker_slots{tokens_max="0"} 4
+)",
+               facts);
+  EXPECT_EQ(facts.block_tokens, 4'096U);
+  EXPECT_EQ(facts.slots, (std::vector<batching::SlotClass>{{.slots = 8, .tokens_max = 512},
+                                                           {.slots = 65'536, .tokens_max = 16'777'216}}));
+}
+
+TEST(CalibrationFile, IsOneThatProfileTakes) {
+  Calibration calibration{.url = "http://a:1", .seconds_taken = 60};
+  calibration.fit.profile.decode_sequence_per_kilotoken_s = 0.7;
+  const auto text = calibration_file(calibration);
+  ASSERT_TRUE(text) << text.error().to_string();
+  EXPECT_TRUE(config::parse_hardware_profile(*text, "text"));
+  calibration.fit.profile.step_s = 11;
+  const auto beyond = calibration_file(calibration);
+  ASSERT_FALSE(beyond);
+  EXPECT_NE(beyond.error().what.find("step_s is 11"), std::string::npos) << beyond.error().what;
 }
 
 }  // namespace

@@ -6,20 +6,21 @@
 #include <charconv>
 
 #include "api/openai/model_list_reader.h"
+#include "config/hardware_profile.h"
 #include "net/fetch.h"
 
 namespace llmd::sim {
 namespace {
 
 constexpr std::size_t kPageBytesMax = 4U << 20U;
-constexpr std::size_t kClassesMax = 16;  // as in a profile's file
 constexpr std::uint64_t kCountMax = 1ULL << 32U;
 
-/// A whole number that begins the text; 0 if none does.
-std::uint64_t number_of(std::string_view text) {
+/// A whole number that begins the text, but `most` if it is larger; 0 if none does.
+std::uint64_t number_of(std::string_view text, std::uint64_t most) {
   std::uint64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return status == std::errc{} && value <= kCountMax ? value : 0;
+  if (status == std::errc::result_out_of_range) return most;
+  return status == std::errc{} ? std::min(value, most) : 0;
 }
 
 /// The value of a label; empty if there is none.
@@ -38,15 +39,15 @@ std::string_view value_of(std::string_view line) {
 
 void read_line(std::string_view line, EndpointFacts& facts) {
   if (line.starts_with("vllm:cache_config_info{")) {
-    const std::uint64_t block = std::min<std::uint64_t>(number_of(label_of(line, "block_size")), 4'096);
-    const std::uint64_t device = number_of(label_of(line, "num_gpu_blocks"));
-    const std::uint64_t host = number_of(label_of(line, "num_cpu_blocks"));
+    const std::uint64_t block = number_of(label_of(line, "block_size"), config::kProfileBlockTokensMax);
+    const std::uint64_t device = number_of(label_of(line, "num_gpu_blocks"), kCountMax);
+    const std::uint64_t host = number_of(label_of(line, "num_cpu_blocks"), kCountMax);
     facts.block_tokens = static_cast<std::uint32_t>(block);
     facts.kv_tokens = device * block;
     facts.store_tokens = (host > 0 ? host : device) * block;  // vLLM's cached blocks lie among the running ones
-  } else if (line.starts_with("llmd_worker_slots{") && facts.slots.size() < kClassesMax) {
-    const std::uint64_t tokens = number_of(label_of(line, "tokens_max"));
-    const std::uint64_t slots = number_of(value_of(line));
+  } else if (line.starts_with("llmd_worker_slots{") && facts.slots.size() < config::kProfileClassesMax) {
+    const std::uint64_t tokens = number_of(label_of(line, "tokens_max"), config::kProfileTokensMax);
+    const std::uint64_t slots = number_of(value_of(line), config::kProfileSlotsMax);
     if (tokens > 0 && slots > 0)
       facts.slots.push_back({static_cast<std::uint32_t>(slots), static_cast<std::uint32_t>(tokens)});
   } else if (line.starts_with("llmd_worker_llama_steps{")) {
@@ -67,7 +68,10 @@ void read_metrics(std::string_view page, EndpointFacts& facts) {
     read_line(page.substr(0, end), facts);
     page.remove_prefix(std::min(end + 1, page.size()));
   }
-  std::ranges::sort(facts.slots, {}, &batching::SlotClass::tokens_max);
+  // As a profile has them: the smallest first, each size once.
+  std::ranges::stable_sort(facts.slots, {}, &batching::SlotClass::tokens_max);
+  const auto again = std::ranges::unique(facts.slots, {}, &batching::SlotClass::tokens_max);
+  facts.slots.erase(again.begin(), again.end());
 }
 
 Result<EndpointFacts> fetch_facts(const ProbeTarget& target) {

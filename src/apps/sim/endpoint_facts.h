@@ -12,14 +12,14 @@
 
 namespace llmd::sim {
 
-/// What an endpoint's pages say of its size. 0, empty or nothing: they do not.
+/// What an endpoint's pages say of its size, within what a profile may say. 0, empty or nothing: they do not.
 struct EndpointFacts {
   std::string model;
   std::uint32_t context_tokens = 0;
   std::uint32_t block_tokens = 0;
   std::uint64_t kv_tokens = 0;             // of running sequences
   std::uint64_t store_tokens = 0;          // of the prefix cache
-  std::vector<batching::SlotClass> slots;  // of workers of ours only, which have them
+  std::vector<batching::SlotClass> slots;  // of workers of ours only, which have them; smallest first
   bool llama_steps = false;                // the same
   std::optional<double> steps;             // since its start
 };

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,15 @@ Result<File> open_file(const std::string& path, const char* mode = "we") {
   if (path.empty()) return File{};
   if (File file{std::fopen(path.c_str(), mode)}) return file;
   return fail(ErrorCode::kIo, fmt::format("{} cannot be written", path), "is there such a folder?");
+}
+
+/// What is there stays until there is something better, and what is not there is not left behind.
+Result<void> check_writable(const std::string& path) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(path, error));
+  LLMD_TRY_VOID(open_file(path, "ae"));
+  if (!there) std::filesystem::remove(path, error);
+  return {};
 }
 
 Result<void> write(std::FILE* file, std::string_view name, std::string_view text) {
@@ -119,7 +130,7 @@ Result<void> run_tune(const Options& options) {
   LLMD_TRY(const CompareOptions compare_with, compare_options(options));
   LLMD_TRY(config::EndpointPickerConfig config, config_to_tune(options.config_path));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(open_file(options.out_path, "ae"));  // what is there stays until there is something better
+  LLMD_TRY_VOID(check_writable(options.out_path));
   const auto progress = progress_of(options);
   LLMD_TRY(Tuned tuned, tune(config.scheduling, workload, {compare_with, options.trials}, progress));
   const std::vector<NamedPolicy> both{policy_of_config("before", config.scheduling),
@@ -137,12 +148,12 @@ Result<void> run_tune(const Options& options) {
 }
 
 Result<void> run_calibrate(const Options& options) {
-  LLMD_TRY_VOID(open_file(options.out_path, "ae"));  // what is there stays until there is something better
+  LLMD_TRY_VOID(check_writable(options.out_path));
   CalibrateOptions calibrate_with = options.calibrate;
   calibrate_with.time = seconds{options.calibrate_s};
   calibrate_with.api_key = flags::api_key();
   LLMD_TRY(const Calibration calibration, calibrate(calibrate_with, progress_of(options)));
-  const std::string text = calibration_file(calibration);
+  LLMD_TRY(const std::string text, calibration_file(calibration));
   LLMD_TRY(const File out, open_file(options.out_path));
   LLMD_TRY_VOID(write(out.get(), options.out_path, text));
   return write(stdout, "the output", text);

@@ -235,7 +235,7 @@ bool HolderTable::grow(Shard& shard) {
     const std::uint64_t word = words[i].load(std::memory_order_relaxed);
     if (word == 0) continue;
     next = std::max(next, home(tag_of(word), more));
-    if (next + 1 >= size) {  // all tags alike at the end: no room behind the last home
+    if (next + 1 >= size) {  // never: with more homes no word has fewer places from its own to the end
       memory_.give_back(room, size * sizeof(Word));
       return false;
     }

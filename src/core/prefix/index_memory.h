@@ -10,8 +10,9 @@
 
 namespace llmd {
 
-/// The memory of a PrefixIndex: charges every byte to the Budget before it is taken, and frees what readers may still
-/// look at only when they have left. A reader costs two atomic additions and never waits; it is counted in one of two
+/// The memory of a PrefixIndex: charges its table, log and endpoints to the Budget before they are there, but for
+/// take_always(); not the lists by which these are found, some bytes for each 4 KB. Frees what readers may still look
+/// at only when they have left. A reader costs two atomic additions and never waits; it is counted in one of two
 /// phases, and what the writer retires is freed after both phases have been seen empty.
 ///
 /// enter() and leave() are for any thread, all else for one writer at a time.

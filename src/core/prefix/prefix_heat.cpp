@@ -16,8 +16,9 @@ std::uint64_t packed(float uses, std::uint32_t time) noexcept {
 
 }  // namespace
 
-PrefixHeat::PrefixHeat(std::size_t counters, Duration half_life)
-    : buckets_{counters / kWays},
+PrefixHeat::PrefixHeat(std::size_t counters, Duration half_life, std::uint64_t seed)
+    : seed_{seed},
+      buckets_{counters / kWays},
       ticks_per_half_life_{to_seconds(half_life) * Tick::period::den},
       counters_{buckets_ == 0 ? nullptr : std::make_unique<Counter[]>(buckets_ * kWays)} {}
 
@@ -34,7 +35,8 @@ float PrefixHeat::uses(const Counter& counter, std::uint32_t now) const noexcept
 }
 
 PrefixHeat::Counter* PrefixHeat::bucket(std::uint64_t hash) const noexcept {
-  const std::uint64_t mixed = (hash ^ hash >> 32U) * 0x9e37'79b9'7f4a'7c15ULL;
+  std::uint64_t mixed = (hash ^ seed_) * 0x9e37'79b9'7f4a'7c15ULL;
+  mixed = (mixed ^ mixed >> 32U) * 0xd6e8'feb8'6659'fd93ULL;
   return counters_.get() + (mixed >> 32U) * buckets_ / (std::uint64_t{1} << 32U) * kWays;
 }
 

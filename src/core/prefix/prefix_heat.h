@@ -26,7 +26,8 @@ class PrefixHeat {
  public:
   static constexpr std::size_t kCounterBytes = 32;
 
-  PrefixHeat(std::size_t counters, Duration half_life);
+  /// `seed` says which counters a beginning may take, so that clients cannot aim at those of others.
+  PrefixHeat(std::size_t counters, Duration half_life, std::uint64_t seed);
 
   /// A prompt with this key was sent.
   void use(const PrefixKey& key, TimePoint now);
@@ -48,6 +49,7 @@ class PrefixHeat {
   [[nodiscard]] float uses(const Counter& counter, std::uint32_t now) const noexcept;
   [[nodiscard]] Counter* bucket(std::uint64_t hash) const noexcept;
 
+  std::uint64_t seed_;
   std::size_t buckets_;
   double ticks_per_half_life_;
   std::unique_ptr<Counter[]> counters_;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "base/rng.h"
@@ -17,7 +18,7 @@ PrefixKey key_of(std::vector<std::uint64_t> hashes) { return {.hashes = std::mov
 
 TEST(PrefixHeat, AgreesWithExactCountsWhileThereIsRoom) {
   Rng rng{1};
-  PrefixHeat heat{4'096, seconds{8}};
+  PrefixHeat heat{4'096, seconds{8}, 1};
   std::map<std::uint64_t, double> exact;
   TimePoint now = kStart;
   for (int step = 0; step < 2'000; ++step) {
@@ -35,7 +36,7 @@ TEST(PrefixHeat, AgreesWithExactCountsWhileThereIsRoom) {
 
 TEST(PrefixHeat, KeepsWhatIsHotAmongManyThatAreUsedOnce) {
   Rng rng{2};
-  PrefixHeat heat{512, seconds{60}};
+  PrefixHeat heat{512, seconds{60}, 1};
   for (int step = 0; step < 20'000; ++step) {
     heat.use(key_of({step % 10 == 0 ? 7 : rng.next()}), kStart + milliseconds{step});
   }
@@ -46,7 +47,7 @@ TEST(PrefixHeat, KeepsWhatIsHotAmongManyThatAreUsedOnce) {
 }
 
 TEST(PrefixHeat, NamesTheLongestBeginningThatIsAboutAsHot) {
-  PrefixHeat heat{512, seconds{60}};
+  PrefixHeat heat{512, seconds{60}, 1};
   // Two prompts in three go on after the second block, in two ways, and one in five is another.
   for (int i = 0; i < 30; ++i) heat.use(key_of({1, 2, 3, i % 2 == 0 ? 40U : 41U}), kStart);
   for (int i = 0; i < 10; ++i) heat.use(key_of({5}), kStart);
@@ -58,8 +59,20 @@ TEST(PrefixHeat, NamesTheLongestBeginningThatIsAboutAsHot) {
   EXPECT_EQ(hot[2].hash, 5U);
 }
 
+TEST(PrefixHeat, SharesCountersOutByItsSeed) {
+  const auto kept = [](std::uint64_t seed) {
+    PrefixHeat heat{64, seconds{60}, seed};
+    for (std::uint64_t hash = 1; hash <= 100; ++hash) heat.use(key_of({hash}), kStart);
+    std::set<std::uint64_t> hashes;
+    for (const HotPrefix& each : heat.top(64, kStart)) hashes.insert(each.hash);
+    return hashes;
+  };
+  EXPECT_EQ(kept(1), kept(1));
+  EXPECT_NE(kept(1), kept(2));
+}
+
 TEST(PrefixHeat, CountsNothingWithoutCounters) {
-  PrefixHeat heat{0, seconds{60}};
+  PrefixHeat heat{0, seconds{60}, 1};
   heat.use(key_of({1}), kStart);
   EXPECT_EQ(heat.heat(key_of({1}), 1, kStart), 0);
   EXPECT_TRUE(heat.top(1, kStart).empty());

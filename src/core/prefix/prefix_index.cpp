@@ -50,13 +50,14 @@ struct PrefixIndex::Impl {
         table{opts.seed, shards_for(budget.limit_bytes()), memory},
         log{memory},
         heat_charge{budget, heat_counters_for(budget.limit_bytes()) * PrefixHeat::kCounterBytes},
-        heat{heat_charge.bytes() / PrefixHeat::kCounterBytes, opts.heat_half_life} {}
+        heat{heat_charge.bytes() / PrefixHeat::kCounterBytes, opts.heat_half_life, opts.seed} {}
 
   std::optional<std::uint16_t> slot_for(std::string_view endpoint);
   std::optional<std::uint16_t> known_slot(std::string_view endpoint) const;
   std::uint32_t generation_for(std::uint16_t slot, std::uint64_t last_block);
   bool put(std::uint64_t hash, std::uint16_t slot);
-  bool push(std::uint16_t slot, std::uint64_t hash);
+  template <class Try>
+  bool with_room(Try&& attempt);
   bool make_room(std::uint16_t slot);
   bool evict_from(std::uint32_t generation);
   bool evict_of(std::uint16_t slot);
@@ -111,6 +112,17 @@ std::optional<std::uint16_t> PrefixIndex::Impl::slot_for(std::string_view endpoi
   return slot;
 }
 
+// Until it finds memory: what is evicted leaves some. False: it did not.
+template <class Try>
+bool PrefixIndex::Impl::with_room(Try&& attempt) {
+  if (attempt()) return true;
+  for (int i = 0; i < 64 && evict_any(); ++i) {
+    memory.reclaim();
+    if (attempt()) return true;
+  }
+  return false;
+}
+
 // The generation that a prompt goes into: the endpoint's newest, or a new one.
 std::uint32_t PrefixIndex::Impl::generation_for(std::uint16_t slot, std::uint64_t last_block) {
   const UseLog::Uses& uses = log.uses(slot);
@@ -120,16 +132,9 @@ std::uint32_t PrefixIndex::Impl::generation_for(std::uint16_t slot, std::uint64_
     const HolderTable::Pair pair = table.pair(last_block, slot);
     if (pair && pair.mark() == log.generation(uses.newest).mark) return uses.newest;
   }
-  const std::uint32_t opened = log.open(slot);
-  return opened != UseLog::kNone || !evict_any() ? opened : log.open(slot);
-}
-
-bool PrefixIndex::Impl::push(std::uint16_t slot, std::uint64_t hash) {
-  if (log.push(slot, hash)) return true;
-  for (int i = 0; i < 64 && evict_any(); ++i) {
-    if (log.push(slot, hash)) return true;
-  }
-  return false;
+  std::uint32_t opened = UseLog::kNone;
+  (void)with_room([&] { return (opened = log.open(slot)) != UseLog::kNone; });
+  return opened;
 }
 
 bool PrefixIndex::Impl::put(std::uint64_t hash, std::uint16_t slot) {
@@ -138,13 +143,13 @@ bool PrefixIndex::Impl::put(std::uint64_t hash, std::uint16_t slot) {
   if (pair && pair.mark() == mark) return true;
   if (!pair && !make_room(slot)) return false;
   const std::uint64_t evictions_before = evictions;
-  if (!push(slot, hash)) return false;
+  if (!with_room([&] { return log.push(slot, hash); })) return false;
   if (evictions != evictions_before) pair = table.pair(hash, slot);  // it may have been this one
   if (pair) {
     pair.set_mark(mark);
     return true;
   }
-  if (!table.add(hash, slot, mark)) {
+  if (!with_room([&] { return table.add(hash, slot, mark); })) {
     (void)log.pop(inserting);
     return false;
   }

@@ -49,7 +49,7 @@ class PrefixIndex {
   struct Options {
     std::uint32_t endpoint_blocks_max = 31'250;         // llm-d's lruCapacityPerServer
     std::uint16_t endpoints_max = 1'024;                // known at once; at most 32,000
-    std::uint64_t seed = 0;                             // of the table; drawn by the host, so that clients cannot aim
+    std::uint64_t seed = 0;                             // of the tables; drawn by the host, so that clients cannot aim
     Duration heat_half_life = std::chrono::minutes{1};  // longer: what was hot stays hot
   };
   struct Stats {

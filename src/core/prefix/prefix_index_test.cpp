@@ -318,6 +318,28 @@ TEST(PrefixIndex, TakesAtMost32BytesAPairHoweverManyEndpointsHoldABlock) {
   }
 }
 
+// The names of endpoints take most of the budget, which a pair's 32 bytes do not foresee.
+TEST(PrefixIndex, EvictsWhenTheTableFindsNoMemory) {
+  for (const std::uint64_t seed : test_seeds()) {
+    SCOPED_TRACE(testing::Message() << "replay: LLMD_SEED=" << seed);
+    Rng rng{seed};
+    Budget budget{"prefix", 64 * 1024};
+    PrefixIndex index{{.seed = seed}, budget};
+    const std::vector<std::string> names = names_of(50 + 10 * (seed % 6));
+    for (const std::string& name : names) index.insert(name, key_of({1}));
+    for (int step = 0; step < 3'000; ++step) {
+      std::vector<std::uint64_t> blocks(8);
+      const std::uint64_t prompt = rng.below(400);
+      for (std::uint64_t i = 0; i < 8; ++i) blocks[i] = prompt * 8 + i + 1;
+      index.insert(names[rng.below(names.size())], key_of(blocks));
+    }
+    EXPECT_TRUE(index.check_integrity());
+    EXPECT_LE(budget.used_bytes(), budget.limit_bytes());
+    EXPECT_GT(index.stats().evictions, 15'000U);
+    EXPECT_LT(index.stats().dropped, 500U) << "of 24,000";
+  }
+}
+
 TEST(PrefixIndex, AnEndpointThatLeftAndCameBackStartsEmpty) {
   Budget budget{"prefix", kAmple};
   PrefixIndex index{{}, budget};
@@ -379,11 +401,17 @@ TEST(PrefixIndex, AMatchBesideAWriterMissesNothingThatIsThere) {
   std::vector<std::uint64_t> shared;
   for (std::uint64_t i = 1; i <= 100; ++i) shared.push_back(i);
   index.insert(names[0], shared);
+  constexpr std::uint64_t kMatches = 200;
   std::atomic<bool> done{false};
+  std::atomic<std::uint64_t> matches{0};
+  PrefixMatch match;
+  const PrefixKey key = key_of(shared);
+  index.match(key, states, match);
+  ASSERT_EQ(match.blocks[0], 100U);
   std::jthread writer{[&] {
     Rng rng{1};
     // Others come to the shared blocks and leave them, and the table grows.
-    for (int step = 0; step < 2'000; ++step) {
+    for (int step = 0; step < 2'000 || (matches < kMatches && step < 200'000); ++step) {
       std::vector<std::uint64_t> own(20);
       for (std::uint64_t& block : own) block = rng.next();
       const std::string& name = names[1 + rng.below(11)];
@@ -392,13 +420,12 @@ TEST(PrefixIndex, AMatchBesideAWriterMissesNothingThatIsThere) {
     }
     done = true;
   }};
-  PrefixMatch match;
-  const PrefixKey key = key_of(shared);
   std::uint64_t missed = 0;
-  while (!done) {
+  for (; !done; ++matches) {
     index.match(key, states, match);
     missed += match.blocks[0] != 100U;
   }
+  EXPECT_GE(matches, kMatches);
   EXPECT_EQ(missed, 0U);
 }
 

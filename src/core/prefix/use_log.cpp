@@ -49,6 +49,20 @@ bool UseLog::push_to(Generation& generation, std::uint64_t hash) {
   return true;
 }
 
+void UseLog::put_back(std::uint32_t number, std::uint32_t& before) noexcept {
+  if (number == kNone) return;
+  Generation& generation = generations_[number];
+  for (; !kept_.empty(); kept_.pop_back()) {
+    // Never fails: it takes the chunks that the entries were in.
+    if (push_to(generation, kept_.back())) ++uses_[generation.slot].entries;
+  }
+  if (generation.entries == 0) {
+    drop(number, before);
+  } else {
+    before = number;
+  }
+}
+
 std::uint64_t UseLog::pop(std::uint32_t number) noexcept {
   Generation& generation = generations_[number];
   const std::uint32_t top = generation.top;

@@ -115,8 +115,9 @@ class UseLog {
   /// Whether stale entries are a third, or marks are about to come round.
   [[nodiscard]] bool wants_renewal(std::uint16_t slot) const noexcept;
   /// Goes through the endpoint's entries from the oldest generation on, where most of the stale ones are, until few are
-  /// stale. `keep(hash, mark, new_mark)` says whether the entry is valid and if so gives its pair the new mark;
-  /// `ahead(hash)` is told which comes soon.
+  /// stale; if marks are about to come round, through all, and makes one of small neighbours, so that some 2,000
+  /// generations are left. `keep(hash, mark, new_mark)` says whether the entry is valid and if so gives its pair the
+  /// new mark; `ahead(hash)` is told which comes soon.
   template <class Keep, class Ahead>
   void renew(std::uint16_t slot, Keep&& keep, Ahead&& ahead);
 
@@ -134,8 +135,11 @@ class UseLog {
   };
   static constexpr std::uint32_t kStaleMin = 64;
   static constexpr std::uint32_t kMarksMax = 0x4000;
+  static constexpr std::uint32_t kPartsMin = 1'024;  // a generation may have this part of its endpoint's blocks
 
   [[nodiscard]] bool push_to(Generation& generation, std::uint64_t hash);
+  /// Puts back what is kept, the last first; without any the generation goes.
+  void put_back(std::uint32_t generation, std::uint32_t& before) noexcept;
   /// `before`: the next older one of its endpoint, or kNone.
   void drop(std::uint32_t generation, std::uint32_t before) noexcept;
 
@@ -145,7 +149,7 @@ class UseLog {
   std::uint32_t oldest_ = kNone;  // of all endpoints
   std::uint32_t newest_ = kNone;
   std::uint64_t pushed_ = 0;
-  std::vector<std::uint64_t> kept_;  // of a generation that is renewed
+  std::vector<std::uint64_t> kept_;  // of generations that are renewed, the first to go first
 };
 
 template <class Keep, class Ahead>
@@ -154,32 +158,35 @@ void UseLog::renew(std::uint16_t slot, Keep&& keep, Ahead&& ahead) {
   Uses& uses = uses_[slot];
   const bool all = uses.marks_given >= kMarksMax;
   if (all) uses.marks_given = 0;
+  const std::uint32_t together_max = uses.blocks / kPartsMin;
   std::uint32_t before = kNone;
+  std::uint32_t into = kNone;  // where what is kept goes
+  std::uint16_t mark = 0;
   for (std::uint32_t number = uses.oldest; number != kNone;) {
-    if (!all && uses.entries <= uses.blocks + uses.blocks / 8 + kStaleMin / 4) return;
+    const bool joins = all && into != kNone && kept_.size() + generations_[number].entries <= together_max;
+    if (!joins) {
+      put_back(into, before);
+      if (!all && uses.entries <= uses.blocks + uses.blocks / 8 + kStaleMin / 4) return;
+      into = number;
+      mark = uses.next_mark++;
+      ++uses.marks_given;
+    }
     Generation& generation = generations_[number];
     const std::uint32_t next = generation.link;
-    const std::uint16_t mark = uses.next_mark++;
-    ++uses.marks_given;
     // The new mark makes a second entry of the same block stale.
-    kept_.clear();
     while (generation.entries > 0) {
       ahead(peek(number, kAhead));
       const std::uint64_t hash = pop(number);
       if (keep(hash, generation.mark, mark)) kept_.push_back(hash);
     }
-    generation.mark = mark;
-    for (; !kept_.empty(); kept_.pop_back()) {
-      // Never fails: it takes the chunks that the entries were in.
-      if (push_to(generation, kept_.back())) ++uses.entries;
-    }
-    if (generation.entries == 0) {
-      drop(number, before);
+    if (joins) {
+      drop(number, into);
     } else {
-      before = number;
+      generation.mark = mark;
     }
     number = next;
   }
+  put_back(into, before);
 }
 
 template <class Visit>

@@ -14,6 +14,8 @@ using batching::StepOutcome;
 using batching::Work;
 using BlockIndex = kvpolicy::BlockLru::Index;
 
+constexpr double kStepSecondsMax = 100'000;  // a day; whatever the profile says, the sum of many fits a TimePoint
+
 batching::BatchingOptions batching_of(const HardwareProfile& profile, std::uint32_t block_tokens) {
   batching::BatchingOptions options = profile.batching;
   options.block_tokens = block_tokens;
@@ -142,7 +144,7 @@ Duration SimEngine::begin_step() {
     }
   }
   if (profile_.llama_steps) learn_step(seconds);
-  return to_duration(seconds);
+  return to_duration(std::min(seconds, kStepSecondsMax));
 }
 
 /// How often the plan reads the weights.

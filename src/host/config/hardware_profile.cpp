@@ -17,12 +17,8 @@ namespace {
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 10;
 constexpr double kStepMax = 10;  // seconds; more would take years of scrapes
 constexpr double kCostMax = 1;
-constexpr double kPerKilotokenMax = 0.01;  // the longest prompt takes three years then
+constexpr double kPerKilotokenMax = 1;  // a slow core's; a step's time is bounded by simulation/engine
 constexpr double kStartMax = 3'600;
-constexpr std::size_t kClassesMax = 16;
-constexpr std::int64_t kSlotsMax = 65'536;
-constexpr std::int64_t kTokensMax = 16'777'216;
-constexpr std::int64_t kBlockTokensMax = 4'096;
 
 /// A number from `least` to `most`.
 FieldDecoder number(const ObjectDecoder& decoder, std::string_view name, double least, double most, double& into) {
@@ -47,15 +43,15 @@ FieldDecoder integer(const ObjectDecoder& decoder, std::string_view name, std::i
 Result<void> decode_slot_class(const ObjectDecoder& decoder, const YamlNode& node,
                                std::vector<batching::SlotClass>& classes) {
   batching::SlotClass each;
-  const FieldDecoder fields[] = {integer(decoder, "slots", kSlotsMax, each.slots),
-                                 integer(decoder, "tokens_max", kTokensMax, each.tokens_max)};
+  const FieldDecoder fields[] = {integer(decoder, "slots", kProfileSlotsMax, each.slots),
+                                 integer(decoder, "tokens_max", kProfileTokensMax, each.tokens_max)};
   LLMD_TRY_VOID(decoder.object(node, "a class of slots", fields));
   if (each.slots == 0 || each.tokens_max == 0)
     return decoder.fail_at(node, "a class of slots needs slots and tokens_max");
   if (!classes.empty() && each.tokens_max <= classes.back().tokens_max)
     return decoder.fail_at(node, "expected classes of slots with the smallest tokens_max first");
-  if (classes.size() == kClassesMax)
-    return decoder.fail_at(node, fmt::format("expected at most {} classes of slots", kClassesMax));
+  if (classes.size() == kProfileClassesMax)
+    return decoder.fail_at(node, fmt::format("expected at most {} classes of slots", kProfileClassesMax));
   classes.push_back(each);
   return {};
 }
@@ -93,11 +89,11 @@ Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text
       cost("transfer_latency_s", profile.transfer_latency_s),
       number(decoder, "transfer_bytes_per_s", 1, 1e15, profile.transfer_bytes_per_s),
       number(decoder, "kv_bytes_per_token", 1, 1e9, profile.kv_bytes_per_token),
-      integer(decoder, "store_tokens", kTokensMax, profile.store_tokens),
-      integer(decoder, "step_tokens_max", kTokensMax, profile.batching.step_tokens_max),
-      integer(decoder, "prefill_chunk_max", kTokensMax, profile.batching.prefill_chunk_max),
-      integer(decoder, "waiting_max", kTokensMax, profile.batching.waiting_max),
-      integer(decoder, "block_tokens", kBlockTokensMax, profile.batching.block_tokens),
+      integer(decoder, "store_tokens", kProfileTokensMax, profile.store_tokens),
+      integer(decoder, "step_tokens_max", kProfileTokensMax, profile.batching.step_tokens_max),
+      integer(decoder, "prefill_chunk_max", kProfileTokensMax, profile.batching.prefill_chunk_max),
+      integer(decoder, "waiting_max", kProfileTokensMax, profile.batching.waiting_max),
+      integer(decoder, "block_tokens", kProfileBlockTokensMax, profile.batching.block_tokens),
       {"llama_steps",
        [&](const YamlNode& node) -> Result<void> {
          LLMD_TRY(profile.llama_steps, decoder.flag(node, "llama_steps"));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -7,6 +9,12 @@
 #include "simulation/hardware_profile.h"
 
 namespace llmd::config {
+
+/// What a profile's file may say at most.
+inline constexpr std::uint32_t kProfileTokensMax = 16'777'216;
+inline constexpr std::uint32_t kProfileBlockTokensMax = 4'096;
+inline constexpr std::uint32_t kProfileSlotsMax = 65'536;  // of a class
+inline constexpr std::size_t kProfileClassesMax = 16;
 
 /// A HardwareProfile from YAML or JSON with the fields of docs/configuration.md, strictly; what is left out is as in
 /// the built-in one. `source` names the text in errors. Error kConfigInvalid with line and column.

@@ -25,6 +25,15 @@ TEST(HardwareProfileFile, ReadsBackWhatItWrites) {
   EXPECT_TRUE(again->llama_steps);
 }
 
+TEST(HardwareProfileFile, TakesWhatASlowCoreNeeds) {
+  const auto slow = parse_hardware_profile(
+      "{step_s: 2, prefill_token_s: 0.5, prefill_token_per_kilotoken_s: 0.02, decode_sequence_per_kilotoken_s: 0.8}",
+      "text");
+  ASSERT_TRUE(slow) << slow.error().to_string();
+  EXPECT_EQ(slow->decode_sequence_per_kilotoken_s, 0.8);
+  EXPECT_FALSE(parse_hardware_profile("decode_sequence_per_kilotoken_s: 1.1", "text"));
+}
+
 TEST(HardwareProfileFile, KnowsTheBuiltInOne) {
   const auto gpu = find_hardware_profile("gpu");
   ASSERT_TRUE(gpu);

@@ -17,6 +17,9 @@ constexpr std::string_view kWhole =
     R"("slo_tpot_ms":40,"endpoint":"http://a:1","prefill_endpoint":"b","status":200,"retries":1,"ttft_ms":12.5,)"
     R"("e2e_ms":99,"cached_tokens":64})";
 
+constexpr std::string_view kRest =
+    R"("input_length":1,"output_length":1,"block_tokens":16,"block_ids":[],"status":200})";
+
 TEST(RecordedRow, ReadsAllThatTheGatewayWrites) {
   const auto row = parse_recorded_row(kWhole);
   ASSERT_TRUE(row) << row.error().to_string();
@@ -35,8 +38,26 @@ TEST(RecordedRow, ReadsAllThatTheGatewayWrites) {
   EXPECT_FALSE(looks_recorded(R"({"timestamp": 0, "input_length": 1, "output_length": 2, "hash_ids": []})"));
 }
 
+TEST(RecordedRow, TakesTheLongestNameThatTheGatewayWrites) {
+  std::string name;
+  for (int i = 0; i < 1'024; ++i) name += R"(\u0001)";
+  const auto with = [](const std::string& model) {
+    return R"({"timestamp":0,"model":")" + model + R"(",)" + std::string{kRest};
+  };
+  const auto row = parse_recorded_row(with(name));
+  EXPECT_TRUE(row) << row.error().to_string();
+  EXPECT_FALSE(parse_recorded_row(with(name + "x")));
+}
+
+TEST(RecordedRow, TakesAnObjectiveOfZeroForNone) {
+  const auto row = parse_recorded_row(R"({"timestamp":0,"slo_ttft_ms":0,"slo_tpot_ms":1e-99,)" + std::string{kRest});
+  ASSERT_TRUE(row) << row.error().to_string();
+  EXPECT_FALSE(row->slo_ttft_ms);
+  EXPECT_FALSE(row->slo_tpot_ms);
+}
+
 TEST(RecordedRow, SaysWhatIsWrongAndWhere) {
-  const std::string rest = R"("input_length":1,"output_length":1,"block_tokens":16,"block_ids":[],"status":200})";
+  const std::string rest{kRest};
   ASSERT_TRUE(parse_recorded_row(R"({"timestamp":0,)" + rest));
   struct Case {
     std::string line;
@@ -48,7 +69,7 @@ TEST(RecordedRow, SaysWhatIsWrongAndWhere) {
       {R"({"timestamp":0,"timestamp":0,)" + rest, "column 16: the key stands twice"},
       {R"({"timestamp":0,"other":0,)" + rest, "column 16: expected a key of the recorded log"},
       {R"({"timestamp":0,"model":7,)" + rest, "column 24: expected a string"},
-      {R"({"timestamp":0,"model":"a\",)", "column 24: expected a string of at most 4096 bytes"},
+      {R"({"timestamp":0,"model":"a\",)", "column 24: expected a string of at most 6144 bytes"},
       {R"({"timestamp":0,"priority":1.5,)" + rest, "column 27: expected a whole number"},
       {R"({"timestamp":0,"priority":3000000000,)" + rest, "column 27: expected a number from"},
       {R"({"timestamp":0,"ttft_ms":-1,)" + rest, "column 26: expected a number from 0"},

@@ -12,7 +12,7 @@
 namespace llmd::simulation {
 namespace {
 
-constexpr std::size_t kTextBytesMax = 4'096;
+constexpr std::size_t kTextBytesMax = 6 * 1'024;  // what 1,024 bytes are at most, escaped
 constexpr double kMillisecondsMax = 1e10;
 
 class RowParser {
@@ -78,7 +78,8 @@ class RowParser {
 
   Result<void> objective(std::optional<float>& into) {
     LLMD_TRY(const double value, line_.real(0, kMillisecondsMax));
-    into = static_cast<float>(value);
+    const auto milliseconds = static_cast<float>(value);
+    if (milliseconds > 0) into = milliseconds;  // 0 is none, as in the header that it comes from
     return {};
   }
 
