@@ -7,17 +7,19 @@ std::string_view default_unified_config() noexcept {
 kind: EndpointPickerConfig
 plugins:
 - type: expected-latency-scorer
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
 - type: prefix-cache-scorer
 - type: active-request-scorer
-- type: token-load-scorer
 - type: max-score-picker
 schedulingProfiles:
 - name: default
   plugins:
   - {pluginRef: expected-latency-scorer, weight: 1000}
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
   - {pluginRef: prefix-cache-scorer, weight: 3}
   - {pluginRef: active-request-scorer, weight: 2}
-  - {pluginRef: token-load-scorer, weight: 2}
   - {pluginRef: max-score-picker}
 )";
 }

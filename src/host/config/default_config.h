@@ -5,7 +5,7 @@
 namespace llmd::config {
 
 /// What the gateway and `llmd up` run without a configuration file, as the YAML that a user would write: our policy
-/// expected-latency, with a weighted sum that decides until its model has learned.
+/// expected-latency, with llm-d's weighted sum, which decides until its model has learned.
 [[nodiscard]] std::string_view default_unified_config() noexcept;
 
 /// What llm-d runs without a configuration file.

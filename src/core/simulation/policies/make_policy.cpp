@@ -87,9 +87,10 @@ std::unique_ptr<Policy> expected_latency(std::uint64_t seed) {
   scheduling::SchedulingConfig config;
   config.profiles = {{.name = "default",
                       .plugins = {{"expected-latency-scorer", 1'000},
+                                  {"queue-scorer", 2},
+                                  {"kv-cache-utilization-scorer", 2},
                                   {"prefix-cache-scorer", 3},
-                                  {"active-request-scorer", 2},
-                                  {"token-load-scorer", 2}}}};
+                                  {"active-request-scorer", 2}}}};
   for (const scheduling::PluginRef& scorer : config.profiles.front().plugins)
     config.plugins.push_back({.type = scorer.plugin});
   auto made = LlmdPolicy::make(std::move(config), {.seed = seed});
