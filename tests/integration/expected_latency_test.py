@@ -22,10 +22,11 @@ slots:
 
 @pytest.fixture
 def fleet(start, gateway, tmp_path):
-    """A gateway before three endpoints, of which the last takes five times as long: its URL, and those of the endpoints."""
+    """A gateway before three endpoints, of which the last takes five times as long: its URL, and theirs."""
     path = tmp_path / "quick.yaml"
     path.write_text(PROFILE)
-    workers = start("worker", "--engine", "sim", "--profile", str(path), "--listen", "127.0.0.1:0", "--sim-endpoints", "3")
+    workers = start("worker", "--engine", "sim", "--profile", str(path), "--listen", "127.0.0.1:0",
+                    "--sim-endpoints", "3")
     workers.wait_for_log(r"ready: model quick")
     urls = [f"http://{address}" for address in re.findall(r"listening on ([0-9.]+:\d+), simulated", workers.log)]
     assert httpx.post(f"{urls[2]}/sim/speed", json={"factor": 5}, timeout=5).status_code == 200
@@ -41,7 +42,8 @@ def ask(client, number):
 
 
 def total(page, name):
-    return sum(float(value) for value in re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", page, re.MULTILINE))
+    values = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", page, re.MULTILINE)
+    return sum(float(value) for value in values)
 
 
 def served(url):

@@ -68,8 +68,10 @@ void read_metrics(std::string_view page, EndpointFacts& facts) {
     read_line(page.substr(0, end), facts);
     page.remove_prefix(std::min(end + 1, page.size()));
   }
-  // As a profile has them: the smallest first, each size once.
-  std::ranges::stable_sort(facts.slots, {}, &batching::SlotClass::tokens_max);
+  // As a profile has them: the smallest first, each size once. Of equal sizes the one with the most slots counts.
+  std::ranges::sort(facts.slots, [](const batching::SlotClass& a, const batching::SlotClass& b) {
+    return a.tokens_max != b.tokens_max ? a.tokens_max < b.tokens_max : a.slots > b.slots;
+  });
   const auto again = std::ranges::unique(facts.slots, {}, &batching::SlotClass::tokens_max);
   facts.slots.erase(again.begin(), again.end());
 }

@@ -112,7 +112,7 @@ TEST(DefaultConfig, UnifiedExpectsLatencies) {
   EXPECT_EQ(config->scheduling.profiles.front().plugins.front().plugin, "expected-latency-scorer");
   double others = 0;
   for (const auto& each : std::span{config->scheduling.profiles.front().plugins}.subspan(1)) others += each.weight;
-  EXPECT_GT(config->scheduling.profiles.front().plugins.front().weight, 100 * others);
+  EXPECT_GT(config->scheduling.profiles.front().plugins.front().weight, 50 * others);
   EXPECT_TRUE(scheduling::Scheduler::make(config->scheduling).has_value());
 }
 

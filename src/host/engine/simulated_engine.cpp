@@ -55,8 +55,7 @@ std::uint64_t seed_of(const SequenceRequest& request) {
 }  // namespace
 
 SimulatedEngine::SimulatedEngine(Loop& loop, SimulatedEngineOptions options)
-    : loop_{loop},
-      options_{std::move(options)},
+    : options_{std::move(options)},
       host_delay_{simulation::to_duration(options_.profile.submit_s + options_.profile.stream_s)},
       info_{info_of(options_)},
       model_{options_.profile, info_.block_tokens, /*records_blocks=*/false},

@@ -76,7 +76,6 @@ class SimulatedEngine final : public Engine {
   void tell(const simulation::EngineEvent& event);
   void end(Sequence& sequence, FinishReason reason, std::optional<Error> error = {});
 
-  Loop& loop_;
   const SimulatedEngineOptions options_;
   const Duration host_delay_;  // from submit() until the engine has the request, see README.md
   EngineInfo info_;

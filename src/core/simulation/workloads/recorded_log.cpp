@@ -20,7 +20,7 @@ bool is_replayed(const RecordedRow& row) {
 Result<std::shared_ptr<const std::vector<RecordedRow>>> RecordedLog::in_order(std::vector<RecordedRow> rows) {
   std::erase_if(rows, [](const RecordedRow& row) { return !is_replayed(row); });
   if (rows.empty()) return fail(ErrorCode::kFileInvalid, "no request of it was served");
-  std::ranges::stable_sort(rows, {}, &RecordedRow::timestamp_ms);
+  std::ranges::sort(rows, {}, &RecordedRow::timestamp_ms);
   for (const RecordedRow& row : rows) {
     if (row.block_tokens == rows.front().block_tokens) continue;
     return fail(ErrorCode::kFileInvalid,
