@@ -57,13 +57,11 @@ Error unknown(std::string_view what, std::string_view name, const Names& names) 
           .hint = scheduling::nearest_name_hint(name, known)};
 }
 
-/// `rows_max` 0: all. `parse` makes one row of a line, `blocks_of` says how many blocks it has.
+/// Pre: a file of bounded size. `rows_max` 0: all. `parse` makes one row of a line, `blocks_of` says how many blocks it
+/// has.
 template <class Row>
 Result<std::vector<Row>> read_rows(const std::string& path, std::uint64_t rows_max,
                                    Result<Row> (*parse)(std::string_view), std::size_t (*blocks_of)(const Row&)) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) > kTraceBytesMax)
-    return fail(ErrorCode::kFileInvalid, fmt::format("{} is not a file of at most 1 GiB", path));
   std::ifstream file{path};
   if (!file) return fail(ErrorCode::kFileNotFound, fmt::format("{} cannot be read", path));
   std::vector<Row> rows;
@@ -85,7 +83,7 @@ Result<std::vector<Row>> read_rows(const std::string& path, std::uint64_t rows_m
   return rows;
 }
 
-/// By the first line that is not empty.
+/// By the first line that is not empty. Pre: a file of bounded size.
 bool looks_recorded(const std::string& path) {
   std::ifstream file{path};
   std::string line;
@@ -159,6 +157,9 @@ Result<NamedWorkload> find_workload(const std::string& trace, std::uint64_t requ
                          }};
   }
   if (!std::filesystem::exists(trace)) return std::unexpected(unknown("workload", trace, known));
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(trace, error) || std::filesystem::file_size(trace, error) > kTraceBytesMax)
+    return fail(ErrorCode::kFileInvalid, fmt::format("{} is not a file of at most 1 GiB", trace));
   return looks_recorded(trace) ? recorded_log(trace, requests) : mooncake_trace(trace, requests);
 }
 
