@@ -17,7 +17,7 @@ constexpr float kFactorWeightMax = 10;  // so one observation moves a settled fa
 constexpr float kFactorPrior = 5;       // observations before a factor counts by half
 constexpr double kRatioMax = 8;         // one outlier
 constexpr float kErrorKeep = 0.99F;
-constexpr float kOutputKeep = 0.98F;
+constexpr float kMeanKeep = 0.98F;
 
 /// About e^-x, above 0. Enough for fading.
 float fade(float x) noexcept { return 1.0F / (1.0F + x + 0.5F * x * x); }
@@ -43,6 +43,11 @@ Regression::Features tpot_features(const LatencyBasis& b) noexcept {
 
 void note_error(float& mean, float seen, float predicted) noexcept {
   mean = kErrorKeep * mean + (1 - kErrorKeep) * std::abs(seen - predicted) / std::max(predicted, 1.0F);
+}
+
+/// 0 means that nothing was seen yet.
+void note_mean(float& mean, float seen) noexcept {
+  mean = mean == 0 ? seen : kMeanKeep * mean + (1 - kMeanKeep) * seen;
 }
 
 }  // namespace
@@ -73,7 +78,7 @@ std::uint32_t LatencyPredictor::slot_for(const Endpoint& endpoint) {
   } else {
     return kNoSlot;
   }
-  known_[slot] = Known{.name = endpoint.name, .ttft = {}, .tpot = {}};
+  known_[slot] = {};
   join_class(known_[slot], class_for(endpoint));
   slots_.emplace(endpoint.name, slot);
   return slot;
@@ -110,30 +115,27 @@ void LatencyPredictor::join_class(Known& known, std::uint32_t of_class) {
   known.of_class = of_class;
 }
 
+float LatencyPredictor::weight_now(const Factor& factor, TimePoint now) const noexcept {
+  const float idle = seconds_between(factor.at, now) / std::chrono::duration<float>(options_.factor_half_life).count();
+  return factor.weight * fade(0.693F * idle);
+}
+
 float LatencyPredictor::factor(const Factor& factor, TimePoint now) const noexcept {
   if (factor.weight == 0) return 1;
-  const float idle = seconds_between(factor.at, now) / std::chrono::duration<float>(options_.factor_half_life).count();
-  const float weight = factor.weight * fade(0.693F * idle);
+  const float weight = weight_now(factor, now);
   return std::exp(factor.log * weight / (weight + kFactorPrior));
 }
 
 void LatencyPredictor::correct(Factor& factor, double ratio, TimePoint now) const noexcept {
-  const float idle = seconds_between(factor.at, now) / std::chrono::duration<float>(options_.factor_half_life).count();
-  if (factor.weight > 0) factor.weight *= fade(0.693F * idle);
-  factor.weight = std::min(kFactorWeightMax, factor.weight + 1);
+  factor.weight = std::min(kFactorWeightMax, weight_now(factor, now) + 1);
   const auto seen = static_cast<float>(std::log(std::clamp(ratio, 1 / kRatioMax, kRatioMax)));
   factor.log += (seen - factor.log) / factor.weight;
   factor.at = now;
 }
 
-float LatencyPredictor::rate(const Known& known, TimePoint now) const noexcept {
+float LatencyPredictor::rate_left(const Known& known, TimePoint now) const noexcept {
   const float window = std::chrono::duration<float>(options_.rate_window).count();
-  return known.rate * fade(seconds_between(known.rate_at, now) / window);
-}
-
-float LatencyPredictor::arrivals(const Known& known, TimePoint now) const noexcept {
-  const float window = std::chrono::duration<float>(options_.rate_window).count();
-  return known.arrivals * fade(seconds_between(known.rate_at, now) / window);
+  return fade(seconds_between(known.rate_at, now) / window);
 }
 
 LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept {
@@ -154,7 +156,7 @@ LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t s
   const auto running = static_cast<float>(input.fresh(input.endpoints[i].running_requests).value_or(0));
   const Class& model = classes_[known_[slot].of_class];
   basis.slot_wait = basis.waiting * model.output_tokens * model.tpot_ms / std::max(1.0F, running) / kKilo;
-  basis.prefill_rate = rate(known_[slot], input.now);
+  basis.prefill_rate = known_[slot].rate * rate_left(known_[slot], input.now);
   return basis;
 }
 
@@ -197,7 +199,7 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     out.prefill_ms = ttft[1] * (of_ttft[3] + of_ttft[4] * b.decoding) * ttft_factor;
     out.sequence_ms = (of_tpot[1] + of_tpot[2] * b.prompt) * tpot_factor;
     out.output_tokens = model.output_tokens;
-    out.arrivals_per_s = arrivals(known, input.now);
+    out.arrivals_per_s = known.arrivals * rate_left(known, input.now);
     out.prefill_share = std::min(1.0F, b.prefill_rate * of_ttft[3] * ttft_factor / kKilo);
   }
 }
@@ -220,8 +222,9 @@ void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint
   if (found == slots_.end()) return;
   Known& known = known_[found->second];
   const float window = std::chrono::duration<float>(options_.rate_window).count();
-  known.arrivals = arrivals(known, now) + 1 / window;
-  known.rate = rate(known, now) + uncached / window;
+  const float left = rate_left(known, now);
+  known.arrivals = known.arrivals * left + 1 / window;
+  known.rate = known.rate * left + uncached / window;
   known.rate_at = now;
 }
 
@@ -250,14 +253,9 @@ void LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& s
   if (seen.tpot_ms > 0) {
     if (basis.known) note_error(tpot_error_, seen.tpot_ms, basis.tpot_ms);
     learn_one(model.tpot, tpot_features(as_it_was), known.tpot, seen.tpot_ms);
+    note_mean(model.tpot_ms, seen.tpot_ms);
   }
-  if (seen.tpot_ms > 0)
-    model.tpot_ms = model.tpot_ms == 0 ? seen.tpot_ms : kOutputKeep * model.tpot_ms + (1 - kOutputKeep) * seen.tpot_ms;
-  if (seen.output_tokens > 0) {
-    const auto tokens = static_cast<float>(seen.output_tokens);
-    model.output_tokens =
-        model.output_tokens == 0 ? tokens : kOutputKeep * model.output_tokens + (1 - kOutputKeep) * tokens;
-  }
+  if (seen.output_tokens > 0) note_mean(model.output_tokens, static_cast<float>(seen.output_tokens));
 }
 
 void LatencyPredictor::forget(std::string_view endpoint) {

@@ -82,7 +82,6 @@ class LatencyPredictor {
     TimePoint at{};
   };
   struct Known {
-    std::string name;
     std::uint32_t of_class = kNoClass;
     Factor ttft;
     Factor tpot;
@@ -103,10 +102,11 @@ class LatencyPredictor {
   [[nodiscard]] std::uint32_t class_for(const Endpoint& endpoint);
   void join_class(Known& known, std::uint32_t of_class);
   [[nodiscard]] LatencyBasis observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept;
+  [[nodiscard]] float weight_now(const Factor& factor, TimePoint now) const noexcept;
   [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;
   void correct(Factor& factor, double ratio, TimePoint now) const noexcept;
-  [[nodiscard]] float rate(const Known& known, TimePoint now) const noexcept;
-  [[nodiscard]] float arrivals(const Known& known, TimePoint now) const noexcept;
+  /// The share of the rates that has not faded yet.
+  [[nodiscard]] float rate_left(const Known& known, TimePoint now) const noexcept;
 
   const Options options_;
   mutable std::shared_mutex mutex_;
