@@ -1,10 +1,10 @@
 #include "routing/fairness_id.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/utf8.h"
 #include "flow/item.h"
+#include "scheduling/header_name.h"
 
 namespace llmd::routing {
 namespace {
@@ -14,12 +14,6 @@ constexpr std::string_view kNames[] = {"x-llm-d-inference-fairness-id", "x-gatew
 // Those that agent-identity knows by itself, in its order.
 constexpr std::string_view kSessionNames[] = {"x-claude-code-session-id", "x-session-affinity", "session-id",
                                               "session_id"};
-
-std::string lower(std::string_view text) {
-  std::string made{text};
-  std::ranges::transform(made, made.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return made;
-}
 
 std::string value_of(const HeaderReader& header, std::string_view name) {
   std::string_view rest = header(name).value_or(std::string_view{});
@@ -41,7 +35,8 @@ std::vector<std::string> session_headers(const scheduling::SchedulingConfig& con
   if (plugin == config.others.end()) return {};
   std::vector<std::string> names;
   if (const auto* more = plugin->parameters.find("additionalSessionHeaders")) {
-    for (const std::string& name : std::get<scheduling::TextList>(*more)) names.push_back(lower(name));
+    for (const std::string& name : std::get<scheduling::TextList>(*more))
+      names.push_back(scheduling::header_name(name));
   }
   names.insert(names.end(), std::begin(kSessionNames), std::end(kSessionNames));
   return names;

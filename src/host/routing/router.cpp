@@ -338,7 +338,7 @@ void Router::sweep(TimePoint now) {
     known = std::exchange(known_endpoints_, present);
   }
   for (const std::string& name : known) {
-    if (!present.contains(name)) forget(name);
+    if (!present.contains(name)) index_->remove(name);
   }
   scheduling::Scheduler::keep_only(present, active()->memory);
 }
