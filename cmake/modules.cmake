@@ -15,7 +15,7 @@ llmd_declare_module(core/flow       USES base model scheduling THIRD_PARTY fmt)
 llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/batching   USES base model)
 llmd_declare_module(core/pd         USES base model)
-llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching THIRD_PARTY fmt)
+llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching pd THIRD_PARTY fmt)
 
 # host: does. Owns sockets, files, threads and third-party headers.
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
@@ -40,7 +40,7 @@ llmd_declare_module(apps/gateway USES base model scheduling flow telemetry confi
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)
-llmd_declare_module(apps/up      USES base model telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway
+llmd_declare_module(apps/up      USES base model pd telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)

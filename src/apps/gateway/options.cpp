@@ -47,6 +47,8 @@ void add_front_flags(CLI::App& app, Options& options) {
   app.add_option("--max-attempts", options.attempts_max, "Endpoints tried for one request")
       ->check(CLI::Range(1U, 9U))
       ->capture_default_str();
+  app.add_flag("--rebalance-roles", options.rebalance_roles,
+               "Prefill and decode endpoints labelled llmd.ai/role-may-change=true change roles as the work asks");
   flags::add_serving_flags(app, options);
   flags::add_seconds(app, "--header-timeout", options.header_timeout, {1, 3'600}, "Seconds for the head of a request");
   flags::add_seconds(app, "--body-timeout", options.body_timeout, {1, 3'600},

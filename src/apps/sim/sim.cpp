@@ -82,6 +82,10 @@ Result<void> write(std::FILE* file, std::string_view name, std::string_view text
 
 Result<CompareOptions> compare_options(const Options& options) {
   CompareOptions compare = options.compare;
+  if (compare.fleet.prefill_endpoints >= compare.fleet.endpoints) {
+    return fail(ErrorCode::kInvalidRequest, fmt::format("--prefill is {} of {} endpoints: none is left to decode",
+                                                        compare.fleet.prefill_endpoints, compare.fleet.endpoints));
+  }
   LLMD_TRY(compare.fleet.profile, config::find_hardware_profile(options.profile));
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
@@ -178,6 +182,16 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
+  app.add_option("--prefill", fleet.prefill_endpoints, "Of these, how many only prefill, and the others only decode")
+      ->check(CLI::Range(0U, 1'023U))
+      ->capture_default_str();
+  app.add_flag("--rebalance-roles", fleet.rebalance_roles, "They change their roles when the mix of work asks for it");
+  app.add_option("--racks", fleet.racks, "Racks that the endpoints stand in, in turn")
+      ->check(CLI::Range(1U, 1'024U))
+      ->capture_default_str();
+  app.add_option("--far-links", fleet.far_links, "How many times as slow KV goes between racks as within one")
+      ->check(between(1.0, 1e4))
+      ->capture_default_str();
   app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do; 0: as recorded")
       ->check(between(0.0, 10.0))
       ->capture_default_str();

@@ -23,6 +23,7 @@
 #include "flags/topology.h"
 #include "llamacpp/model_file.h"
 #include "net/client.h"
+#include "pd/role_balancer.h"
 #include "runtime/descriptor_limit.h"
 #include "runtime/runtime_directory.h"
 #include "runtime/signals.h"
@@ -119,6 +120,9 @@ Result<std::vector<WorkerSpec>> Process::worker_specs() const {
                    "--model",  model_.path,
                    "--role",   std::string{role_name(group.role)},
                    "--listen", "unix:" + spec.socket};
+      // A worker that may become a prefill worker must be able to hand its blocks on.
+      if (options_.gateway.rebalance_roles && options_.worker.kv.listen == "auto")
+        spec.argv.insert(spec.argv.end(), {"--kv-listen", fmt::format("unix:{}.kv", spec.socket)});
       spec.argv.insert(spec.argv.end(), common.begin(), common.end());
       specs.push_back(std::move(spec));
     }
@@ -137,6 +141,7 @@ Result<gateway::Setup> Process::gateway_setup(const std::vector<WorkerSpec>& wor
     endpoint.url = "unix:" + worker.socket;
     for (const std::string& name : names) endpoint.models.push_back({.id = name});
     if (worker.role != EndpointRole::kUnified) endpoint.labels[std::string{kRoleLabel}] = role_name(worker.role);
+    if (options_.gateway.rebalance_roles) endpoint.labels[std::string{pd::kRoleMayChangeLabel}] = "true";
     setup.endpoints.push_back(std::move(endpoint));
   }
   if (options_.tokenize_in_gateway) setup.own_model_path = model_.path;

@@ -79,6 +79,7 @@ struct Decision {
   bool cached_anywhere = false;                                   // any candidate had a block of the prompt
   std::uint16_t data_parallel_port = 0;  // data-parallel-profile-handler: connect here, `decode` is named by a header
   LatencyBasis latency{};                // of the decode endpoint as it was chosen
+  LatencyBasis prefill_latency{};        // of the prefill endpoint, if there is one
 };
 
 /// What became of a dispatched request: one value to telemetry, predictors, prefix index, pool and explanation ring.
@@ -91,7 +92,8 @@ struct Outcome {
   bool endpoint_failed = false;  // the endpoint is to blame: connect error, 5xx, cut stream
   bool cancelled = false;        // the client left
   std::uint32_t retries = 0;
-  Duration ttft{};  // to the first byte of the answer's body
+  Duration prefill{};  // of `ttft`, until the prefill leg had answered
+  Duration ttft{};     // to the first byte of the answer's body
   Duration total{};
   Duration streamed{};       // from the first byte to the last of an answer that was streamed to its end; else 0
   bool client_slow = false;  // it held the stream up: `streamed` says little of the endpoint

@@ -4,6 +4,9 @@
 
 namespace llmd {
 
+/// Megabytes a second of the link that others are compared with.
+inline constexpr float kLinkReferenceMbps = 1'000;
+
 /// What a prediction of latencies rested on when the request was sent, and what it said: kept with the decision, so
 /// that the outcome can correct the model. Tokens are in thousands, which keeps the numbers near each other.
 struct LatencyBasis {
@@ -17,7 +20,12 @@ struct LatencyBasis {
   float waiting = 0;       // requests that the engine says wait
   float slot_wait = 0;     // seconds until those that wait have a place, if places are what they wait for
   float prefill_rate = 0;  // uncached prompt tokens that were sent there lately, a second
-  float ttft_ms = 0;
+  // Of a decode leg whose prompt is computed elsewhere:
+  bool apart = false;
+  float moved = 0;         // thousands of tokens whose KV must come from there
+  float link = 1;          // how many times as slow as a link of kLinkReferenceMbps it comes; 1 if nothing is known
+  float link_latency = 0;  // ms; 0 if nothing is known
+  float ttft_ms = 0;       // with what comes before this leg
   float tpot_ms = 0;
 };
 

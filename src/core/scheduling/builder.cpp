@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "scheduling/deciders/expected_latency_pd_decider.h"
 #include "scheduling/handlers/data_parallel_profile_handler.h"
 #include "scheduling/handlers/disagg_profile_handler.h"
 #include "scheduling/handlers/header_profile_handler.h"
@@ -242,7 +243,8 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
       built.predicts = true;
       built.hands_out_predictions = built.hands_out_predictions || parameters.flag("predictInProduce");
     }
-    if (plugin.spec == &ExpectedLatencyScorer::kSpec) built.predicts = built.hands_out_predictions = true;
+    if (plugin.spec == &ExpectedLatencyScorer::kSpec || plugin.spec == &ExpectedLatencyPdDecider::kSpec)
+      built.predicts = built.hands_out_predictions = true;
     if (plugin.spec == &InflightLoadProducer::kSpec) built.inflight = InflightLoadProducer::read(parameters);
     if (plugin.spec != &ApproxPrefixCacheProducer::kSpec &&
         plugin.spec != &ApproxPrefixCacheProducer::kMulticlusterSpec)

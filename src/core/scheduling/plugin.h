@@ -79,6 +79,20 @@ struct LatencyPrediction {
   float tpot_slo_running_ms = std::numeric_limits<float>::infinity();
 };
 
+/// What a model expects of the decode leg of a request whose prompt is computed elsewhere.
+struct HandoffPrediction {
+  bool known = false;
+  // From the end of the prefill leg to the first token: whatever comes, for each thousand tokens of KV that come over a
+  // link of kLinkReferenceMbps and over any link, and for each ms of the link's latency.
+  float base_ms = 0;
+  float moved_ms = 0;
+  float received_ms = 0;
+  float latency_ms = 0;
+  float deviation = 0;  // standard deviation, relative
+  float tpot_ms = 0;
+  float tpot_deviation_ms = 0;
+};
+
 /// What a plugin instance remembers from request to request. Thread-safe; made by its plugin, owned by the host.
 class PluginMemory {
  public:
@@ -99,6 +113,10 @@ struct PluginInput {
   TimePoint now;
   Duration metric_age_max;
   std::span<const LatencyPrediction> predictions{};
+  std::span<const HandoffPrediction> handoffs{};  // only if a decider chooses pairs
+  /// Endpoints that may prefill for this request, best first. Empty unless a decider chooses pairs and this is the
+  /// decode profile.
+  std::span<const EndpointIndex> prefills{};
   std::span<const float> media_matched{};  // weight of the request's media that the endpoint has encoded
   /// The endpoint that an earlier stage of the same request chose, to be near to.
   EndpointIndex peer = kNoEndpointIndex;
@@ -233,10 +251,24 @@ struct StageDecision {
   std::uint32_t limit = 0;
 };
 
+/// Who computes the prompt and who answers.
+struct PairDecision {
+  StageDecision route{};
+  EndpointIndex decode = kNoEndpointIndex;
+  EndpointIndex prefill = kNoEndpointIndex;  // kNoEndpointIndex: `decode` computes the prompt
+};
+
 /// Whether a request is worth a leg of its own for prefill, or for encoding its media.
 class Decider : public Plugin {
  public:
   [[nodiscard]] virtual StageDecision decide(const StageFacts& facts) const noexcept = 0;
+  /// Of a prefill decider: choose() is asked in the place of decide(), after both profiles have run.
+  [[nodiscard]] virtual bool chooses_pairs() const noexcept { return false; }
+  /// Pre: chooses_pairs(); `decodes` (best first) is not empty; input.prefills are those of the prefill profile.
+  [[nodiscard]] virtual PairDecision choose(const PluginInput& /*input*/,
+                                            std::span<const EndpointIndex> /*decodes*/) const noexcept {
+    return {};
+  }
 };
 
 /// Whether a request may be scheduled at all. Asked before any profile runs, of all endpoints that serve its model.

@@ -14,6 +14,7 @@
 #include "scheduling/admitters/probabilistic_admitter.h"
 #include "scheduling/deciders/always_disagg_multimodal_decider.h"
 #include "scheduling/deciders/always_disagg_pd_decider.h"
+#include "scheduling/deciders/expected_latency_pd_decider.h"
 #include "scheduling/deciders/prefix_based_pd_decider.h"
 #include "scheduling/detectors/concurrency_detector.h"
 #include "scheduling/detectors/utilization_detector.h"
@@ -162,6 +163,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &SingleProfileHandler::kSpec,
     &AlwaysDisaggMultimodalDecider::kSpec,
     &AlwaysDisaggPdDecider::kSpec,
+    &ExpectedLatencyPdDecider::kSpec,
     &PrefixBasedPdDecider::kSpec,
     &ApproxPrefixCacheProducer::kSpec,
     &BurstPrefixCacheProducer::kSpec,

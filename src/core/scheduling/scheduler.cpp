@@ -19,6 +19,16 @@ StageDecision route_prefill(const Stages& stages, const StageFacts& facts) {
   return stages.prefill_decider->decide(facts);
 }
 
+bool chooses_pairs(const Stages& stages) {
+  return stages.prefill != nullptr && stages.prefill_decider != nullptr && stages.prefill_decider->chooses_pairs();
+}
+
+/// Moves this one of the picked to their front.
+void put_first(std::vector<EndpointIndex>& picked, EndpointIndex first) {
+  const auto found = std::ranges::find(picked, first);
+  if (found != picked.end()) std::rotate(picked.begin(), found, found + 1);
+}
+
 bool wants_encode(const Stages& stages, const StageFacts& facts) {
   return stages.encode != nullptr && stages.encode_decider != nullptr &&
          stages.encode_decider->decide(facts).route == StageRoute::kRun;
@@ -48,6 +58,11 @@ std::uint32_t cached_tokens(const RequestFacts& request, std::uint32_t blocks) {
   return static_cast<std::uint32_t>(std::min(blocks * block_tokens, usable));
 }
 
+/// As was thought when it was sent: what the prefill endpoint really had is told with its answer to no one.
+std::uint32_t cached_by(const LatencyBasis& basis) { return static_cast<std::uint32_t>(basis.cached * 1'000.0F); }
+
+constexpr std::uint32_t kPrefillsCompared = 8;  // with each of the decode endpoints that come next
+
 }  // namespace
 
 struct Scheduler::Impl {
@@ -65,11 +80,13 @@ struct Scheduler::Impl {
   [[nodiscard]] const Profile* decode_profile(const RequestFacts& request) const;
   [[nodiscard]] const char* refusal(const Run& run) const;
   /// Runs a stage before decode; its choice, or kNoEndpointIndex.
-  EndpointIndex choose_stage(const Run& run, const Profile& profile, EndpointIndex peer) const;
+  EndpointIndex choose_stage(const Run& run, const Profile& profile, EndpointIndex peer,
+                             std::uint32_t picked_max = 1) const;
   bool choose_decode(const Run& run, EndpointIndex peer, Decision& decision) const;
   void choose_encode(const Run& run, Decision& decision) const;
   void use_prefill(const Run& run, StageDecision route, EndpointIndex prefill, Decision& decision) const;
   void decode_first(const Run& run, Decision& decision) const;
+  void by_pair(const Run& run, Decision& decision) const;
   void prefill_first(const Run& run, Decision& decision) const;
 };
 
@@ -81,7 +98,11 @@ struct DecisionScratch::Impl {
   std::vector<float> media_matched;
   LatencyPredictor::Places places;
   std::vector<LatencyPrediction> predictions;
+  std::vector<HandoffPrediction> handoffs;
+  std::vector<EndpointIndex> prefills;  // best first, for a decider that chooses pairs
   EndpointIndex decode = kNoEndpointIndex;
+  EndpointIndex prefill = kNoEndpointIndex;
+  PairDecision pair;
 };
 
 DecisionScratch::DecisionScratch() : impl_{std::make_unique<Impl>()} {}
@@ -130,11 +151,13 @@ const char* Scheduler::Impl::refusal(const Run& run) const {
   return nullptr;
 }
 
-EndpointIndex Scheduler::Impl::choose_stage(const Run& run, const Profile& profile, EndpointIndex peer) const {
+EndpointIndex Scheduler::Impl::choose_stage(const Run& run, const Profile& profile, EndpointIndex peer,
+                                            std::uint32_t picked_max) const {
   PluginInput input = run.input;
   input.peer = peer;
-  profile.run(input, run.belongings, run.rng, {.picked_max = 1, .explained_max = built.config.explain_endpoints_max},
-              run.work.profile, next_profile(run.explanation));
+  profile.run(input, run.belongings, run.rng,
+              {.picked_max = picked_max, .explained_max = built.config.explain_endpoints_max}, run.work.profile,
+              next_profile(run.explanation));
   return run.work.profile.picked.empty() ? kNoEndpointIndex : run.work.profile.picked.front();
 }
 
@@ -154,6 +177,11 @@ bool Scheduler::Impl::choose_decode(const Run& run, EndpointIndex peer, Decision
     const bool unknown = !scratch.model_served && !input.endpoints.empty();
     decision.outcome = unknown ? Decision::Outcome::kModelUnknown : Decision::Outcome::kNoEndpoint;
     return false;
+  }
+  if (chooses_pairs(built.stages)) {
+    input.chance = run.rng.uniform();
+    run.work.pair = built.stages.prefill_decider->choose(input, scratch.picked);
+    put_first(scratch.picked, run.work.pair.decode);
   }
   run.work.decode = scratch.picked.front();
   decision.outcome = Decision::Outcome::kDispatch;
@@ -188,6 +216,7 @@ void Scheduler::Impl::use_prefill(const Run& run, StageDecision route, EndpointI
       route.rule = "prefill-is-decode";
     } else {
       decision.prefill = run.input.endpoints[prefill].endpoint;
+      run.work.prefill = prefill;
     }
   }
   if (built.kv_source) {
@@ -211,6 +240,22 @@ void Scheduler::Impl::decode_first(const Run& run, Decision& decision) const {
   const EndpointIndex prefill =
       route.route == StageRoute::kRun ? choose_stage(run, *built.stages.prefill, run.work.decode) : kNoEndpointIndex;
   use_prefill(run, route, prefill, decision);
+}
+
+// The prefill profile goes before, so that decode endpoints are scored knowing who could compute the prompt.
+void Scheduler::Impl::by_pair(const Run& run, Decision& decision) const {
+  run.work.prefills.clear();
+  if (choose_stage(run, *built.stages.prefill, kNoEndpointIndex, kPrefillsCompared) != kNoEndpointIndex)
+    run.work.prefills = run.work.profile.picked;
+  PluginInput input = run.input;
+  input.prefills = run.work.prefills;
+  const Run paired{input, run.belongings, run.rng, run.work, run.explanation};
+  if (!choose_decode(paired, kNoEndpointIndex, decision)) return;
+  const StageFacts facts{.prompt_tokens = input.request.prompt_tokens,
+                         .cached_tokens = decision.cached_tokens_expected,
+                         .media_items = static_cast<std::uint32_t>(input.request.media.size())};
+  if (wants_encode(built.stages, facts)) choose_encode(run, decision);
+  use_prefill(run, run.work.pair.route, run.work.pair.prefill, decision);
 }
 
 void Scheduler::Impl::prefill_first(const Run& run, Decision& decision) const {
@@ -253,8 +298,10 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   if (predictor != nullptr) {
-    predictor->predict(plugin_input, work.places, work.predictions);
+    const bool pairs = chooses_pairs(built.stages);
+    predictor->predict(plugin_input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
     if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
+    if (pairs) plugin_input.handoffs = work.handoffs;
   }
   const Profile::Belongings belongings{
       .cache = work.cache,
@@ -266,13 +313,21 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
     if (explanation != nullptr) explanation->refused_by = refusal;
     return decision;
   }
+  work.prefill = kNoEndpointIndex;
   if (built.stages.prefill_first) {
     impl_->prefill_first(run, decision);
+  } else if (chooses_pairs(built.stages)) {
+    impl_->by_pair(run, decision);
   } else {
     impl_->decode_first(run, decision);
   }
-  if (predictor != nullptr && decision.outcome == Decision::Outcome::kDispatch)
+  if (predictor == nullptr || decision.outcome != Decision::Outcome::kDispatch) return decision;
+  if (decision.prefill == nullptr) {
     decision.latency = predictor->basis(plugin_input, work.places, work.decode);
+  } else {
+    decision.latency = predictor->basis_apart(plugin_input, work.places, work.decode, work.prefill);
+    decision.prefill_latency = predictor->basis(plugin_input, work.places, work.prefill);
+  }
   return decision;
 }
 
@@ -309,8 +364,10 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
   for (std::size_t i = 0; i < impl_->built.rememberers.size(); ++i)
     impl_->built.rememberers[i].plugin->sent(sent, *memory.parts_[i]);
   if (memory.predictor_ != nullptr && decision.decode != nullptr) {
-    const std::string& computes = decision.prefill == nullptr ? decision.decode->name : decision.prefill->name;
-    memory.predictor_->sent(computes, decision.latency.prompt - decision.latency.cached, now);
+    const bool apart = decision.prefill != nullptr;
+    const LatencyBasis& computing = apart ? decision.prefill_latency : decision.latency;
+    const std::string& computes = apart ? decision.prefill->name : decision.decode->name;
+    memory.predictor_->sent(computes, computing.prompt - computing.cached, now);
   }
   if (memory.media_ == nullptr || request.media.empty()) return;
   // Who encodes keeps the embeddings: the encode endpoints, or the decode endpoint without such a leg.
@@ -327,7 +384,18 @@ std::optional<ObservedLatency> Scheduler::finished(const Decision& decision, con
   if (!served || outcome.streamed <= Duration{} || outcome.endpoint != decision.decode->name) return std::nullopt;
   ObservedLatency seen{
       .endpoint = outcome.endpoint, .cached_tokens = outcome.cached_tokens, .output_tokens = outcome.completion_tokens};
-  if (outcome.prefill_endpoint.empty()) seen.ttft_ms = static_cast<float>(to_milliseconds(outcome.ttft));
+  const bool apart = !outcome.prefill_endpoint.empty();
+  // An answer whose prefill leg failed, or was not wanted by its path, says nothing of either way.
+  const bool as_decided = apart == decision.latency.apart && outcome.prefill_error.empty();
+  if (as_decided) seen.ttft_ms = static_cast<float>(to_milliseconds(outcome.ttft));
+  if (as_decided && apart) {
+    seen.prefill_ms = static_cast<float>(to_milliseconds(outcome.prefill));
+    memory.predictor_->learn(decision.prefill_latency,
+                             {.endpoint = outcome.prefill_endpoint,
+                              .ttft_ms = seen.prefill_ms,
+                              .cached_tokens = cached_by(decision.prefill_latency)},
+                             now);
+  }
   if (outcome.completion_tokens > 1 && !outcome.client_slow)
     seen.tpot_ms =
         static_cast<float>(to_milliseconds(outcome.streamed)) / static_cast<float>(outcome.completion_tokens - 1);

@@ -67,6 +67,10 @@ class SimEngine {
   void tell_tokens() noexcept { tells_tokens_ = true; }
   /// The blocks of the first `tokens` tokens come from elsewhere (a prefill endpoint).
   void import_blocks(const SimRequest& request, std::uint32_t tokens);
+  /// Leading tokens of its prompt whose blocks the store has.
+  [[nodiscard]] std::uint32_t held_tokens(const SimRequest& request) const {
+    return restorable_blocks(request) * block_tokens_;
+  }
 
   [[nodiscard]] bool busy() const noexcept { return !sequences_.empty(); }
   /// Pre: busy(), and no step is under way.

@@ -12,7 +12,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "model/link_table.h"
 #include "simulation/engine.h"
+#include "simulation/role_changes.h"
 #include "simulation/to_duration.h"
 
 namespace llmd::simulation {
@@ -52,6 +54,7 @@ struct Active {
   std::shared_ptr<const SimRequest> request;
   TimePoint arrived{};
   TimePoint dispatched{};  // decided on for the first time: after it was held back
+  TimePoint prefilled{};   // its prefill leg had ended
   TimePoint first_token{};
   PolicyChoice choice;
   std::uint32_t attempts = 0;
@@ -90,6 +93,8 @@ class Run {
     live_.resize(options.endpoints);
     facts_.model = std::string{kModel};
     for (std::uint32_t i = 0; i < options.endpoints; ++i) add_endpoint(i);
+    measure_links();
+    if (options.rebalance_roles) roles_.emplace();
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
     push({.at = kStart, .kind = EventKind::kScrape});
@@ -112,6 +117,7 @@ class Run {
     const TimePoint end = window_end() == TimePoint::max() ? last_end_ : window_end();
     result_.measured_s = std::max(0.0, to_seconds(end - window_begin()));
     for (double& load : result_.load) load /= static_cast<double>(std::max<std::uint64_t>(1, scrapes_measured_));
+    if (roles_) result_.role_changes = roles_->changes();
     return std::move(result_);
   }
 
@@ -128,6 +134,7 @@ class Run {
                       .labels = {}};
     if (options_.prefill_endpoints > 0)
       endpoint.labels[std::string{kRoleLabel}] = i < options_.prefill_endpoints ? "prefill" : "decode";
+    if (options_.rebalance_roles) endpoint.labels[std::string{pd::kRoleMayChangeLabel}] = "true";
     EndpointState state;
     state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
     state.health = EndpointHealth::kReady;
@@ -250,6 +257,7 @@ class Run {
     if (active.choice.decode == kNoEndpoint) return end(active, /*failed=*/true);
     active.prefilling = active.choice.prefill != kNoEndpoint && active.choice.prefill != active.choice.decode;
     policy_.sent(input, active.choice);
+    if (roles_) roles_->on_sent(active.choice.expected, now_);
     const std::uint32_t first = active.prefilling ? active.choice.prefill : active.choice.decode;
     if (snapshot_.endpoints[first].health == EndpointHealth::kDown) ++result_.dispatched_to_dead;
     count_live(active);
@@ -362,9 +370,8 @@ class Run {
     if (active.prefilling) {
       if (!event.finished) return;
       active.cached_tokens = event.cached_tokens;
-      const double bytes = active.request->prompt_tokens * options_.profile.kv_bytes_per_token;
-      const double seconds = options_.profile.transfer_latency_s + bytes / options_.profile.transfer_bytes_per_s;
-      push({.at = now_ + to_duration(seconds),
+      active.prefilled = now_;
+      push({.at = now_ + to_duration(transfer_s(active)),
             .kind = EventKind::kTransferred,
             .endpoint = active.attempts,
             .request = event.request});
@@ -376,6 +383,33 @@ class Run {
       release_tokens(active);
     }
     if (event.finished) end(active, /*failed=*/false);
+  }
+
+  // Racks are told apart by the endpoint's place: links within one are the profile's, others `far_links` as slow.
+  [[nodiscard]] bool far(std::uint32_t from, std::uint32_t to) const {
+    return from % options_.racks != to % options_.racks;
+  }
+  [[nodiscard]] double transfer_s(const Active& active) const {
+    const HardwareProfile& profile = options_.profile;
+    const SimRequest& request = *active.request;
+    const std::uint32_t held = endpoints_[active.choice.decode].engine->held_tokens(request);
+    const double bytes = (request.prompt_tokens - std::min(held, request.prompt_tokens)) * profile.kv_bytes_per_token;
+    const double slowness = far(active.choice.prefill, active.choice.decode) ? options_.far_links : 1.0;
+    return profile.transfer_latency_s + slowness * bytes / profile.transfer_bytes_per_s;
+  }
+  // What a fleet's monitoring would have measured.
+  void measure_links() {
+    if (options_.racks <= 1) return;
+    std::vector<LinkTable::Entry> links;
+    for (std::uint32_t from = 0; from < options_.endpoints; ++from) {
+      for (std::uint32_t to = 0; to < options_.endpoints; ++to) {
+        const double bytes_per_s = options_.profile.transfer_bytes_per_s / (far(from, to) ? options_.far_links : 1.0);
+        links.push_back({.from = snapshot_.endpoints[from].endpoint->name,
+                         .to = snapshot_.endpoints[to].endpoint->name,
+                         .link = {.bandwidth_mbps = {static_cast<float>(bytes_per_s / 1e6), TimePoint::max()}}});
+      }
+    }
+    snapshot_.links = std::make_shared<const LinkTable>(std::move(links));
   }
 
   void on_transferred(std::uint64_t id, std::uint32_t attempt) {
@@ -431,6 +465,7 @@ class Run {
                           .output_tokens = active.output_tokens};
     if (!failed) {
       outcome.ttft = active.first_token - active.dispatched;
+      if (active.prefilled_apart) outcome.prefill = active.prefilled - active.dispatched;
       if (active.output_tokens > 1) outcome.tpot = (now_ - active.first_token) / (active.output_tokens - 1);
     }
     policy_.finished(outcome, now_);
@@ -469,7 +504,13 @@ class Run {
     push({.at = now_ + options_.scrape_interval, .kind = EventKind::kScrape});
   }
 
+  [[nodiscard]] std::uint32_t requests_at(std::size_t place) const {
+    const EngineLoadView load = endpoints_[place].engine->load();
+    return load.running + load.waiting;
+  }
+
   void on_readings() {
+    if (roles_) roles_->look(snapshot_, [this](std::size_t i) { return requests_at(i); }, now_);
     const Readings readings = std::move(readings_.front());
     readings_.pop_front();
     ++snapshot_.version;
@@ -549,6 +590,7 @@ class Run {
   }
 
   const FleetOptions& options_;
+  std::optional<RoleChanges> roles_;  // none: they stay
   Workload& workload_;
   Policy& policy_;
   FlowControl* flow_;  // null: none

@@ -30,6 +30,10 @@ struct Fault {
 struct FleetOptions {
   std::uint32_t endpoints = 8;
   std::uint32_t prefill_endpoints = 0;  // of these, the first so many have the role prefill, the others decode
+  /// Endpoints stand in so many racks, in turn; KV between two of them takes `far_links` times as long. 1: one rack.
+  std::uint32_t racks = 1;
+  double far_links = 1;
+  bool rebalance_roles = false;  // prefill and decode endpoints change their roles (pd::RoleBalancer)
   HardwareProfile profile{};
   Duration scrape_interval = milliseconds{50};  // llm-d's; higher: the policy sees older metrics
   Duration scrape_delay = milliseconds{5};      // from a reading until the policy sees it
@@ -76,6 +80,7 @@ struct FleetResult {
   std::uint64_t retries = 0;
   std::uint64_t held_back = 0;    // requests that waited in flow control
   std::uint64_t turned_away = 0;  // of those and others: refused by it, or waited too long
+  std::uint64_t role_changes = 0;
   std::uint64_t steps = 0;
   std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
 };

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "model/endpoint.h"
 #include "model/request_facts.h"
+#include "pd/leg_times.h"
 #include "scheduling/scheduler.h"
 
 namespace llmd::simulation {
@@ -31,6 +32,7 @@ struct PolicyChoice {
   std::uint32_t decode = kNoEndpoint;
   std::uint32_t prefill = kNoEndpoint;  // kNoEndpoint: no separate prefill leg
   std::uint32_t cached_tokens = 0;      // of the prompt, expected at `decode`: they do not count as load
+  pd::LegTimes expected{};              // for pd::RoleBalancer; all 0: nothing is expected
 };
 
 /// What became of a request, for policies that learn or count.
@@ -40,8 +42,9 @@ struct PolicyOutcome {
   std::uint32_t endpoint = 0;
   bool prefilled_apart = false;
   std::uint32_t attempts = 1;
-  Duration ttft{};  // from the first decision, as a gateway counts
-  Duration tpot{};  // 0 with fewer than two tokens
+  Duration prefill{};  // of `ttft`, until the prefill leg had ended
+  Duration ttft{};     // from the first decision, as a gateway counts
+  Duration tpot{};     // 0 with fewer than two tokens
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;
   std::uint32_t output_tokens = 0;

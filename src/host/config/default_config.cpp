@@ -48,17 +48,19 @@ kind: EndpointPickerConfig
 plugins:
 - type: prefill-filter
 - type: decode-filter
+- type: expected-latency-scorer
 - type: queue-scorer
 - type: kv-cache-utilization-scorer
 - type: prefix-cache-scorer
 - type: active-request-scorer
 - type: max-score-picker
-- {type: prefix-based-pd-decider, parameters: {nonCachedTokens: 64}}
-- {type: disagg-profile-handler, parameters: {deciders: {prefill: prefix-based-pd-decider}}}
+- {type: expected-latency-pd-decider, parameters: {nonCachedTokens: 64}}
+- {type: disagg-profile-handler, parameters: {deciders: {prefill: expected-latency-pd-decider}}}
 schedulingProfiles:
 - name: prefill
   plugins:
   - {pluginRef: prefill-filter}
+  - {pluginRef: expected-latency-scorer, weight: 1000}
   - {pluginRef: queue-scorer, weight: 2}
   - {pluginRef: active-request-scorer, weight: 1}
   - {pluginRef: prefix-cache-scorer, weight: 3}
@@ -66,6 +68,7 @@ schedulingProfiles:
 - name: decode
   plugins:
   - {pluginRef: decode-filter}
+  - {pluginRef: expected-latency-scorer, weight: 1000}
   - {pluginRef: queue-scorer, weight: 2}
   - {pluginRef: kv-cache-utilization-scorer, weight: 2}
   - {pluginRef: active-request-scorer, weight: 1}

@@ -150,6 +150,7 @@ Task<void> Call::prefill() {
   Result<std::string> body = std::unexpected(Error{});
   if (answer) body = decode_body(request_.body, *std::move(answer));
   if (body) {
+    outcome_.prefill = SteadyClock::now() - started_;
     split_body_ = *std::move(body);
     body_ = split_body_;
     co_return;

@@ -54,12 +54,24 @@ std::shared_ptr<const EndpointSnapshot> PoolView::snapshot_of(std::shared_ptr<co
 
 namespace {
 
+/// A role that was given at run time, and the one that it takes the place of.
+struct ChangedRole {
+  std::string put;  // empty: no label
+  std::string now;
+};
+
+std::string role_of(const Endpoint& endpoint) {
+  const auto label = endpoint.labels.find(std::string{kRoleLabel});
+  return label == endpoint.labels.end() ? std::string{} : label->second;
+}
+
 struct Record {
   EndpointReport report;
   health::EndpointMonitor monitor{{}};
   health::SignalKeeper signals;
-  bool drained = false;    // by us
-  bool not_ready = false;  // it says so itself
+  std::optional<ChangedRole> role;  // none: as it was put
+  bool drained = false;             // by us
+  bool not_ready = false;           // it says so itself
   std::shared_ptr<InFlightCounters> in_flight = std::make_shared<InFlightCounters>();
 
   void apply_draining() { monitor.set_draining(drained || not_ready); }
@@ -110,6 +122,8 @@ struct Pool::Impl {
     const auto& old = record.report.state.endpoint;
     if (old != nullptr && old->url == endpoint.url) {
       if (!old->models.empty()) endpoint.models = old->models;
+      if (record.role && record.role->put != role_of(endpoint)) record.role.reset();
+      if (record.role) endpoint.labels[std::string{kRoleLabel}] = record.role->now;
       record.drained = false;
       record.apply_draining();
     } else {
@@ -210,6 +224,19 @@ void Pool::restart(std::string_view name) {
   record->report.state = EndpointState{};
   record->report.state.endpoint = endpoint;
   record->report.readings = {};
+  impl_->dirty = true;
+}
+
+void Pool::set_role(std::string_view name, std::string_view role) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  auto& endpoint = record->report.state.endpoint;
+  if (!record->role) record->role.emplace(role_of(*endpoint));
+  record->role->now = role;
+  auto changed = std::make_shared<Endpoint>(*endpoint);
+  changed->labels[std::string{kRoleLabel}] = role;
+  endpoint = std::move(changed);
   impl_->dirty = true;
 }
 

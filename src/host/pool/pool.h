@@ -109,6 +109,8 @@ class Pool {
   /// It is a new process: what was known of the old one no longer counts, but its models. Not ready until a probe says
   /// so.
   void restart(std::string_view name);
+  /// Its role label says this from now on, until it is put with another role than it had.
+  void set_role(std::string_view name, std::string_view role);
   /// No new requests for it, until it is put again.
   void drain(std::string_view name);
 

@@ -147,6 +147,7 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       not_admitted_{decisions(metrics, "not_admitted")},
       ttft_errors_{prediction_errors(metrics, "ttft")},
       tpot_errors_{prediction_errors(metrics, "tpot")} {
+  if (options.rebalance_roles) roles_ = std::make_unique<RoleKeeper>(pool, metrics);
   set_scheduler(std::move(scheduler));
   Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
   Gauge& bytes = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "prefix-index"}});
@@ -267,6 +268,7 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
                                     .live = scratch.live,
                                     .memory = &active->memory},
                                    scratch.rng, scratch.decision, &record.explanation);
+  if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
   const auto load = scheduler.load_tokens(made.facts, made.decision);
   made.load_tokens = load.prompt;
   made.output_load_tokens = load.output;
@@ -329,6 +331,7 @@ void Router::forget(std::string_view endpoint) {
 }
 
 void Router::sweep(TimePoint now) {
+  if (roles_ != nullptr) roles_->look(now);
   const auto view = pool_.view(now);
   std::set<std::string> present;
   for (const EndpointState& state : view->snapshot.endpoints) present.insert(state.endpoint->name);

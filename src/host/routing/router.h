@@ -24,6 +24,7 @@
 #include "pool/pool.h"
 #include "prefix/prefix_index.h"
 #include "routing/explanation_ring.h"
+#include "routing/role_keeper.h"
 #include "scheduling/scheduler.h"
 #include "telemetry/metrics.h"
 
@@ -35,6 +36,7 @@ struct RouterOptions {
   std::size_t refusals_max = 256;                         // apart, so that a flood of them leaves the others
   std::size_t refusal_bytes_max = 2 * 1024 * 1024;        // of all of them
   std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
+  bool rebalance_roles = false;                           // see RoleKeeper
 };
 
 /// How a prompt is cut into the blocks that it is known by.
@@ -140,7 +142,7 @@ class Router {
   [[nodiscard]] std::optional<RequestRecord> find(std::string_view request_id) const;
   /// The endpoint lost what it held: it left, or is a new process.
   void forget(std::string_view endpoint);
-  /// Forgets endpoints that have left the pool. Every few seconds.
+  /// Forgets endpoints that have left the pool, and gives others another role. About once a second.
   void sweep(TimePoint now);
 
   /// Shares ownership of the configuration that decides now.
@@ -169,7 +171,8 @@ class Router {
   ExplanationRing ring_;
   ExplanationRing refusals_;  // an id is in one of the two
   std::unique_ptr<PrefixIndex> index_;
-  mutable std::mutex mutex_;  // guards the two below
+  std::unique_ptr<RoleKeeper> roles_;  // null: roles stay
+  mutable std::mutex mutex_;           // guards the two below
   std::shared_ptr<const Active> active_;
   std::set<std::string> known_endpoints_;
   Histogram& decision_seconds_;

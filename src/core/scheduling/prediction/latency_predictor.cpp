@@ -5,6 +5,8 @@
 #include <cmath>
 #include <mutex>
 
+#include "scheduling/prediction/link_speed.h"
+
 namespace llmd::scheduling {
 namespace {
 
@@ -36,9 +38,18 @@ Regression::Features ttft_features(const LatencyBasis& b) noexcept {
 
 // What a token waits for: the step, its sequences and their contexts, and the prompts that share it.
 Regression::Features tpot_features(const LatencyBasis& b) noexcept {
-  const float uncached = b.prompt - b.cached;
+  const float uncached = b.apart ? 0 : b.prompt - b.cached;
   return {1.0F,     b.decoding,     b.context + b.prompt,        b.queued,
           uncached, b.prefill_rate, b.prefill_rate * b.decoding, b.waiting};
+}
+
+// What a decode leg's first token waits for: the KV, by its size, its way and what is made of it here; a slot; the step
+// that makes it, with the prompts that are computed here.
+constexpr std::size_t kMovedFeature = 1;
+constexpr std::size_t kLatencyFeature = 2;
+constexpr std::size_t kReceivedFeature = 3;
+Regression::Features handoff_features(const LatencyBasis& b) noexcept {
+  return {1.0F, b.moved * b.link, b.link_latency, b.moved, b.decoding, b.slot_wait, b.queued, b.context};
 }
 
 void note_error(float& mean, float seen, float predicted) noexcept {
@@ -101,9 +112,12 @@ std::uint32_t LatencyPredictor::class_for(const Endpoint& endpoint) {
     place = static_cast<std::uint32_t>(unused - classes_.begin());
     class_names_.erase(unused->name);
   } else {
-    classes_.push_back({.ttft = {1, 1}, .tpot = {1, 1}});
+    classes_.push_back({.ttft = {1, 1}, .tpot = {1, 1}, .handoff = {1, 1}});
   }
-  classes_[place] = {.ttft = {options_.memory, kTtftFloorMs}, .tpot = {options_.memory, kTpotFloorMs}, .name = name};
+  classes_[place] = {.ttft = {options_.memory, kTtftFloorMs},
+                     .tpot = {options_.memory, kTpotFloorMs},
+                     .handoff = {options_.memory, kTtftFloorMs},
+                     .name = name};
   class_names_.emplace(std::move(name), place);
   return place;
 }
@@ -160,8 +174,33 @@ LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t s
   return basis;
 }
 
-void LatencyPredictor::predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions) {
+HandoffPrediction LatencyPredictor::handoff(const Known& known, LatencyBasis basis, TimePoint now) const noexcept {
+  const Class& model = classes_[known.of_class];
+  if (model.handoff.observations() < options_.observations_min) return {};
+  basis.apart = true;
+  basis.moved = basis.prompt - basis.cached;
+  const float factor_now = factor(known.handoff, now);
+  const Regression::Features features = handoff_features(basis);
+  const float of_class = model.handoff.predict(features);
+  const auto coefficients = model.handoff.coefficients();
+  HandoffPrediction out{.known = true};
+  out.moved_ms = coefficients[kMovedFeature] * factor_now;
+  out.received_ms = coefficients[kReceivedFeature] * factor_now;
+  out.latency_ms = coefficients[kLatencyFeature] * factor_now;
+  out.base_ms = of_class * factor_now - (out.moved_ms + out.received_ms) * basis.moved;
+  out.deviation = of_class > 0 ? model.handoff.deviation(features, of_class) / of_class : 0;
+  const Regression::Features tpot = tpot_features(basis);
+  const float tpot_of_class = model.tpot.predict(tpot);
+  const float tpot_factor = factor(known.tpot, now);
+  out.tpot_ms = tpot_of_class * tpot_factor;
+  out.tpot_deviation_ms = model.tpot.deviation(tpot, tpot_of_class) * tpot_factor;
+  return out;
+}
+
+void LatencyPredictor::predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions,
+                               std::vector<HandoffPrediction>* handoffs) {
   predictions.assign(input.endpoints.size(), {});
+  if (handoffs != nullptr) handoffs->assign(input.endpoints.size(), {});
   const auto same = [&] {
     return places.epoch == epoch_ &&
            std::equal(input.endpoints.begin(), input.endpoints.end(), places.endpoints.begin(), places.endpoints.end(),
@@ -178,9 +217,10 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     if (slot == kNoSlot || known_[slot].of_class == kNoClass) continue;
     const Known& known = known_[slot];
     const Class& model = classes_[known.of_class];
+    const LatencyBasis b = observe(input, slot, i);
+    if (handoffs != nullptr) (*handoffs)[i] = handoff(known, b, input.now);
     // Where answers are one token long there is no time per token to learn, and none to predict.
     if (model.ttft.observations() < options_.observations_min) continue;
-    const LatencyBasis b = observe(input, slot, i);
     const Regression::Features ttft = ttft_features(b);
     const Regression::Features tpot = tpot_features(b);
     const float ttft_factor = factor(known.ttft, input.now);
@@ -216,6 +256,24 @@ LatencyBasis LatencyPredictor::basis(const PluginInput& input, const Places& pla
   return basis;
 }
 
+LatencyBasis LatencyPredictor::basis_apart(const PluginInput& input, const Places& places, EndpointIndex i,
+                                           EndpointIndex prefill) const {
+  const std::shared_lock lock{mutex_};
+  if (i >= places.slots.size() || places.slots[i] == kNoSlot || known_[places.slots[i]].of_class == kNoClass) return {};
+  LatencyBasis basis = observe(input, places.slots[i], i);
+  const HandoffPrediction handoff = this->handoff(known_[places.slots[i]], basis, input.now);
+  basis.apart = true;
+  basis.moved = basis.prompt - basis.cached;
+  const LinkSpeed link = link_between(input, prefill, i);
+  basis.link = link.slowness;
+  basis.link_latency = link.latency_ms;
+  if (!handoff.known || prefill >= input.predictions.size() || !input.predictions[prefill].known) return basis;
+  basis.known = true;
+  basis.ttft_ms = input.predictions[prefill].ttft_ms + handoff_ms(handoff, basis.moved, link);
+  basis.tpot_ms = handoff.tpot_ms;
+  return basis;
+}
+
 void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint now) {
   const std::unique_lock lock{mutex_};
   const auto found = slots_.find(endpoint);
@@ -248,7 +306,11 @@ void LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& s
   };
   if (seen.ttft_ms > 0) {
     if (basis.known) note_error(ttft_error_, seen.ttft_ms, basis.ttft_ms);
-    learn_one(model.ttft, ttft_features(as_it_was), known.ttft, seen.ttft_ms);
+    if (!basis.apart) {
+      learn_one(model.ttft, ttft_features(as_it_was), known.ttft, seen.ttft_ms);
+    } else if (seen.ttft_ms > seen.prefill_ms) {
+      learn_one(model.handoff, handoff_features(basis), known.handoff, seen.ttft_ms - seen.prefill_ms);
+    }
   }
   if (seen.tpot_ms > 0) {
     if (basis.known) note_error(tpot_error_, seen.tpot_ms, basis.tpot_ms);

@@ -53,12 +53,19 @@ class LatencyPredictor {
 
   explicit LatencyPredictor(Options options) : options_{options} {}
 
-  /// Fills one prediction an endpoint. O(endpoints), allocates only when the pool changes.
-  void predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions);
+  /// Fills one prediction an endpoint. O(endpoints), allocates only when the pool changes. `handoffs` (may be null):
+  /// the same for decode legs.
+  void predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions,
+               std::vector<HandoffPrediction>* handoffs = nullptr);
   /// What the prediction of endpoint `i` rests on.
   [[nodiscard]] LatencyBasis basis(const PluginInput& input, const Places& places, EndpointIndex i) const;
+  /// The same of its decode leg, when `prefill` computes the prompt.
+  [[nodiscard]] LatencyBasis basis_apart(const PluginInput& input, const Places& places, EndpointIndex i,
+                                         EndpointIndex prefill) const;
   /// A request with `uncached` thousand tokens of prompt to compute went to the endpoint.
   void sent(std::string_view endpoint, float uncached, TimePoint now);
+  /// Of a request that went to the endpoint on this basis. If it was a decode leg, its prefill leg is told by itself,
+  /// as a request that ends with its first token.
   void learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
   void forget(std::string_view endpoint);
   /// Forgets all others.
@@ -70,6 +77,7 @@ class LatencyPredictor {
   struct Class {
     Regression ttft;
     Regression tpot;
+    Regression handoff;       // of a decode leg: from the prefill leg's end to the first token
     float output_tokens = 0;  // mean of late
     float tpot_ms = 0;        // the same
     std::string name;
@@ -85,6 +93,7 @@ class LatencyPredictor {
     std::uint32_t of_class = kNoClass;
     Factor ttft;
     Factor tpot;
+    Factor handoff;
     float rate = 0;      // thousand uncached tokens a second
     float arrivals = 0;  // requests a second
     TimePoint rate_at{};
@@ -102,6 +111,7 @@ class LatencyPredictor {
   [[nodiscard]] std::uint32_t class_for(const Endpoint& endpoint);
   void join_class(Known& known, std::uint32_t of_class);
   [[nodiscard]] LatencyBasis observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept;
+  [[nodiscard]] HandoffPrediction handoff(const Known& known, LatencyBasis basis, TimePoint now) const noexcept;
   [[nodiscard]] float weight_now(const Factor& factor, TimePoint now) const noexcept;
   [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;
   void correct(Factor& factor, double ratio, TimePoint now) const noexcept;

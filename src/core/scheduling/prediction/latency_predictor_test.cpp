@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "model/link_table.h"
+#include "scheduling/prediction/link_speed.h"
 #include "scheduling/testing/pool.h"
 
 namespace llmd::scheduling {
@@ -110,6 +112,46 @@ TEST(LatencyPredictor, LearnsWhatOneClassHasInCommon) {
   }
   EXPECT_LT(fleet.predictor.stats().ttft_error, 0.1);
   EXPECT_EQ(fleet.predictor.stats().classes, 1U);
+}
+
+TEST(LatencyPredictor, LearnsDecodeLegsByThemselves) {
+  Fleet fleet{4};  // e0 prefills, the others decode; a link's time is 10 ms a thousand tokens, or ten times that
+  const LinkTable links{{{.from = "e0", .to = "e2", .link = {.bandwidth_mbps = {100.0F, TimePoint::max()}}}}};
+  std::vector<HandoffPrediction> handoffs;
+  const auto moved_to = [&](EndpointIndex d) {
+    return static_cast<float>(fleet.request.prompt_tokens - fleet.matched[d] * 100) / 1'000;
+  };
+  const auto handoff = [&](EndpointIndex d) { return 5 + (d == 2 ? 100 : 10) * moved_to(d); };
+  const auto look = [&] {
+    fleet.draw();
+    PluginInput input = fleet.input();
+    input.links = &links;
+    fleet.predictor.predict(input, fleet.places, fleet.predictions, &handoffs);
+    input.predictions = fleet.predictions;
+    input.handoffs = handoffs;
+    return input;
+  };
+  for (int n = 0; n < 500; ++n) {
+    const PluginInput input = look();
+    const auto d = static_cast<EndpointIndex>(1 + fleet.rng.below(3));
+    const LatencyBasis basis = fleet.predictor.basis_apart(input, fleet.places, d, 0);
+    EXPECT_EQ(basis.link, d == 2 ? 10.0F : 1.0F);
+    fleet.predictor.learn(basis,
+                          {.endpoint = fleet.snapshot.endpoints[d].endpoint->name,
+                           .ttft_ms = 700 + handoff(d),
+                           .prefill_ms = 700,
+                           .tpot_ms = 8,
+                           .output_tokens = 100},
+                          fleet.now);
+  }
+  const PluginInput input = look();
+  EXPECT_FALSE(fleet.predictions[1].known);  // nothing was seen of prompts that are computed there
+  for (const EndpointIndex d : {1U, 2U, 3U}) {
+    ASSERT_TRUE(handoffs[d].known);
+    EXPECT_NEAR(handoff_ms(handoffs[d], moved_to(d), link_between(input, 0, d)), handoff(d), 0.1F * handoff(d) + 1)
+        << d;
+    EXPECT_NEAR(handoffs[d].tpot_ms, 8, 0.5);
+  }
 }
 
 TEST(LatencyPredictor, KnowsTheSlowOneAmongItsPeers) {

@@ -1,25 +1,20 @@
 #pragma once
 
 #include "scheduling/plugin_spec.h"
+#include "scheduling/prediction/expected_cost.h"
 
 namespace llmd::scheduling {
 
-/// Prefers the endpoint where the request costs least: its own predicted latencies held against what it hopes for, the
-/// chance to miss them, and what it takes from others there: the tokens that wait while its prompt is computed, and
-/// what one more sequence adds to each of theirs. The cheapest endpoint scores 1, another its cost's ratio to that.
+/// Prefers the endpoint where the request costs least (ExpectedCost). The cheapest endpoint scores 1, another its
+/// cost's ratio to that. In the decode profile of a pair decider an endpoint costs what is less: that it computes the
+/// prompt, or that the cheapest of the prefill endpoints does; links are compared by the decider.
 ///
 /// The model learns while it serves (LatencyPredictor). An endpoint of a class that has too few observations has no
 /// score, so the other scorers of the profile decide: give this one a weight beyond theirs together.
 class ExpectedLatencyScorer final : public Scorer {
  public:
   static const PluginSpec kSpec;
-  struct Options {
-    double ttft_objective_ms = 2'000;  // of requests that bring none
-    double tpot_objective_ms = 50;
-    double miss_weight = 1;  // of the chance to miss an objective, beside latencies in objectives
-    double harm_weight = 1;  // of what others lose
-  };
-  explicit ExpectedLatencyScorer(Options options) noexcept : options_{options} {}
+  explicit ExpectedLatencyScorer(CostOptions options) noexcept : options_{options} {}
   [[nodiscard]] MetricSet consumes() const noexcept override {
     return MetricSet{Metric::kPrediction} | Metric::kInflight | Metric::kPrefixMatch | Metric::kWaiting;
   }
@@ -27,7 +22,7 @@ class ExpectedLatencyScorer final : public Scorer {
              std::span<float> scores) const noexcept override;
 
  private:
-  Options options_;
+  CostOptions options_;
 };
 
 }  // namespace llmd::scheduling

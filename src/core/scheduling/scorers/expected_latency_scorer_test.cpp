@@ -22,7 +22,7 @@ LatencyPrediction predicted(float ttft_ms, float tpot_ms, float prefill_ms = 0, 
 }
 
 std::vector<float> scores_of(const std::vector<LatencyPrediction>& predictions, const std::vector<LiveLoad>& live,
-                             std::optional<float> ttft_objective = {}, ExpectedLatencyScorer::Options options = {}) {
+                             std::optional<float> ttft_objective = {}, CostOptions options = {}) {
   std::vector<testing::EndpointSpec> specs;
   std::vector<EndpointIndex> candidates;
   for (std::size_t i = 0; i < live.size(); ++i) {

@@ -47,7 +47,8 @@ PolicyChoice LlmdPolicy::choose(const PolicyInput& input) {
   if (decision_.outcome != Decision::Outcome::kDispatch) return {};
   return {.decode = places_.find(decision_.decode.get()),
           .prefill = places_.find(decision_.prefill.get()),
-          .cached_tokens = decision_.cached_tokens_expected};
+          .cached_tokens = decision_.cached_tokens_expected,
+          .expected = pd::expected_legs(decision_, input.request, {})};
 }
 
 std::uint32_t LlmdPolicy::cached_tokens(const PolicyInput& input) {
@@ -93,6 +94,7 @@ void LlmdPolicy::finished(const PolicyOutcome& outcome, TimePoint now) {
                                                                                                 : std::string{},
                      .status = outcome.failed ? 0 : 200,
                      .retries = outcome.attempts - 1,
+                     .prefill = outcome.prefill,
                      .ttft = outcome.ttft,
                      .total = outcome.ttft + outcome.tpot * (outcome.output_tokens - 1),
                      .streamed = std::max(Duration{1}, outcome.tpot * (outcome.output_tokens - 1)),
