@@ -20,7 +20,7 @@ struct RoleBalancerOptions {
   Duration pause = std::chrono::seconds{15};  // after a change has ended
   Duration drain_max = std::chrono::seconds{60};
   Duration half_life = std::chrono::seconds{10};  // of what was seen
-  std::uint32_t observations_min = 4;            // of late, before a role can be in need
+  std::uint32_t observations_min = 4;             // of late, before a role can be in need
 };
 
 /// An endpoint as the balancer sees it.
