@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/link_table.h"
 #include "simulation/engine.h"
 #include "simulation/summary.h"
 
@@ -321,6 +322,35 @@ TEST(Fleet, ShowsReadingsLate) {
   const FleetOptions options{.endpoints = 1, .scrape_interval = milliseconds{50}, .scrape_delay = milliseconds{100}};
   (void)run_fleet(options, workload, policy);
   EXPECT_EQ(policy.seen, (std::vector<std::uint32_t>{0, 0, 1}));
+}
+
+TEST(Fleet, KvGoesSlowlyBetweenRacksAndPoliciesKnowIt) {
+  class Far final : public Policy {
+   public:
+    PolicyChoice choose(const PolicyInput& input) override {
+      links = input.snapshot.links;
+      return {.decode = input.id == 1 ? 2U : 1U, .prefill = 0};
+    }
+    std::shared_ptr<const LinkTable> links;
+  };
+  const auto ttft_with = [](std::uint32_t racks) {
+    ListWorkload workload{{request(1, {}, 1), request(2, milliseconds{5'000}, 2)}};
+    Far policy;
+    const FleetOptions options{.endpoints = 3, .prefill_endpoints = 1, .racks = racks, .far_links = 50};
+    const FleetResult result = run_fleet(options, workload, policy);
+    EXPECT_EQ(policy.links != nullptr, racks > 1);
+    if (policy.links != nullptr) {
+      EXPECT_FLOAT_EQ(*policy.links->find("e0", "e2")->bandwidth_mbps.value, 12'500);
+      EXPECT_FLOAT_EQ(*policy.links->find("e0", "e1")->bandwidth_mbps.value, 250);
+    }
+    return std::pair{result.requests.at(0).ttft_ms, result.requests.at(1).ttft_ms};
+  };
+  const auto [near, also_near] = ttft_with(1);
+  const auto [same_rack, other_rack] = ttft_with(2);
+  EXPECT_FLOAT_EQ(near, same_rack);
+  const HardwareProfile profile;
+  const double transfer_ms = 1e3 * 640 * profile.kv_bytes_per_token / profile.transfer_bytes_per_s;
+  EXPECT_NEAR(other_rack - also_near, 49 * transfer_ms, 0.1);
 }
 
 TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {
