@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Is the twin true? One worker on a core of its own is calibrated, serves recorded traffic, and `llmd sim` replays it.
+"""Is the twin true? `llmd up` serves the same traffic under several policies, `llmd sim` replays what it recorded.
 
-The figure that matters: how far TTFT and TPOT (p50, p90) of the twin are from those of the worker. The client plays
-chats at random times through a gateway that records; both sides are read from that record. Load, generator and gateway
-are on the other cores. A machine that does other work meanwhile measures that work.
+The figures that matter: how far TTFT and TPOT (p50, p90) of the twin are from those of the workers, and whether both
+put the policies into the same order. Workers have one thread each and are pinned to the cores, in turn; more workers
+than cores share them, in the twin too. One of them is calibrated before. Both sides are read from the gateway's record.
+A machine that does other work meanwhile measures that work.
 """
 
 import http.client
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -17,6 +19,8 @@ import time
 
 import common
 
+HERE = pathlib.Path(__file__).parent
+POLICIES = ("random", "active-requests", "llm-d-default", "expected-latency")
 WORDS = "time year people way day man thing woman life child world school state family student group country".split()
 
 
@@ -67,42 +71,92 @@ def live_figures(rows):
             for key, share in (("p50", 0.5), ("p90", 0.9))}
 
 
+def worker_processes(pid):
+    """(pid, address) of the workers below a process, in the order in which they were started."""
+    for folder in common.processes(pid):
+        words = (folder / "cmdline").read_bytes().decode().split("\0")
+        if "worker" in words:
+            yield int(folder.name), words[words.index("--listen") + 1]
+
+
+def pin(pid, core):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+class Live:
+    """One policy on real workers."""
+
+    def __init__(self, args, logs, policy):
+        self.args, self.logs, self.policy = args, logs, policy
+        self.trace = logs / f"{policy.stem}.jsonl"
+
+    def serve(self, profile):
+        args = self.args
+        port = common.free_port()
+        command = [args.llmd, "up", "--model", args.model, "--topology", f"unified:{args.workers}", "--threads", "1",
+                   "--config", str(self.policy), "--record", str(self.trace), "--listen", f"127.0.0.1:{port}",
+                   "--log-level", "warn"]
+        with (self.logs / f"{self.policy.stem}.log").open("w") as log, common.server(command, port, log, "/ready") as up:
+            pid = up[0].pid
+            workers = list(worker_processes(pid))
+            for at, (worker, _) in enumerate(workers):
+                pin(worker, args.cores[at % len(args.cores)])
+            if not profile.exists():
+                subprocess.run([args.llmd, "sim", "calibrate", workers[0][1], "--out", profile, "--quiet", "--seconds",
+                                str(min(60, args.seconds))], check=True, stdout=subprocess.DEVNULL)
+            before = self.cpu(pid, workers)
+            began = time.monotonic()
+            play(port, requests(args.seed, args.seconds, args.rate))
+            self.beside = (self.cpu(pid, workers) - before) / (time.monotonic() - began)
+        self.rows = [row for row in map(json.loads, self.trace.read_text().splitlines()) if row["status"] == 200]
+
+    def cpu(self, pid, workers):
+        """Seconds of the gateway and of this generator."""
+        of_workers = sum(common.tree_cpu_seconds(worker) for worker, _ in workers)
+        times = os.times()
+        return common.tree_cpu_seconds(pid) - of_workers + times.user + times.system
+
+    def replay(self, profile):
+        args = self.args
+        out = self.logs / f"{self.policy.stem}.json"
+        subprocess.run([args.llmd, "sim", "compare", "--trace", self.trace, "--profile", profile, "--endpoints",
+                        str(args.workers), "--load", "0", "--requests", "0", "--warm-up", "0", "--scrape-interval",
+                        "200", "--policies", self.policy, "--quiet", "--json", out,
+                        *(["--cores", str(len(args.cores))] if args.workers > len(args.cores) else [])],
+                       check=True, stdout=subprocess.DEVNULL)
+        return json.loads(out.read_text())["policies"][0]
+
+
 def main():
-    parser = common.parser(__doc__, 120, "of each of calibration and traffic")
-    parser.add_argument("--model", help="left out: a simulated engine, to see what else differs")
-    parser.add_argument("--profile", default="gpu", help="of that engine")
-    parser.add_argument("--core", default="1", help="of the worker")
-    parser.add_argument("--others", default="0", help="cores of the rest")
-    parser.add_argument("--rate", type=float, default=0.5, help="requests a second")
+    parser = common.parser(__doc__, 120, "of calibration and of each policy's traffic")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cores", type=lambda text: [int(core) for core in text.split(",")], default=[0, 1])
+    parser.add_argument("--rate", type=float, default=0.8, help="requests a second")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--policies", type=lambda text: [pathlib.Path(each) for each in text.split(",")],
+                        default=[HERE / f"../policies/{name}.yaml" for name in POLICIES])
     args = parser.parse_args()
     logs = common.log_folder()
-    profile, trace, out = (logs / name for name in ("profile.yaml", "traffic.jsonl", "twin.json"))
-    worker, gateway = common.free_port(), common.free_port()
-    engine = ["--model", args.model, "--threads", "1"] if args.model else ["--engine", "sim", "--profile", args.profile]
-    pinned = ["taskset", "-c", args.core, args.llmd, "worker", *engine, "--listen", f"127.0.0.1:{worker}",
-              "--log-level", "warn"]
-    beside = ["taskset", "-c", args.others, args.llmd]
-    with (logs / "worker.log").open("w") as log, common.server(pinned, worker, log, "/ready"):
-        subprocess.run([*beside, "sim", "calibrate", f"127.0.0.1:{worker}", "--out", profile, "--quiet",
-                        "--seconds", str(min(60, args.seconds))], check=True, stdout=subprocess.DEVNULL)
-        front = [*beside, "gateway", "--listen", f"127.0.0.1:{gateway}", "--endpoints", f"http://127.0.0.1:{worker}",
-                 "--loops", "1", "--admin", "none", "--record", str(trace), "--log-level", "warn"]
-        with (logs / "gateway.log").open("w") as front_log, common.server(front, gateway, front_log, "/ready"):
-            play(gateway, requests(args.seed, args.seconds, args.rate))
-    rows = [row for row in map(json.loads, trace.read_text().splitlines()) if row["status"] == 200]
-    subprocess.run([args.llmd, "sim", "compare", "--trace", trace, "--profile", profile, "--endpoints", "1", "--load",
-                    "0", "--requests", "0", "--warm-up", "0", "--policies", "round-robin", "--quiet", "--json", out],
-                   check=True, stdout=subprocess.DEVNULL)
-    twin = json.loads(out.read_text())["policies"][0]
-    live = live_figures(rows)
-    cached = sum(row["cached_tokens"] for row in rows) / sum(row["input_length"] for row in rows)
-    print("".join(line for line in profile.read_text().splitlines(True) if line.startswith("#")), end="")
-    print(f"{len(rows)} requests at {args.rate}/s, cached {cached:.2f} live and {twin['hit_rate']:.2f} in the twin")
+    profile = logs / "profile.yaml"
     found = []
-    for name, value in live.items():
-        found.append({"figure": name, "live": value, "twin": twin[name], "off": twin[name] / value - 1})
-        print(f"{name:12} live {value:8.1f}  twin {twin[name]:8.1f}  off {found[-1]['off'] * 100:+6.1f} %")
+    for policy in args.policies:
+        live = Live(args, logs, policy)
+        live.serve(profile)
+        twin = live.replay(profile)
+        cached = sum(row["cached_tokens"] for row in live.rows) / sum(row["input_length"] for row in live.rows)
+        print(f"{policy.stem}: {len(live.rows)} requests at {args.rate}/s, cached {cached:.2f} live and "
+              f"{twin['hit_rate']:.2f} in the twin, gateway and generator took {live.beside:.2f} of a core")
+        for name, value in live_figures(live.rows).items():
+            off = twin[name] / value - 1
+            found.append({"policy": policy.stem, "figure": name, "live": value, "twin": twin[name], "off": off})
+            print(f"  {name:12} live {value:8.1f}  twin {twin[name]:8.1f}  off {off * 100:+6.1f} %", flush=True)
+    for figure in ("ttft_p50_ms", "ttft_p90_ms", "tpot_p50_ms", "tpot_p90_ms"):
+        rows = [row for row in found if row["figure"] == figure]
+        for side in ("live", "twin"):
+            print(f"{figure} {side}: " + ", ".join(row["policy"] for row in sorted(rows, key=lambda row: row[side])))
+    print("".join(line for line in profile.read_text().splitlines(True) if line.startswith("#")), end="")
     common.finish(args, found, logs)
 
 

@@ -182,6 +182,9 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
+  app.add_option("--cores", fleet.cores, "Cores that the endpoints share, pinned to them in turn; 0: each has its own")
+      ->check(CLI::Range(0U, 1'024U))
+      ->capture_default_str();
   app.add_option("--prefill", fleet.prefill_endpoints, "Of these, how many only prefill, and the others only decode")
       ->check(CLI::Range(0U, 1'023U))
       ->capture_default_str();

@@ -15,6 +15,7 @@
 #include "model/link_table.h"
 #include "simulation/engine.h"
 #include "simulation/role_changes.h"
+#include "simulation/shared_cores.h"
 #include "simulation/to_duration.h"
 
 namespace llmd::simulation {
@@ -75,6 +76,7 @@ struct EndpointRun {
   TimePoint paused_until{};
   TimePoint step_began{};
   TimePoint step_ends{};
+  TimePoint looked_at{};  // when the event of its end comes; others are stale
 };
 
 /// What a scrape read, on its way to the policy.
@@ -95,6 +97,7 @@ class Run {
     for (std::uint32_t i = 0; i < options.endpoints; ++i) add_endpoint(i);
     measure_links();
     if (options.rebalance_roles) roles_.emplace();
+    if (options.cores > 0) cores_.emplace(options.endpoints, options.cores);
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
     push({.at = kStart, .kind = EventKind::kScrape});
@@ -332,19 +335,43 @@ class Run {
     if (endpoint.stepping || !endpoint.alive || !endpoint.engine->busy()) return;
     endpoint.stepping = true;
     endpoint.step_began = now_;
-    const double seconds = to_seconds(endpoint.engine->begin_step()) * endpoint.slow;
-    endpoint.step_ends = std::max(now_, endpoint.paused_until) + to_duration(seconds);
+    const Duration work = to_duration(to_seconds(endpoint.engine->begin_step()) * endpoint.slow);
+    endpoint.step_ends = std::max(now_, endpoint.paused_until) + work;
+    if (cores_) {
+      cores_->begin(place, work, now_);
+      share_core(place);
+    }
+    look_at_end(place);
+  }
+
+  void look_at_end(std::uint32_t place) {
+    EndpointRun& endpoint = endpoints_[place];
+    endpoint.looked_at = endpoint.step_ends;
     push({.at = endpoint.step_ends, .kind = EventKind::kStepEnd, .endpoint = place, .request = endpoint.life});
+  }
+
+  // Another step has begun or ended on this endpoint's core.
+  void share_core(std::uint32_t place) {
+    for (const std::uint32_t beside : cores_->running_beside(place)) {
+      EndpointRun& endpoint = endpoints_[beside];
+      endpoint.step_ends = std::max(cores_->ends(beside), endpoint.paused_until);
+      if (beside != place && endpoint.step_ends < endpoint.looked_at) look_at_end(beside);
+    }
+  }
+
+  void leave_core(std::uint32_t place) {
+    if (!cores_) return;
+    cores_->end(place, now_);
+    share_core(place);
   }
 
   void on_step_end(std::uint32_t place, std::uint64_t life) {
     EndpointRun& endpoint = endpoints_[place];
     if (!endpoint.alive || life != endpoint.life) return;
-    if (endpoint.step_ends > now_) {  // it was paused meanwhile
-      push({.at = endpoint.step_ends, .kind = EventKind::kStepEnd, .endpoint = place, .request = life});
-      return;
-    }
+    if (!endpoint.stepping || now_ != endpoint.looked_at) return;
+    if (endpoint.step_ends > now_) return look_at_end(place);  // it was paused meanwhile, or had to share
     endpoint.stepping = false;
+    leave_core(place);
     ++result_.steps;
     const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
     result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
@@ -570,6 +597,7 @@ class Run {
     ++endpoint.life;
     if (!std::exchange(endpoint.alive, false)) return;
     endpoint.stepping = false;
+    leave_core(place);
     endpoint.engine->restart();
     std::vector<std::uint64_t> cut;
     for (const auto& [id, active] : active_) {
@@ -591,6 +619,7 @@ class Run {
 
   const FleetOptions& options_;
   std::optional<RoleChanges> roles_;  // none: they stay
+  std::optional<SharedCores> cores_;  // none: each has its own
   Workload& workload_;
   Policy& policy_;
   FlowControl* flow_;  // null: none

@@ -353,6 +353,23 @@ TEST(Fleet, KvGoesSlowlyBetweenRacksAndPoliciesKnowIt) {
   EXPECT_NEAR(other_rack - also_near, 49 * transfer_ms, 0.1);
 }
 
+TEST(Fleet, TwoEndpointsOnOneCoreTakeTwiceAsLong) {
+  class EachItsOwn final : public Policy {
+   public:
+    PolicyChoice choose(const PolicyInput& input) override {
+      return {.decode = static_cast<std::uint32_t>(input.id % 2)};
+    }
+  };
+  const auto total_ms = [](std::uint32_t cores) {
+    ListWorkload workload{{request(1, {}, 1, 640, 50), request(2, {}, 2, 640, 50)}};
+    EachItsOwn policy;
+    const FleetResult result = run_fleet({.endpoints = 2, .cores = cores}, workload, policy);
+    return result.requests.at(0).total_ms;
+  };
+  EXPECT_FLOAT_EQ(total_ms(0), total_ms(2));
+  EXPECT_NEAR(total_ms(1), 2 * total_ms(2), 5);
+}
+
 TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {
   ListWorkload workload{{request(1, {}, 1)}};
   Apart policy;
