@@ -17,6 +17,13 @@ constexpr std::size_t kModelListBytesMax = 1024 * 1024;
 constexpr std::size_t kReadyBytesMax = 64 * 1024;
 constexpr Duration kSecondLook = milliseconds{50};
 
+/// It was ready a moment ago; if its connection ended meanwhile it may be gone.
+void note_end(const Error& error, Probe& found) {
+  found.error = error.to_string();
+  if (error.code == ErrorCode::kConnectionRefused || error.code == ErrorCode::kConnectionClosed)
+    found.readiness = Probe::Readiness::kRefused;
+}
+
 /// One endpoint under observation.
 struct Watch {
   explicit Watch(Loop& loop, std::shared_ptr<const Endpoint> at) : endpoint{std::move(at)}, pause{loop.executor()} {}
@@ -200,7 +207,7 @@ Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address
 Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/metrics"}, &watch.cancel);
   if (!response) {
-    found.error = response.error().to_string();
+    note_end(response.error(), found);
     co_return;
   }
   if ((*response)->status() == 404) watch.has_metrics = false;
@@ -212,7 +219,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
   while (true) {
     const auto piece = co_await (*response)->read();
     if (!piece) {
-      found.error = piece.error().to_string();
+      note_end(piece.error(), found);
       co_return;
     }
     if (piece->empty()) break;
@@ -226,9 +233,12 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
 
 Task<void> EndpointProber::State::ask_models(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/v1/models"}, &watch.cancel);
-  if (!response || (*response)->status() != 200) {
-    found.error =
-        response ? fmt::format("GET /v1/models answers {}", (*response)->status()) : response.error().to_string();
+  if (!response) {
+    note_end(response.error(), found);
+    co_return;
+  }
+  if ((*response)->status() != 200) {
+    found.error = fmt::format("GET /v1/models answers {}", (*response)->status());
     co_return;
   }
   const auto body = co_await (*response)->read_all(kModelListBytesMax);

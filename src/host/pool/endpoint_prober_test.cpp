@@ -12,6 +12,7 @@ namespace {
 struct Engine {
   explicit Engine(Loop& loop, net::ServerLimits limits = {}) {
     auto handler = [this](net::Request request, net::Exchange& exchange) -> Task<void> {
+      if (request.path() == "/metrics" && ends_at_metrics) server->close();
       net::Response response;
       const auto page = pages.find(std::string{request.path()});
       response.status = page == pages.end() ? 404 : page->second.first;
@@ -26,6 +27,7 @@ struct Engine {
       {"/metrics", {200, "vllm:num_requests_waiting 7\n"}},
       {"/v1/models", {200, R"({"data":[{"id":"m","max_model_len":512}]})"}}};
   std::map<std::string, int> requests;
+  bool ends_at_metrics = false;
   std::unique_ptr<net::Server> server;
 };
 
@@ -101,6 +103,13 @@ TEST(EndpointProber, AnEndpointWhoseProcessEndsIsDownLongBeforeTheNextProbeIsDue
   bench.engine.server.reset();
   bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
   EXPECT_EQ(bench.report().probes, 3U) << "one at once, one to make sure";
+}
+
+TEST(EndpointProber, AnEndpointThatEndsWithinAProbeIsDownSoonToo) {
+  Bench bench{std::chrono::minutes{1}};
+  bench.engine.ends_at_metrics = true;
+  bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
+  EXPECT_EQ(bench.report().probes, 2U);
 }
 
 TEST(EndpointProber, AServerThatClosesEachConnectionIsAskedTwiceAsOftenAtMost) {
