@@ -80,8 +80,8 @@ REASONS = (
     (
         "decision live",
         """
-        Wall time on a machine whose cores other processes want, and decisions of several loops wait for one lock: with
-        one loop the mean is a third (docs/benchmarks.md, "A large fleet, live").
+        Wall time: beside other processes the gateway's thread loses its core more often than a decision of so many
+        endpoints is long (docs/benchmarks.md, "A large fleet, live", where the parts of a decision stand, too).
         """,
     ),
 )
