@@ -138,7 +138,7 @@ void EndpointProber::State::hurry(const net::Address& address) {
 Duration EndpointProber::State::pause_after(const Watch& watch) {
   if (watch.refused && watch.failures == 1) return std::min<Duration>(kSecondLook, options.interval);
   Duration pause = options.interval;
-  for (std::uint32_t i = 1; i < watch.failures && pause < options.backoff_max; ++i) pause *= 2;
+  for (std::uint32_t i = 2; i < watch.failures && pause < options.backoff_max; ++i) pause *= 2;
   pause = std::min<Duration>(pause, std::max(options.backoff_max, options.interval));
   return std::chrono::duration_cast<Duration>(pause * (0.9 + 0.2 * rng.uniform()));
 }
