@@ -97,8 +97,9 @@ class Live:
         command = [args.llmd, "up", "--model", args.model, "--topology", f"unified:{args.workers}", "--threads", "1",
                    "--config", str(self.policy), "--record", str(self.trace), "--listen", f"127.0.0.1:{port}",
                    "--log-level", "warn"]
-        with (self.logs / f"{self.policy.stem}.log").open("w") as log, common.server(command, port, log, "/ready") as up:
-            pid = up[0].pid
+        log = (self.logs / f"{self.policy.stem}.log").open("w")
+        with log, common.server(command, port, log, "/ready") as (process, _):
+            pid = process.pid
             workers = list(worker_processes(pid))
             for at, (worker, _) in enumerate(workers):
                 pin(worker, args.cores[at % len(args.cores)])

@@ -94,7 +94,8 @@ def test_mistakes_are_told(compare, tmp_path):
     assert wrong.returncode == 1 and f"{trace}:2: " in wrong.stderr
     generated = compare("--load", "0", "--quiet")
     assert generated.returncode == 1 and "was not recorded" in generated.stderr
-    for flags in ("--load -1", "--load nan", "--warm-up nan", "--slo-ttft nan", "--requests -1"):
+    for flags in ("--load -1", "--load nan", "--load 0.5,x", "--oracle-every -1", "--warm-up nan", "--slo-ttft nan",
+                  "--requests -1"):
         assert compare(*flags.split()).returncode == 2, flags
     wrong = compare("--requests", "0")
     assert wrong.returncode == 1 and "no end" in wrong.stderr
@@ -142,6 +143,52 @@ def test_the_page_needs_nothing_from_elsewhere(compare, tmp_path):
     text = page.read_text()
     assert "<svg" in text and "llm-d-default" in text
     assert not re.search(r"https?://|<script|<link|url\(", text)
+
+
+def test_several_loads_are_lines(compare, tmp_path):
+    page, out = tmp_path / "out.html", tmp_path / "out.json"
+    ran = compare("--endpoints", "4", "--requests", "400", "--quiet", "--load", "0.3,0.9", "--policies",
+                  "random,llm-d-default", "--html", str(page), "--json", str(out))
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(out.read_text())["comparisons"]
+    assert [comparison["load"] for comparison in found] == [0.3, 0.9]
+    assert found[1]["arrivals_per_s"] == pytest.approx(3 * found[0]["arrivals_per_s"])
+    text = page.read_text()
+    assert "Goodput over the load" in text and text.count("<polyline") == 2 * (2 + 2)
+
+
+def test_the_oracle_tells_good_choices_from_bad_ones(compare, tmp_path):
+    out = tmp_path / "out.json"
+    ran = compare("--trace", "agents", "--endpoints", "8", "--requests", "1500", "--quiet", "--oracle-every", "10",
+                  "--policies", "random,llm-d-default", "--json", str(out))
+    assert ran.returncode == 0, ran.stderr
+    found = figures(out)
+    assert found["llm-d-default"]["best_instance"] > 0.5 > found["random"]["best_instance"]
+    assert found["random"]["regret_ms"] > found["llm-d-default"]["regret_ms"]
+    assert compare(*SMALL, "--policies", "random", "--json", str(out)).returncode == 0
+    assert "best_instance" not in figures(out)["random"]
+
+
+def test_a_configuration_with_the_precise_index_hears_kv_events(compare, tmp_path):
+    precise = SOURCE_DIR / "bench/policies/llm-d-precise-prefix.yaml"
+    named = tmp_path / "a.yaml"
+    named.write_text(precise.read_text())
+    ran = compare(*SMALL, "--trace", "agents", "--policies", f"llm-d-precise-prefix,{named}", "--json",
+                  str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    built_in, ours = (figures(tmp_path / "out.json")[name] for name in ("llm-d-precise-prefix", "a"))
+    assert built_in | {"name": ""} == ours | {"name": ""}, "the same profile, the same choices"
+
+
+def test_the_study_writes_its_document(binary, tmp_path):
+    """With one workload; that all its figures come from runs is why the whole is not tested here."""
+    ran = subprocess.run([SOURCE_DIR / "bench/study.py", "--quick", "--workloads", "shared-prefix", "--llmd", binary,
+                          "--cache", tmp_path / "cache", "--out", tmp_path / "study.md"],
+                         check=False, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    text = (tmp_path / "study.md").read_text()
+    assert "## shared-prefix" in text and "| throughput at the objectives of round robin's, shared-prefix |" in text
+    assert "<svg" in (tmp_path / "study/shared-prefix.svg").read_text()
 
 
 def test_mooncakes_trace_runs(compare, tmp_path):

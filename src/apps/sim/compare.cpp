@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/clock.h"
@@ -29,6 +32,32 @@ std::uint64_t turns_of(const SimRequest& first, const simulation::HardwareProfil
   return turns;
 }
 
+/// How often decisions took how long, in buckets that are a tenth wide: from 10 ns to a second.
+class DecisionTimes {
+ public:
+  void add(Duration time) noexcept {
+    const double place = std::log(std::max(1.0, to_seconds(time) / kFirstS)) / std::log(kGrowth);
+    ++counts_[std::min(counts_.size() - 1, static_cast<std::size_t>(place))];
+  }
+  void add(const DecisionTimes& other) noexcept {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  }
+  [[nodiscard]] double p99_us() const noexcept {
+    const auto all = std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      below += counts_[i];
+      if (below * 100 >= all * 99) return kFirstS * 1e6 * std::pow(kGrowth, static_cast<double>(i + 1));
+    }
+    return 0;
+  }
+
+ private:
+  static constexpr double kFirstS = 1e-8;
+  static constexpr double kGrowth = 1.1;
+  std::array<std::uint64_t, 194> counts_{};
+};
+
 /// Another policy, and how long it took to choose.
 class TimedPolicy final : public simulation::Policy {
  public:
@@ -37,7 +66,9 @@ class TimedPolicy final : public simulation::Policy {
   simulation::PolicyChoice choose(const simulation::PolicyInput& input) override {
     const TimePoint began = SteadyClock::now();
     const simulation::PolicyChoice choice = policy_->choose(input);
-    choosing_ += SteadyClock::now() - began;
+    const Duration took = SteadyClock::now() - began;
+    choosing_ += took;
+    times_.add(took);
     return choice;
   }
   [[nodiscard]] std::uint32_t cached_tokens(const simulation::PolicyInput& input) override {
@@ -53,10 +84,12 @@ class TimedPolicy final : public simulation::Policy {
   [[nodiscard]] bool wants_block_events() const noexcept override { return policy_->wants_block_events(); }
 
   [[nodiscard]] double choosing_s() const { return to_seconds(choosing_); }
+  [[nodiscard]] const DecisionTimes& times() const noexcept { return times_; }
 
  private:
   std::unique_ptr<simulation::Policy> policy_;
   Duration choosing_{};
+  DecisionTimes times_;
 };
 
 /// What a run of the workload asks of engines.
@@ -69,7 +102,8 @@ struct Demand {
 /// One seed: every policy on the same requests, whose first turns arrive `factor` times as far apart.
 Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
                       const CompareOptions& options, const simulation::FleetOptions& fleet, double factor,
-                      const std::function<void(std::string_view)>& progress, Comparison& comparison) {
+                      const std::function<void(std::string_view)>& progress, std::vector<DecisionTimes>& times,
+                      Comparison& comparison) {
   for (std::size_t p = 0; p < policies.size(); ++p) {
     if (progress) progress(fmt::format("{} on {}, seed {}", policies[p].name, workload.name, fleet.seed));
     simulation::ScaledArrivals scaled{workload.make(fleet.seed), factor};
@@ -86,6 +120,8 @@ Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPoli
     into.runs.push_back(summary);
     into.decisions += result.decisions;
     into.deciding_s += policy.choosing_s();
+    times[p].add(policy.times());
+    into.decision_p99_us = times[p].p99_us();
   }
   return {};
 }
@@ -108,7 +144,11 @@ Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfi
 
 Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
                            const CompareOptions& options, const std::function<void(std::string_view)>& progress) {
-  Comparison comparison{.workload = workload.name, .same_for_each_seed = workload.same_for_each_seed, .policies = {}};
+  Comparison comparison{.workload = workload.name,
+                        .load = options.load,
+                        .same_for_each_seed = workload.same_for_each_seed,
+                        .policies = {}};
+  std::vector<DecisionTimes> times(policies.size());
   for (const NamedPolicy& policy : policies) comparison.policies.push_back({.name = policy.name, .runs = {}});
   for (std::uint32_t repetition = 0; repetition < options.seeds; ++repetition) {
     simulation::FleetOptions fleet = options.fleet;
@@ -135,7 +175,7 @@ Result<Comparison> compare(const NamedWorkload& workload, const std::vector<Name
     fleet.measure_from = simulation::to_duration(options.warm_up * span_s);
     fleet.measure_until = simulation::to_duration(span_s);
     fleet.duration_max += fleet.measure_until;
-    LLMD_TRY_VOID(run_seed(workload, policies, options, fleet, span_s / demand.span_s, progress, comparison));
+    LLMD_TRY_VOID(run_seed(workload, policies, options, fleet, span_s / demand.span_s, progress, times, comparison));
   }
   return comparison;
 }

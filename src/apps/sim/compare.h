@@ -43,11 +43,14 @@ struct PolicyResult {
   std::string name;
   std::vector<simulation::Summary> runs;
   std::uint64_t decisions = 0;
-  double deciding_s = 0;  // on this machine, of all runs
+  // On this machine, of all runs.
+  double deciding_s = 0;
+  double decision_p99_us = 0;  // within a tenth
 };
 
 struct Comparison {
   std::string workload;
+  double load = 0;
   double arrivals_per_s = 0;        // at the load asked for; mean over the seeds
   bool same_for_each_seed = false;  // a trace: intervals tell of the policies' own chance alone
   std::vector<PolicyResult> policies;

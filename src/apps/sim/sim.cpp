@@ -47,6 +47,7 @@ struct Options {
   CalibrateOptions calibrate{};
   std::uint32_t calibrate_s = 60;
   bool quiet = false;
+  std::vector<double> loads{0.7};
 };
 
 int failed(const Error& error) {
@@ -106,20 +107,25 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
 }
 
 Result<void> run_compare(const Options& options) {
-  LLMD_TRY(const CompareOptions compare_with, compare_options(options));
+  LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const File html_file, open_file(options.html_path));
-  LLMD_TRY(const Comparison comparison, compare(workload, policies, compare_with, progress_of(options)));
-  LLMD_TRY_VOID(show(comparison));
+  std::vector<Comparison> comparisons;
+  for (const double load : options.loads) {
+    compare_with.load = load;
+    LLMD_TRY(Comparison comparison, compare(workload, policies, compare_with, progress_of(options)));
+    LLMD_TRY_VOID(show(comparison));
+    comparisons.push_back(std::move(comparison));
+  }
   if (json_file) {
-    LLMD_TRY_VOID(write(json_file.get(), options.json_path, json(comparison)));
+    LLMD_TRY_VOID(write(json_file.get(), options.json_path, json(comparisons)));
   }
   if (html_file) {
-    LLMD_TRY_VOID(write(html_file.get(), options.html_path, html(comparison)));
+    LLMD_TRY_VOID(write(html_file.get(), options.html_path, html(comparisons)));
   }
   return {};
 }
@@ -195,9 +201,6 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--far-links", fleet.far_links, "How many times as slow KV goes between racks as within one")
       ->check(between(1.0, 1e4))
       ->capture_default_str();
-  app.add_option("--load", options.compare.load, "1: as much as endpoints without any cache can do; 0: as recorded")
-      ->check(between(0.0, 10.0))
-      ->capture_default_str();
   app.add_option("--requests", options.requests, "Requests to take of the workload; 0: all of a trace")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
       ->capture_default_str();
@@ -223,15 +226,26 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_flag("--quiet", options.quiet, "No progress on stderr");
 }
 
+constexpr const char* kLoadHelp = "1: as much as endpoints without any cache can do; 0: as recorded";
+
 void add_compare_flags(CLI::App& app, Options& options) {
+  app.add_option("--load", options.loads, fmt::format("{}. Several with commas: one after the other", kLoadHelp))
+      ->delimiter(',')
+      ->check(between(0.0, 10.0))
+      ->capture_default_str();
   app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--json", options.json_path, "File for the figures");
-  app.add_option("--html", options.html_path, "File for a page with the table and bars");
+  app.add_option("--html", options.html_path, "File for a page with tables and plots");
+  app.add_option("--oracle-every", options.compare.fleet.oracle_every,
+                 "Hold one in so many decisions against the endpoint with the least time to the first token; 0: none")
+      ->check(CLI::Range(0U, 1'000'000'000U))
+      ->capture_default_str();
 }
 
 void add_tune_flags(CLI::App& app, Options& options) {
+  app.add_option("--load", options.compare.load, kLoadHelp)->check(between(0.0, 10.0))->capture_default_str();
   app.add_option("--config", options.config_path, "EndpointPickerConfig file; without it llm-d's default");
   app.add_option("--out", options.out_path, "File for the configuration with the weights that were found")->required();
   app.add_option("--trials", options.trials, "Runs that the search may take, for each seed")

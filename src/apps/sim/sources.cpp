@@ -121,9 +121,13 @@ Result<NamedWorkload> recorded_log(const std::string& path, std::uint64_t reques
 }  // namespace
 
 NamedPolicy policy_of_config(std::string name, scheduling::SchedulingConfig config) {
+  const bool precise = std::ranges::any_of(config.plugins, [](const scheduling::PluginInstance& plugin) {
+    return plugin.type == "precise-prefix-cache-producer" || plugin.type == "precise-prefix-cache-scorer";
+  });
   return {std::move(name),
-          [config = std::move(config)](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
-            return std::move(simulation::LlmdPolicy::make(config, {.seed = seed})).value();  // it was checked
+          [config = std::move(config), precise](std::uint64_t seed) -> std::unique_ptr<simulation::Policy> {
+            return std::move(simulation::LlmdPolicy::make(config, {.seed = seed, .precise = precise}))
+                .value();  // it was checked
           },
           {}};
 }

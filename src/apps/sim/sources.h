@@ -14,7 +14,8 @@ namespace llmd::sim {
 /// Errors: kInvalidRequest (an unknown name), those of config::load_endpoint_picker_config.
 [[nodiscard]] Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names);
 
-/// The scheduler with a configuration that the loader, or Scheduler::make, has checked.
+/// The scheduler with a configuration that the loader, or Scheduler::make, has checked. With a plugin that needs KV
+/// events (precise-prefix-cache-*) the simulated endpoints send them.
 [[nodiscard]] NamedPolicy policy_of_config(std::string name, scheduling::SchedulingConfig config);
 
 /// A generator's name, or a file of Mooncake's trace format or of the recorded log, of which `requests` rows are read

@@ -19,6 +19,27 @@ BatchScheduler::BatchScheduler(BatchingOptions options) : options_{std::move(opt
   }
 }
 
+BatchScheduler::BatchScheduler(const BatchScheduler& other)
+    : options_{other.options_},
+      largest_class_{other.largest_class_},
+      sequences_{other.sequences_},
+      owners_{other.owners_},
+      free_{other.free_},
+      claimed_{other.claimed_},
+      running_{other.running_},
+      prefill_limit_{other.prefill_limit_},
+      step_{other.step_},
+      arrivals_{other.arrivals_},
+      preemptions_{other.preemptions_},
+      mean_output_{other.mean_output_},
+      unservable_from_{other.unservable_from_} {
+  order_.reserve(other.order_.size());
+  for (const Sequence* sequence : other.order_) order_.push_back(&sequences_.at(sequence->spec.id));
+  for (auto& slots : owners_) {
+    for (const Sequence*& owner : slots) owner = owner == nullptr ? nullptr : &sequences_.at(owner->spec.id);
+  }
+}
+
 Result<void> BatchScheduler::add(const SequenceSpec& spec) {
   if (spec.prompt_tokens == 0 || sequences_.contains(spec.id)) {
     return fail(ErrorCode::kInternal, "sequence " + std::to_string(spec.id.value) + " is empty or was added before");

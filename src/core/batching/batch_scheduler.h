@@ -119,6 +119,12 @@ struct StepOutcome {
 class BatchScheduler {
  public:
   explicit BatchScheduler(BatchingOptions options);
+  /// Goes on by itself from where the other stands. O(sequences).
+  BatchScheduler(const BatchScheduler& other);
+  BatchScheduler(BatchScheduler&&) = default;
+  BatchScheduler& operator=(const BatchScheduler&) = delete;
+  BatchScheduler& operator=(BatchScheduler&&) = default;
+  ~BatchScheduler() = default;
 
   /// Errors: kOverloaded (queue full), kContextLengthExceeded (prompt_tokens leaves no room for one wanted output token
   /// in the largest class), kInternal (the id is known already, or the prompt is empty).

@@ -463,6 +463,25 @@ TEST(BatchScheduler, IgnoresOutcomesOfASequenceRemovedDuringTheStep) {
   EXPECT_EQ(bench.scheduler().running() + bench.scheduler().waiting(), 0U);
 }
 
+TEST(BatchScheduler, ACopyGoesOnByItself) {
+  Bench bench{one_class(2)};
+  const auto first = bench.add({.prompt = 8});
+  bench.add({.prompt = 8});
+  bench.add({.prompt = 8});
+  bench.step();
+  BatchScheduler copy{bench.scheduler()};
+  EXPECT_TRUE(copy.check_integrity());
+  bench.remove(first);
+  bench.step();
+  EXPECT_EQ(bench.scheduler().waiting(), 0U);
+  EXPECT_TRUE(copy.check_integrity());
+  EXPECT_EQ(copy.running(), 2U);
+  EXPECT_EQ(copy.waiting(), 1U);
+  EXPECT_EQ(copy.remove(first), (Slot{0, 0}));
+  EXPECT_EQ(copy.schedule(bench.model().restorable()).admissions.size(), 1U);
+  EXPECT_TRUE(copy.check_integrity());
+}
+
 TEST(BatchScheduler, RefusesWhatCanNeverRunOrFindsTheQueueFull) {
   auto options = small_and_large(1, 1);
   options.waiting_max = 2;

@@ -8,7 +8,11 @@ void EndpointMonitor::on_request_success(TimePoint now) noexcept {
   breaker_.on_success(now);
 }
 
-void EndpointMonitor::on_request_failure(FailureKind kind, TimePoint now) noexcept { breaker_.on_failure(kind, now); }
+void EndpointMonitor::on_request_failure(FailureKind kind, TimePoint now) noexcept {
+  breaker_.on_failure(kind, now);
+  // With a contact that was refused, too, no request is spent on finding out whether it is back: contacts tell.
+  if (kind == FailureKind::kConnect) on_contact(ContactResult::kRefused, now);
+}
 
 void EndpointMonitor::on_contact(ContactResult result, TimePoint now) noexcept {
   switch (result) {

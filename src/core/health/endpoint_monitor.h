@@ -19,7 +19,7 @@ enum class ContactResult : std::uint8_t {
 
 struct MonitorOptions {
   BreakerOptions breaker{};
-  std::uint32_t refusals_max = 2;  // contacts refused in a row that make an endpoint down
+  std::uint32_t refusals_max = 2;  // contacts and requests refused in a row that make an endpoint down until a contact
 };
 
 /// What is known of one endpoint's health, from its requests, its scrapes and what discovery says. A state machine fed

@@ -57,6 +57,16 @@ TEST_F(EndpointMonitorTest, ADeadEndpointIsAvoidedAtOnceAndTriedWhenItListensAga
   EXPECT_EQ(health(), EndpointHealth::kReady);
 }
 
+TEST_F(EndpointMonitorTest, NoRequestTriesADeadEndpointThatContactsFindDeadToo) {
+  monitor.on_request_success(clock.now());
+  monitor.on_request_failure(FailureKind::kConnect, clock.now());
+  monitor.on_contact(ContactResult::kRefused, clock.now());
+  clock.advance(std::chrono::minutes{1});
+  EXPECT_EQ(health(), EndpointHealth::kDown) << "the breaker's pause is over long ago";
+  monitor.on_contact(ContactResult::kAnswered, clock.now());
+  EXPECT_EQ(health(), EndpointHealth::kProbing);
+}
+
 TEST_F(EndpointMonitorTest, DrainingShowsUnlessItIsDown) {
   monitor.on_contact(ContactResult::kAnswered, clock.now());
   monitor.set_draining(true);

@@ -2,6 +2,19 @@
 
 namespace llmd::kvpolicy {
 
+BlockLru::BlockLru(const BlockLru& other)
+    : bytes_max_{other.bytes_max_},
+      bytes_{other.bytes_},
+      pinned_count_{other.pinned_count_},
+      indexes_{other.indexes_},
+      entries_{other.entries_},
+      free_{other.free_},
+      oldest_{other.oldest_},
+      newest_{other.newest_} {
+  free_.reserve(entries_.capacity());  // as in insert()
+  for (const auto& [id, index] : indexes_) entries_[index].id = &id;
+}
+
 std::optional<BlockLru::Index> BlockLru::find(const BlockId& id) const noexcept {
   const auto found = indexes_.find(id);
   if (found == indexes_.end()) return std::nullopt;

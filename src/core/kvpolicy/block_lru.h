@@ -24,6 +24,12 @@ class BlockLru {
   using Index = std::uint32_t;
 
   explicit BlockLru(std::size_t bytes_max) : bytes_max_{bytes_max} {}
+  /// Goes on by itself from where the other stands. O(size).
+  BlockLru(const BlockLru& other);
+  BlockLru(BlockLru&&) = default;
+  BlockLru& operator=(const BlockLru&) = delete;
+  BlockLru& operator=(BlockLru&&) = default;
+  ~BlockLru() = default;
 
   /// Not a use.
   [[nodiscard]] std::optional<Index> find(const BlockId& id) const noexcept;

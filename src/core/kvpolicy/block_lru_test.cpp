@@ -60,6 +60,23 @@ TEST(BlockLru, KeepsAHeadThatWasUsedWithoutItsTail) {
   EXPECT_EQ(evict_all(lru), (std::vector<int>{2, 3, 1}));
 }
 
+TEST(BlockLru, ACopyGoesOnByItself) {
+  BlockLru lru{100};
+  const auto head = lru.insert(name(1), std::nullopt, 10);
+  lru.insert(name(2), head, 10);
+  lru.insert(name(3), std::nullopt, 10);
+  lru.pin(head);
+  BlockLru copy{lru};
+  EXPECT_TRUE(copy.check_integrity());
+  lru.unpin(head);
+  EXPECT_EQ(evict_all(lru), (std::vector<int>{2, 3, 1}));
+  EXPECT_EQ(lru.size(), 0U);
+  EXPECT_EQ(copy.find(name(2)).has_value(), true) << "what it holds is its own";
+  EXPECT_TRUE(copy.pinned(head));
+  EXPECT_EQ(evict_all(copy), (std::vector<int>{2, 3}));
+  EXPECT_TRUE(copy.check_integrity());
+}
+
 TEST(BlockLru, NeverDropsWhatIsPinnedNorWhatItBuildsOn) {
   BlockLru lru{100};
   const auto root = lru.insert(name(1), std::nullopt, 10);

@@ -39,6 +39,31 @@ SimEngine::SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens,
   for (const batching::SlotClass& each : profile.batching.classes) by_slot_.emplace_back(each.slots, nullptr);
 }
 
+SimEngine::SimEngine(const SimEngine& other)
+    : profile_{other.profile_},
+      block_tokens_{other.block_tokens_},
+      records_blocks_{other.records_blocks_},
+      tells_tokens_{other.tells_tokens_},
+      scheduler_{other.scheduler_},
+      step_budget_{other.step_budget_},
+      store_{other.store_},
+      sequences_{other.sequences_},
+      by_slot_{other.by_slot_},
+      plan_{other.plan_},
+      outcomes_{other.outcomes_},
+      events_{other.events_},
+      changes_{other.changes_},
+      query_tokens_{other.query_tokens_},
+      hit_tokens_{other.hit_tokens_},
+      prompt_tokens_{other.prompt_tokens_},
+      generation_tokens_{other.generation_tokens_},
+      steps_{other.steps_},
+      store_evictions_{other.store_evictions_} {
+  for (auto& slots : by_slot_) {
+    for (Sequence*& owner : slots) owner = owner == nullptr ? nullptr : &sequences_.at(owner->request->id);
+  }
+}
+
 bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
   const std::uint32_t prompt = std::max(1U, request.prompt_tokens);
   const auto added = scheduler_.add({.id = sequence_id(request.id),

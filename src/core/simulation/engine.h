@@ -57,6 +57,10 @@ class SimEngine {
  public:
   /// `profile` must outlive it. Pre: the block size of the workload is a multiple of the profile's, or equal.
   SimEngine(const HardwareProfile& profile, std::uint32_t block_tokens, bool records_blocks);
+  /// Goes on by itself from where the other stands, also from within a step. O(requests + blocks).
+  SimEngine(const SimEngine& other);
+  SimEngine& operator=(const SimEngine&) = delete;
+  ~SimEngine() = default;
 
   /// The request joins the queue. False: the queue is full, or it is longer than any slot. `request` must live until
   /// it has finished. `output_tokens`: at least 1.

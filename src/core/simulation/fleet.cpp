@@ -257,6 +257,7 @@ class Run {
     if (++active.attempts == 1) active.dispatched = now_;
     active.prefilled_apart = false;
     active.cached_tokens = 0;
+    if (asks_oracle(active)) ask_oracle(request, active.choice.decode);
     if (active.choice.decode == kNoEndpoint) return end(active, /*failed=*/true);
     active.prefilling = active.choice.prefill != kNoEndpoint && active.choice.prefill != active.choice.decode;
     policy_.sent(input, active.choice);
@@ -269,6 +270,25 @@ class Run {
           .kind = EventKind::kSubmit,
           .endpoint = active.attempts,
           .request = request.id});
+  }
+
+  // Of fleets with roles nothing is asked: there a first token has two endpoints.
+  [[nodiscard]] bool asks_oracle(const Active& active) {
+    if (options_.oracle_every == 0 || options_.prefill_endpoints > 0) return false;
+    return active.attempts == 1 && measured(active) && asked_++ % options_.oracle_every == 0;
+  }
+  void ask_oracle(const SimRequest& request, std::uint32_t chosen) {
+    std::vector<std::optional<Duration>> times(endpoints_.size());
+    for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+      const EndpointRun& endpoint = endpoints_[i];
+      if (!endpoint.alive) continue;
+      const EndpointMoment moment{.engine = *endpoint.engine,
+                                  .step_ends = endpoint.stepping ? std::optional{endpoint.step_ends} : std::nullopt,
+                                  .paused_until = endpoint.paused_until,
+                                  .slow = endpoint.slow};
+      times[i] = time_to_first_token(moment, request, options_.profile, now_);
+    }
+    judge(times, chosen, result_.oracle);
   }
 
   // As llm-d counts: every leg's endpoint has the request, a prefill leg's until the first token; and the prompt's
@@ -642,6 +662,7 @@ class Run {
   std::deque<Readings> readings_;
   std::uint64_t scrapes_measured_ = 0;
   std::uint64_t measured_active_ = 0;
+  std::uint64_t asked_ = 0;  // decisions that the oracle may be asked about
   TimePoint last_end_ = kStart;
 };
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
+#include "simulation/oracle.h"
 #include "simulation/policy.h"
 #include "simulation/workload.h"
 
@@ -47,6 +48,7 @@ struct FleetOptions {
   /// sessions under way, those after keep the load up until the measured ones have ended.
   Duration measure_from{};
   Duration measure_until = Duration::max();
+  std::uint32_t oracle_every = 0;  // one in so many measured decisions is held against the oracle; 0: none is
 };
 
 /// What became of one request.
@@ -83,6 +85,7 @@ struct FleetResult {
   std::uint64_t turned_away = 0;  // of those and others: refused by it, or waited too long
   std::uint64_t role_changes = 0;
   std::uint64_t steps = 0;
+  OracleTally oracle{};
   std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
 };
 

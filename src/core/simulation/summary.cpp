@@ -11,15 +11,16 @@
 namespace llmd::simulation {
 namespace {
 
+/// Of sorted values.
+double at_share(const std::vector<float>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
+  return static_cast<double>(sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1]);
+}
+
 Percentiles percentiles(std::vector<float>& values) {
-  if (values.empty()) return {};
-  const auto at = [&](double share) {
-    const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
-    const auto place = values.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(rank, 1) - 1);
-    std::nth_element(values.begin(), place, values.end());
-    return static_cast<double>(*place);
-  };
-  return {.p50 = at(0.5), .p90 = at(0.9), .p99 = at(0.99)};
+  std::ranges::sort(values);
+  return {.p50 = at_share(values, 0.5), .p90 = at_share(values, 0.9), .p99 = at_share(values, 0.99)};
 }
 
 bool meets(const RequestResult& request, const DefaultObjectives& objectives) {
@@ -83,6 +84,7 @@ Summary summarise(const FleetResult& result, const DefaultObjectives& objectives
     cached += request.cached_tokens;
   }
   summary.ttft_ms = percentiles(ttft);
+  for (std::size_t i = 0; i < kQuantiles; ++i) summary.ttft_quantiles_ms[i] = at_share(ttft, quantile_share(i));
   summary.tpot_ms = percentiles(tpot);
   summary.total_ms = percentiles(total);
   summary.goodput = summary.requests == 0 ? 0 : met / static_cast<double>(summary.requests);
@@ -96,6 +98,11 @@ Summary summarise(const FleetResult& result, const DefaultObjectives& objectives
   summary.fairness = jain(tenants);
   summary.busy_variation = variation_of(result.busy_s);
   summary.load_variation = variation_of(result.load);
+  if (const auto asked = static_cast<double>(result.oracle.decisions); asked > 0) {
+    summary.oracle_decisions = result.oracle.decisions;
+    summary.best_instance = static_cast<double>(result.oracle.best) / asked;
+    summary.regret_ms = result.oracle.regret_ms / asked;
+  }
   return summary;
 }
 

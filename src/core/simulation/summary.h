@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -14,6 +16,12 @@ struct Percentiles {
   double p99 = 0;
 };
 
+/// Shares at which a whole distribution is told: 1 %, 5 %, 10 %, …, 95 %, 99 %.
+inline constexpr std::size_t kQuantiles = 21;
+[[nodiscard]] constexpr double quantile_share(std::size_t i) noexcept {
+  return i == 0 ? 0.01 : i + 1 == kQuantiles ? 0.99 : 0.05 * static_cast<double>(i);
+}
+
 /// Objectives of requests that bring none of their own.
 struct DefaultObjectives {
   float ttft_ms = 2'000;
@@ -25,6 +33,7 @@ struct Summary {
   std::uint64_t requests = 0;
   std::uint64_t failed = 0;
   Percentiles ttft_ms;  // of those that did not fail
+  std::array<double, kQuantiles> ttft_quantiles_ms{};
   Percentiles tpot_ms;  // of those with two tokens and more
   Percentiles total_ms;
   double goodput = 0;         // share of all requests that met both objectives
@@ -36,6 +45,10 @@ struct Summary {
   double busy_variation = 0;  // standard deviation of busy time over the endpoints, by its mean
   double load_variation = 0;  // the same of the mean requests in them
   double fairness = 1;        // Jain's index of goodput over tenants; 1 with one tenant
+  // Against the oracle; 0 without.
+  std::uint64_t oracle_decisions = 0;
+  double best_instance = 0;  // share of choices that were the best, or nearly so
+  double regret_ms = 0;      // mean TTFT of a choice beyond the least
 };
 
 [[nodiscard]] Summary summarise(const FleetResult& result, const DefaultObjectives& objectives);

@@ -89,10 +89,8 @@ Result<net::Address> DispatchContext::address_of(const std::string& url) {
 
 std::vector<Call::EndpointPtr> Call::candidates() const {
   std::vector<EndpointPtr> list{request_.route.decision.decode};
-  for (const EndpointPtr& fallback : request_.route.decision.decode_fallbacks) {
-    if (list.size() >= context_.options.attempts_max) break;
-    list.push_back(fallback);
-  }
+  const auto& fallbacks = request_.route.decision.decode_fallbacks;
+  list.insert(list.end(), fallbacks.begin(), fallbacks.end());
   return list;
 }
 
@@ -116,14 +114,18 @@ Task<Outcome> Call::run() {
   if (!revoked_) co_await prefill();
   if (verdict_ && !left_) co_await answer(*std::move(verdict_));
   bool first = true;
+  std::uint32_t reached = 0;
   for (const EndpointPtr& endpoint : candidates()) {
-    if (left_ || timed_out_ || revoked_ || sent_) break;
+    if (left_ || timed_out_ || revoked_ || sent_ || reached >= context_.options.attempts_max) break;
     if (!std::exchange(first, false)) {
       ++outcome_.retries;
       context_.retries.add();
     }
     const Attempt end = co_await attempt(endpoint);
     if (end == Attempt::kOver) break;
+    // Where nobody listens the request was not seen, and asking cost nothing: when many endpoints die at once, the next
+    // ones of the decision may all be among them.
+    if (!error_ || error_->code != ErrorCode::kConnectionRefused) ++reached;
   }
   deadline.clear();
   if (!left_ && !sent_) co_await answer_failure();

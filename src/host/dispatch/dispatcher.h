@@ -21,7 +21,9 @@ namespace llmd::dispatch {
 
 struct DispatchOptions {
   milliseconds request_timeout{600'000};  // from the decision to the answer's last byte
-  std::uint32_t attempts_max = 4;         // endpoints tried for one request while nothing was sent to the client
+  /// Endpoints tried for one request while nothing was sent to the client. Those where nobody listens do not count: of
+  /// them as many are tried as the decision names.
+  std::uint32_t attempts_max = 4;
   /// An answer that is not a stream is held back up to this size, so that a cut one can be retried; larger ones are
   /// passed on as they come.
   std::size_t held_answer_bytes_max = 4 * 1024 * 1024;

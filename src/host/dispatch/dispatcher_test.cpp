@@ -69,6 +69,9 @@ class Bench {
     return -1;
   }
 
+  /// Nobody listens there any more.
+  void stop(std::size_t engine) { servers_[engine]->close(); }
+
   [[nodiscard]] const net::Address& front_address() const { return front_->address(); }
 
   Loop loop{"test"};
@@ -229,6 +232,14 @@ TEST(Dispatcher, TriesNoMoreEndpointsThanAllowed) {
   EXPECT_EQ(bench.status, 503);
   EXPECT_NE(answer.find("upstream_failed"), std::string::npos) << answer;
   EXPECT_EQ(bench.outcome.retries, 1U);
+}
+
+TEST(Dispatcher, EndpointsWhereNobodyListensDoNotCountAsTried) {
+  Bench bench{{complete, complete, complete, head_only, complete}, {.attempts_max = 2}};
+  for (std::size_t i = 0; i < 3; ++i) bench.stop(i);
+  EXPECT_EQ(bench.ask(), std::string{kEvent} + std::string{kDone});
+  EXPECT_EQ(bench.outcome.endpoint, "engine-4");
+  EXPECT_EQ(bench.outcome.retries, 4U);
 }
 
 TEST(Dispatcher, EndsACutStreamWithAnErrorEvent) {

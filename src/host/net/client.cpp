@@ -361,6 +361,8 @@ Task<Result<std::unique_ptr<ClientResponse>>> Client::send(const Address& addres
   return send_on(impl_->pool, address, request, token);
 }
 
+void Client::on_idle_end(std::function<void(const Address&)> ended) { impl_->pool->idle_ended = std::move(ended); }
+
 std::size_t Client::connections() const noexcept { return impl_->pool->open(); }
 
 }  // namespace llmd::net

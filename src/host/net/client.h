@@ -85,6 +85,9 @@ class Client {
   [[nodiscard]] Task<Result<std::unique_ptr<ClientResponse>>> send(const Address& address, ClientRequest request,
                                                                    CancelToken* token);
 
+  /// Calls `ended` with the address of each idle connection that the other end closes: its process may be gone.
+  void on_idle_end(std::function<void(const Address&)> ended);
+
   /// Open connections, idle and in use.
   [[nodiscard]] std::size_t connections() const noexcept;
 

@@ -58,11 +58,14 @@ void ClientPool::on_idle_input(const Address& address, const Stream* stream) {
   const std::shared_ptr<Stream> ended = std::move(*at);
   found->second.erase(at);
   if (found->second.empty()) idle_.erase(found);
+  const bool by_peer = ended->interrupted() == Stream::Interrupt::kNone;
   drop(ended);
+  if (by_peer && idle_ended) idle_ended(key);
 }
 
 void ClientPool::close_idle() {
   closed_ = true;
+  idle_ended = nullptr;
   for (const auto& [address, streams] : std::exchange(idle_, {})) {
     for (const auto& stream : streams) drop(stream);
   }

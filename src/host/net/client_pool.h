@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -33,6 +34,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
 
   Loop& loop;
   const ClientOptions options;
+  std::function<void(const Address&)> idle_ended;  // Client::on_idle_end
 
  private:
   void on_idle_input(const Address& address, const Stream* stream);

@@ -15,6 +15,14 @@ namespace {
 
 constexpr std::size_t kModelListBytesMax = 1024 * 1024;
 constexpr std::size_t kReadyBytesMax = 64 * 1024;
+constexpr Duration kSecondLook = milliseconds{50};
+
+/// It was ready a moment ago; if its connection ended meanwhile it may be gone.
+void note_end(const Error& error, Probe& found) {
+  found.error = error.to_string();
+  if (error.code == ErrorCode::kConnectionRefused || error.code == ErrorCode::kConnectionClosed)
+    found.readiness = Probe::Readiness::kRefused;
+}
 
 /// One endpoint under observation.
 struct Watch {
@@ -23,6 +31,8 @@ struct Watch {
   net::CancelToken cancel;
   Timer pause;
   bool stopped = false;
+  bool hurried = false;     // its last pause was cut short
+  bool refused = false;     // the last time
   bool has_metrics = true;  // until it answers 404
   const char* ready_path = "/ready";
   TimePoint models_due{};
@@ -52,6 +62,7 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
   Task<void> ask_metrics(Watch& watch, const net::Address& address, Probe& probe);
   Task<void> ask_models(Watch& watch, const net::Address& address, Probe& probe);
   Duration pause_after(const Watch& watch);
+  void hurry(const net::Address& address);
 
   Loop& loop;
   Pool& pool;
@@ -62,6 +73,7 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
   Rng rng{0x70726f6265};  // jitter only
   bool running = false;
   std::map<std::string, std::shared_ptr<Watch>> watches;
+  std::multimap<net::Address, std::weak_ptr<Watch>> by_address;
 };
 
 EndpointProber::EndpointProber(Loop& loop, Pool& pool, MetricsRegistry& metrics, ProberOptions options)
@@ -71,6 +83,7 @@ EndpointProber::~EndpointProber() { state_->pool.on_change(nullptr); }
 
 void EndpointProber::start() {
   state_->running = true;
+  state_->client.on_idle_end([state = state_.get()](const net::Address& address) { state->hurry(address); });
   state_->pool.on_change([weak = std::weak_ptr{state_}, &loop = state_->loop] {
     loop.post([weak] {
       if (const auto state = weak.lock()) state->reconcile();
@@ -106,11 +119,26 @@ void EndpointProber::State::reconcile() {
   }
   for (auto& [name, watch] : watches) stop_watch(*watch);
   watches = std::move(kept);
+  by_address.clear();
+  for (const auto& [name, watch] : watches) {
+    if (auto address = net::Address::parse(watch->endpoint->url)) by_address.emplace(*std::move(address), watch);
+  }
+}
+
+/// The connection that waited for the next probe has ended: the process may be gone, so the next look is now. Only
+/// every second pause is cut, for servers that close every connection.
+void EndpointProber::State::hurry(const net::Address& address) {
+  const auto [first, last] = by_address.equal_range(address);
+  for (auto at = first; at != last; ++at) {
+    const auto watch = at->second.lock();
+    if (watch && !std::exchange(watch->hurried, true)) watch->pause.cancel();
+  }
 }
 
 Duration EndpointProber::State::pause_after(const Watch& watch) {
+  if (watch.refused && watch.failures == 1) return std::min<Duration>(kSecondLook, options.interval);
   Duration pause = options.interval;
-  for (std::uint32_t i = 1; i < watch.failures && pause < options.backoff_max; ++i) pause *= 2;
+  for (std::uint32_t i = 2; i < watch.failures && pause < options.backoff_max; ++i) pause *= 2;
   pause = std::min<Duration>(pause, std::max(options.backoff_max, options.interval));
   return std::chrono::duration_cast<Duration>(pause * (0.9 + 0.2 * rng.uniform()));
 }
@@ -120,7 +148,8 @@ Task<void> EndpointProber::State::run(std::shared_ptr<Watch> watch) {
     Probe found = co_await probe(*watch);
     if (watch->stopped) co_return;
     probes.add();
-    const bool away = found.readiness == Probe::Readiness::kRefused || found.readiness == Probe::Readiness::kSilent;
+    watch->refused = found.readiness == Probe::Readiness::kRefused;
+    const bool away = watch->refused || found.readiness == Probe::Readiness::kSilent;
     watch->failures = away ? watch->failures + 1 : 0;
     if (!found.error.empty()) {
       failures.add();
@@ -130,6 +159,7 @@ Task<void> EndpointProber::State::run(std::shared_ptr<Watch> watch) {
     watch->pause.expires_after(pause_after(*watch));
     boost::system::error_code woken;
     co_await watch->pause.async_wait(asio::redirect_error(use_task, woken));
+    if (!woken) watch->hurried = false;
   }
 }
 
@@ -177,7 +207,7 @@ Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address
 Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/metrics"}, &watch.cancel);
   if (!response) {
-    found.error = response.error().to_string();
+    note_end(response.error(), found);
     co_return;
   }
   if ((*response)->status() == 404) watch.has_metrics = false;
@@ -189,7 +219,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
   while (true) {
     const auto piece = co_await (*response)->read();
     if (!piece) {
-      found.error = piece.error().to_string();
+      note_end(piece.error(), found);
       co_return;
     }
     if (piece->empty()) break;
@@ -203,9 +233,12 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
 
 Task<void> EndpointProber::State::ask_models(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/v1/models"}, &watch.cancel);
-  if (!response || (*response)->status() != 200) {
-    found.error =
-        response ? fmt::format("GET /v1/models answers {}", (*response)->status()) : response.error().to_string();
+  if (!response) {
+    note_end(response.error(), found);
+    co_return;
+  }
+  if ((*response)->status() != 200) {
+    found.error = fmt::format("GET /v1/models answers {}", (*response)->status());
     co_return;
   }
   const auto body = co_await (*response)->read_all(kModelListBytesMax);

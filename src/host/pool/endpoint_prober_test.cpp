@@ -10,8 +10,9 @@ namespace {
 
 /// An engine whose pages the test changes.
 struct Engine {
-  explicit Engine(Loop& loop) {
+  explicit Engine(Loop& loop, net::ServerLimits limits = {}) {
     auto handler = [this](net::Request request, net::Exchange& exchange) -> Task<void> {
+      if (request.path() == "/metrics" && ends_at_metrics) server->close();
       net::Response response;
       const auto page = pages.find(std::string{request.path()});
       response.status = page == pages.end() ? 404 : page->second.first;
@@ -19,13 +20,14 @@ struct Engine {
       ++requests[std::string{request.path()}];
       (void)co_await exchange.respond(std::move(response));
     };
-    server = *net::Server::listen({&loop}, {.listen = *net::Address::parse("127.0.0.1:0")}, handler);
+    server = *net::Server::listen({&loop}, {.listen = *net::Address::parse("127.0.0.1:0"), .limits = limits}, handler);
   }
   std::map<std::string, std::pair<int, std::string>> pages{
       {"/ready", {200, ""}},
       {"/metrics", {200, "vllm:num_requests_waiting 7\n"}},
       {"/v1/models", {200, R"({"data":[{"id":"m","max_model_len":512}]})"}}};
   std::map<std::string, int> requests;
+  bool ends_at_metrics = false;
   std::unique_ptr<net::Server> server;
 };
 
@@ -33,13 +35,15 @@ struct Bench {
   Loop loop{"test"};
   MetricsRegistry metrics;
   Pool pool{{.publish_interval = milliseconds{0}}};
-  Engine engine{loop};
-  EndpointProber prober{loop,
-                        pool,
-                        metrics,
-                        {.interval = milliseconds{10}, .timeout = milliseconds{200}, .backoff_max = milliseconds{20}}};
+  Engine engine;
+  EndpointProber prober;
 
-  Bench() {
+  explicit Bench(milliseconds interval = milliseconds{10}, net::ServerLimits limits = {})
+      : engine{loop, limits},
+        prober{loop,
+               pool,
+               metrics,
+               {.interval = interval, .timeout = milliseconds{200}, .backoff_max = milliseconds{20}}} {
     Endpoint endpoint;
     endpoint.name = "e";
     endpoint.url = "http://" + engine.server->address().to_string();
@@ -90,6 +94,29 @@ TEST(EndpointProber, AnEndpointThatStoppedListeningIsDown) {
   bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kReady; });
   bench.engine.server->close();
   bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
+}
+
+TEST(EndpointProber, AnEndpointWhoseProcessEndsIsDownLongBeforeTheNextProbeIsDue) {
+  Bench bench{std::chrono::minutes{1}};
+  bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kReady; });
+  EXPECT_EQ(bench.report().probes, 1U);
+  bench.engine.server.reset();
+  bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
+  EXPECT_EQ(bench.report().probes, 3U) << "one at once, one to make sure";
+}
+
+TEST(EndpointProber, AnEndpointThatEndsWithinAProbeIsDownSoonToo) {
+  Bench bench{std::chrono::minutes{1}};
+  bench.engine.ends_at_metrics = true;
+  bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
+  EXPECT_EQ(bench.report().probes, 2U);
+}
+
+TEST(EndpointProber, AServerThatClosesEachConnectionIsAskedTwiceAsOftenAtMost) {
+  Bench bench{milliseconds{20}, {.idle_timeout = milliseconds{1}}};
+  testkit::run_task(bench.loop, sleep_for(milliseconds{400}));
+  EXPECT_LE(bench.report().probes, 45U);
+  EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
 }
 
 TEST(EndpointProber, ABrokenModelListIsAnErrorThatLeavesTheEndpointReady) {

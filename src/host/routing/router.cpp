@@ -13,7 +13,7 @@
 namespace llmd::routing {
 namespace {
 
-constexpr std::array<double, 10> kDecisionBounds{2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
+constexpr std::array<double, 11> kDecisionBounds{2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 1e-2};
 
 constexpr std::array<double, 10> kErrorBounds{0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5};
 
