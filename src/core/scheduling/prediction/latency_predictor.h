@@ -57,9 +57,12 @@ class LatencyPredictor {
   void predict(const PluginInput& input, Places& places, std::vector<LatencyPrediction>& predictions);
   /// What the prediction of endpoint `i` rests on.
   [[nodiscard]] LatencyBasis basis(const PluginInput& input, const Places& places, EndpointIndex i) const;
+  /// The same without predict() before, and without what it would have said: for those who only learn() later.
+  [[nodiscard]] LatencyBasis basis_of(const PluginInput& input, EndpointIndex i);
   /// A request with `uncached` thousand tokens of prompt to compute went to the endpoint.
   void sent(std::string_view endpoint, float uncached, TimePoint now);
-  void learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
+  /// Also says how slow it was for its class; of the endpoint's own factor that is free.
+  LatencyRatios learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
   void forget(std::string_view endpoint);
   /// Forgets all others.
   void keep_only(const std::set<std::string>& endpoints);
