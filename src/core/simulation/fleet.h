@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "health/outlier_options.h"
+#include "simulation/fleet_outliers.h"
 #include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
 #include "simulation/policy.h"
@@ -37,6 +39,7 @@ struct FleetOptions {
   std::uint64_t requests_max = 0;  // 0: all of the workload's
   std::uint32_t attempts_max = 4;  // endpoints tried while nothing was streamed
   std::vector<Fault> faults{};
+  health::OutlierOptions outliers{};  // as the gateway has them
   Duration duration_max = std::chrono::hours{24};
   /// Only requests that arrive in this window (since the start) are in the result: those before fill caches and bring
   /// sessions under way, those after keep the load up until the measured ones have ended.
@@ -77,6 +80,7 @@ struct FleetResult {
   std::uint64_t held_back = 0;    // requests that waited in flow control
   std::uint64_t turned_away = 0;  // of those and others: refused by it, or waited too long
   std::uint64_t steps = 0;
+  std::vector<ShareChange> share_changes;  // of endpoints that stand out
   std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
 };
 
