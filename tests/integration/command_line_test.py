@@ -37,6 +37,7 @@ FRONT = {
     "--admin": ["nope", "127.0.0.1:1"],
     "--max-in-flight": [*COUNTS, "0"],
     "--max-attempts": [*COUNTS, "0", "10"],
+    "--outlier-detection": ["", "maybe"],
     "--record-max": [*SIZES, "1", "1023KiB"],
     "--header-timeout": [*COUNTS, "0"],
     "--body-timeout": [*COUNTS, "0"],

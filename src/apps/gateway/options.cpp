@@ -55,6 +55,10 @@ void add_front_flags(CLI::App& app, Options& options) {
                      "Seconds without progress of a request's body");
   flags::add_seconds(app, "--write-timeout", options.write_timeout, {1, 3'600},
                      "Seconds in which a client reads nothing of its answer");
+  app.add_option("--outlier-detection", options.outlier_detection,
+                 "on or off: take traffic from endpoints that are slower, or fail more, than their peers")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
   app.add_option("--record", options.record_path,
                  "File for one line a request, without its text, that llmd sim compare --trace replays");
   flags::as_bytes(app.add_option("--record-max", options.record_bytes_max,

@@ -32,6 +32,7 @@ struct Options : flags::ServingFlags {
   std::chrono::milliseconds probe_interval{1'000};
   std::chrono::milliseconds probe_backoff_max{5'000};  // between two looks at an endpoint that does not answer
   bool rebalance_roles = false;                        // of endpoints that may change, see routing::RoleKeeper
+  std::string outlier_detection = "on";                // or "off": endpoints that stand out keep their traffic
   std::string record_path;                             // file of the recorded log; empty: none
   std::uint64_t record_bytes_max = 1ULL << 30U;        // of that file and the one before it
   flags::LogFlags log;

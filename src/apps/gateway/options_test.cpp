@@ -53,6 +53,15 @@ TEST(GatewayOptions, ReadEveryFlag) {
   EXPECT_EQ(options.log.format, log::Format::kText);
 }
 
+TEST(GatewayOptions, SwitchOutlierDetection) {
+  const CommandLine silent = parse({"--endpoints", "http://a:1"});
+  ASSERT_TRUE(silent.options.has_value());
+  EXPECT_EQ(silent.options->outlier_detection, "on");
+  const CommandLine off = parse({"--endpoints", "http://a:1", "--outlier-detection", "off"});
+  ASSERT_TRUE(off.options.has_value());
+  EXPECT_EQ(off.options->outlier_detection, "off");
+}
+
 TEST(GatewayOptions, AreRefusedInOneLineWithExitCode2) {
   struct Row {
     std::vector<const char*> arguments;

@@ -25,6 +25,12 @@ unsigned loops_for(unsigned asked) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, 8U);
 }
 
+pool::PoolOptions pool_options(const Options& options) {
+  pool::PoolOptions made;
+  made.outliers.enabled = options.outlier_detection == "on";
+  return made;
+}
+
 dispatch::DispatchOptions dispatch_options(const Options& options) {
   dispatch::DispatchOptions made{.request_timeout = options.request_timeout, .attempts_max = options.attempts_max};
   made.client.response_timeout = options.request_timeout;
@@ -54,7 +60,8 @@ Result<void> check_own_workers(const Setup& setup) {
 Service::Service(Loop& home, Setup setup)
     : home_{home},
       setup_{std::move(setup)},
-      pool_{pool::PoolOptions{}},
+      pool_{pool_options(setup_.options)},
+      anomaly_report_{metrics_},
       libraries_{metrics_},
       body_budget_{"request-bodies", kBodyBudgetBytes},
       started_at_{SteadyClock::now()},
@@ -94,8 +101,10 @@ Result<void> Service::open() {
   scheduling::SchedulingConfig scheduling = setup_.config.config.scheduling;
   scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
-  router_ = std::make_unique<routing::Router>(
-      pool_, std::move(scheduler), routing::RouterOptions{.rebalance_roles = setup_.options.rebalance_roles}, metrics_);
+  routing::RouterOptions routing;
+  routing.measures_slowness = setup_.options.outlier_detection == "on";
+  routing.rebalance_roles = setup_.options.rebalance_roles;
+  router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), routing, metrics_);
   LLMD_TRY(routing::FlowParts flow, flow_parts(setup_.config.config, setup_.config_source));
   std::random_device device;
   flow_ = std::make_unique<routing::FlowStrand>(home_, pool_, std::move(flow), metrics_, device());
@@ -180,6 +189,7 @@ Task<void> Service::housekeeping() {
     co_await sleep_for(kHousekeepingInterval);
     if (draining_) co_return;
     router_->sweep(SteadyClock::now());
+    anomaly_report_.tell(pool_.take_anomalies());
     live_config_->look();
     if (setup_.endpoint_file.empty()) continue;
     const auto now = stamp_of(setup_.endpoint_file);

@@ -18,6 +18,7 @@
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
 #include "net/server.h"
+#include "pool/anomaly_report.h"
 #include "pool/endpoint_prober.h"
 #include "pool/pool.h"
 #include "routing/flow_strand.h"
@@ -124,6 +125,7 @@ class Service {
   const Setup setup_;
   MetricsRegistry metrics_;
   pool::Pool pool_;
+  pool::AnomalyReport anomaly_report_;
   routing::LoadedLibraries libraries_;
   std::unique_ptr<routing::Router> router_;
   std::unique_ptr<routing::FlowStrand> flow_;

@@ -81,6 +81,7 @@ class TimedPolicy final : public simulation::Policy {
   void block_stored(std::uint32_t endpoint, std::uint64_t block) override { policy_->block_stored(endpoint, block); }
   void block_removed(std::uint32_t endpoint, std::uint64_t block) override { policy_->block_removed(endpoint, block); }
   void endpoint_lost(std::uint32_t endpoint) override { policy_->endpoint_lost(endpoint); }
+  [[nodiscard]] bool heeds_shares() const noexcept override { return policy_->heeds_shares(); }
   [[nodiscard]] bool wants_block_events() const noexcept override { return policy_->wants_block_events(); }
 
   [[nodiscard]] double choosing_s() const { return to_seconds(choosing_); }

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "model/traffic_share.h"
 
 namespace llmd {
 
@@ -119,6 +120,7 @@ struct LoraState {
 struct EndpointState {
   std::shared_ptr<const Endpoint> endpoint;
   EndpointHealth health = EndpointHealth::kUnknown;
+  TrafficShare traffic{};
   Reading<std::uint32_t> waiting_requests;  // queued at the engine
   Reading<std::uint32_t> running_requests;
   Reading<float> kv_usage;                 // 0..1

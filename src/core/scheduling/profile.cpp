@@ -91,6 +91,7 @@ void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng,
     input.chance = rng.uniform();
     apply(each.name, *each.filter);
   }
+  apply(OutlierFilter::kName, outlier_filter_);
 }
 
 bool Profile::keeps_any(PluginInput input, const Belongings& belongings,

@@ -12,6 +12,7 @@
 #include "scheduling/endpoint_cache.h"
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
+#include "scheduling/filters/outlier_filter.h"
 #include "scheduling/plugin.h"
 
 namespace llmd::scheduling {
@@ -97,6 +98,7 @@ class Profile {
 
   ModelFilter model_filter_;
   HealthFilter health_filter_;
+  OutlierFilter outlier_filter_;
   Parts parts_;
 };
 

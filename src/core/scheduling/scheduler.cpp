@@ -378,28 +378,17 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
 
 std::optional<ObservedLatency> Scheduler::finished(const Decision& decision, const Outcome& outcome, TimePoint now,
                                                    const SchedulerMemory& memory) const {
-  if (memory.predictor_ == nullptr || decision.decode == nullptr) return std::nullopt;
-  // Of an answer in one piece, of a second attempt and of one that failed, the times are not the endpoint's.
-  const bool served = outcome.status == 200 && !outcome.endpoint_failed && !outcome.cancelled && outcome.retries == 0;
-  if (!served || outcome.streamed <= Duration{} || outcome.endpoint != decision.decode->name) return std::nullopt;
-  ObservedLatency seen{
-      .endpoint = outcome.endpoint, .cached_tokens = outcome.cached_tokens, .output_tokens = outcome.completion_tokens};
-  const bool apart = !outcome.prefill_endpoint.empty();
-  // An answer whose prefill leg failed, or was not wanted by its path, says nothing of either way.
-  const bool as_decided = apart == decision.latency.apart && outcome.prefill_error.empty();
-  if (as_decided) seen.ttft_ms = static_cast<float>(to_milliseconds(outcome.ttft));
-  if (as_decided && apart) {
-    seen.prefill_ms = static_cast<float>(to_milliseconds(outcome.prefill));
+  if (memory.predictor_ == nullptr) return std::nullopt;
+  auto seen = observed_latency(decision, outcome);
+  if (!seen) return seen;
+  if (seen->prefill_ms > 0) {
     memory.predictor_->learn(decision.prefill_latency,
                              {.endpoint = outcome.prefill_endpoint,
-                              .ttft_ms = seen.prefill_ms,
+                              .ttft_ms = seen->prefill_ms,
                               .cached_tokens = cached_by(decision.prefill_latency)},
                              now);
   }
-  if (outcome.completion_tokens > 1 && !outcome.client_slow)
-    seen.tpot_ms =
-        static_cast<float>(to_milliseconds(outcome.streamed)) / static_cast<float>(outcome.completion_tokens - 1);
-  memory.predictor_->learn(decision.latency, seen, now);
+  seen->ratios = memory.predictor_->learn(decision.latency, *seen, now);
   return seen;
 }
 

@@ -58,6 +58,8 @@ struct Active {
   TimePoint prefilled{};   // its prefill leg had ended
   TimePoint first_token{};
   PolicyChoice choice;
+  LatencyBasis expected;  // at that endpoint, when it was sent there
+  TimePoint sent_at{};    // there
   std::uint32_t attempts = 0;
   std::uint32_t output_tokens = 1;  // that it gets
   std::uint32_t cached_tokens = 0;
@@ -98,6 +100,7 @@ class Run {
     measure_links();
     if (options.rebalance_roles) roles_.emplace();
     if (options.cores > 0) cores_.emplace(options.endpoints, options.cores);
+    outliers_.emplace(options.outliers, snapshot_);
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
     push({.at = kStart, .kind = EventKind::kScrape});
@@ -252,7 +255,9 @@ class Run {
     const SimRequest& request = *active.request;
     fill_facts(request);
     const PolicyInput input = input_of(request);
+    if (!policy_.heeds_shares()) outliers_->hide(input, snapshot_);
     active.choice = policy_.choose(input);
+    outliers_->unhide(snapshot_);
     ++result_.decisions;
     if (++active.attempts == 1) active.dispatched = now_;
     active.prefilled_apart = false;
@@ -262,6 +267,8 @@ class Run {
     active.prefilling = active.choice.prefill != kNoEndpoint && active.choice.prefill != active.choice.decode;
     policy_.sent(input, active.choice);
     if (roles_) roles_->on_sent(active.choice.expected, now_);
+    active.expected = outliers_->sent(input, active.choice, snapshot_);
+    active.sent_at = now_;
     const std::uint32_t first = active.prefilling ? active.choice.prefill : active.choice.decode;
     if (snapshot_.endpoints[first].health == EndpointHealth::kDown) ++result_.dispatched_to_dead;
     count_live(active);
@@ -335,13 +342,15 @@ class Run {
     EndpointRun& endpoint = endpoints_[place];
     if (!endpoint.alive) see_down(place);
     const std::uint32_t output = active.prefilling ? 1 : active.output_tokens;
-    if (!endpoint.alive || !endpoint.engine->submit(*active.request, output)) return retry(active);
+    if (!endpoint.alive) return retry(active);
+    if (!endpoint.engine->submit(*active.request, output)) return retry(active, /*refused=*/true);
     start_step(place);
   }
 
-  void retry(Active& active) {
+  // `refused`: for want of room, which is no failure of the endpoint's.
+  void retry(Active& active, bool refused = false) {
     uncount_live(active);
-    tell(active, /*failed=*/true);
+    tell(active, /*failed=*/true, /*blamed=*/!refused);
     if (active.attempts >= options_.attempts_max) {
       end(active, /*failed=*/true, /*counted=*/false);
       return;
@@ -469,7 +478,7 @@ class Run {
     if (!decode.alive) see_down(active.choice.decode);
     if (!decode.alive) return retry(active);
     decode.engine->import_blocks(*active.request, active.request->prompt_tokens);
-    if (!decode.engine->submit(*active.request, active.output_tokens)) return retry(active);
+    if (!decode.engine->submit(*active.request, active.output_tokens)) return retry(active, /*refused=*/true);
     start_step(active.choice.decode);
   }
 
@@ -500,7 +509,7 @@ class Run {
     out.slo_tpot_ms = request.slo_tpot_ms.value_or(0.0F);
   }
 
-  void tell(const Active& active, bool failed) {
+  void tell(const Active& active, bool failed, bool blamed = true) {
     const SimRequest& request = *active.request;
     PolicyOutcome outcome{.id = request.id,
                           .failed = failed,
@@ -516,6 +525,7 @@ class Run {
       if (active.output_tokens > 1) outcome.tpot = (now_ - active.first_token) / (active.output_tokens - 1);
     }
     policy_.finished(outcome, now_);
+    if (!failed || blamed) outliers_->ended(outcome, active.expected, active.sent_at, now_);
   }
 
   void end(Active& active, bool failed, bool counted = true) {
@@ -573,7 +583,9 @@ class Run {
       state.kv_usage = {load.kv_usage, readings.at};
       state.kv_block_tokens = {workload_.block_tokens(), readings.at};
       state.kv_blocks = {options_.profile.store_tokens / workload_.block_tokens(), readings.at};
+      outliers_->on_readings(i, state, live_[i].requests, readings.at);
     }
+    outliers_->look(snapshot_, now_, result_.share_changes);
   }
 
   void on_fault(const Fault& fault) {
@@ -599,8 +611,8 @@ class Run {
 
   void on_serves(std::uint32_t place, std::uint64_t life) {
     EndpointRun& endpoint = endpoints_[place];
-    if (endpoint.life != life) return;  // it died again before it was up
-    if (snapshot_.endpoints[place].health != EndpointHealth::kDown) policy_.endpoint_lost(place);  // nobody saw it go
+    if (endpoint.life != life) return;                                            // it died again before it was up
+    if (snapshot_.endpoints[place].health != EndpointHealth::kDown) lose(place);  // nobody saw it go
     endpoint.alive = true;
     endpoint.slow = 1;
     endpoint.paused_until = {};
@@ -609,7 +621,11 @@ class Run {
   // The gateway has met the endpoint's death: a connection was cut or refused, or a scrape had no answer.
   void see_down(std::uint32_t place) {
     if (std::exchange(snapshot_.endpoints[place].health, EndpointHealth::kDown) == EndpointHealth::kDown) return;
+    lose(place);
+  }
+  void lose(std::uint32_t place) {
     policy_.endpoint_lost(place);
+    outliers_->lost(place, snapshot_, now_, result_.share_changes);
   }
 
   void die(std::uint32_t place) {
@@ -646,6 +662,7 @@ class Run {
   Rng rng_;
   FleetResult result_;
   EndpointSnapshot snapshot_;
+  std::optional<FleetOutliers> outliers_;
   std::vector<EndpointRun> endpoints_;
   std::vector<scheduling::LiveLoad> live_;
   RequestFacts facts_;

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "health/outlier_options.h"
+#include "simulation/fleet_outliers.h"
 #include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
 #include "simulation/oracle.h"
@@ -43,6 +45,7 @@ struct FleetOptions {
   std::uint64_t requests_max = 0;  // 0: all of the workload's
   std::uint32_t attempts_max = 4;  // endpoints tried while nothing was streamed
   std::vector<Fault> faults{};
+  health::OutlierOptions outliers{};  // as the gateway has them
   Duration duration_max = std::chrono::hours{24};
   /// Only requests that arrive in this window (since the start) are in the result: those before fill caches and bring
   /// sessions under way, those after keep the load up until the measured ones have ended.
@@ -86,6 +89,7 @@ struct FleetResult {
   std::uint64_t role_changes = 0;
   std::uint64_t steps = 0;
   OracleTally oracle{};
+  std::vector<ShareChange> share_changes;  // of endpoints that stand out
   std::uint64_t dispatched_to_dead = 0;  // decisions for an endpoint that the snapshot says is down: never, if it works
 };
 

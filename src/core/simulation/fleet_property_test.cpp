@@ -79,6 +79,15 @@ FleetOptions draw_fleet(Rng& rng) {
   options.profile.batching.step_tokens_max = static_cast<std::uint32_t>(64 + rng.below(1'000));
   options.profile.batching.prefill_chunk_max = options.profile.batching.step_tokens_max;
   options.profile.batching.waiting_max = static_cast<std::uint32_t>(1 + rng.below(30));
+  // Quick enough to move within such a run.
+  options.outliers.enabled = rng.chance(0.8);
+  options.outliers.interval = milliseconds{static_cast<std::int64_t>(20 + rng.below(200))};
+  options.outliers.observations_min = static_cast<std::uint32_t>(2 + rng.below(4));
+  options.outliers.peers_min = static_cast<std::uint32_t>(1 + rng.below(3));
+  options.outliers.tpot_factor_min = 1.2F;
+  options.outliers.z_min = static_cast<float>(rng.uniform() * 3);
+  options.outliers.hold = milliseconds{static_cast<std::int64_t>(rng.below(500))};
+  options.outliers.pause_min = milliseconds{static_cast<std::int64_t>(1 + rng.below(300))};
   const bool deaths = rng.chance(0.5);
   const bool pauses = rng.chance(0.5);
   const bool slow = rng.chance(0.5);
@@ -180,6 +189,24 @@ void check(const Outcome& outcome) {
   }
 }
 
+/// Of endpoints below full share there are never more than their part, and what changes are told fit together.
+void check_shares(const Outcome& outcome) {
+  std::map<std::uint32_t, float> reduced;
+  TimePoint last{};
+  for (const ShareChange& change : outcome.result.share_changes) {
+    EXPECT_GE(change.at, last);
+    last = change.at;
+    const auto before = reduced.find(change.endpoint);
+    EXPECT_NE(before == reduced.end() ? 1.0F : before->second, change.share.share) << "no change";
+    if (change.share.share >= 1) {
+      reduced.erase(change.endpoint);
+    } else {
+      reduced[change.endpoint] = change.share.share;
+    }
+    EXPECT_LE(reduced.size(), outcome.options.endpoints / 3);
+  }
+}
+
 std::uint64_t seeds_begin() {
   const char* wanted = std::getenv("LLMD_SEED");
   return wanted == nullptr ? 0 : std::strtoull(wanted, nullptr, 10);
@@ -188,10 +215,17 @@ std::uint64_t seeds_begin() {
 TEST(FleetSwarm, LosesNothingAndAnswersNothingTwiceWhateverHappens) {
   const std::uint64_t begin = seeds_begin();
   const std::uint64_t end = std::getenv("LLMD_SEED") == nullptr ? kSeeds : begin + 1;
+  std::size_t moves = 0;
   for (std::uint64_t seed = begin; seed < end; ++seed) {
     SCOPED_TRACE(fmt::format("replay: LLMD_SEED={} llmd_simulation_test --gtest_filter=FleetSwarm.*", seed));
-    check(run_seed(seed));
+    const Outcome outcome = run_seed(seed);
+    check(outcome);
+    check_shares(outcome);
+    moves += outcome.result.share_changes.size();
     if (testing::Test::HasFailure()) return;
+  }
+  if (end - begin > 1) {
+    EXPECT_GT(moves, kSeeds / 50) << "else nothing of outliers was tried";
   }
 }
 

@@ -70,6 +70,9 @@ class Policy {
   virtual void block_removed(std::uint32_t /*endpoint*/, std::uint64_t /*block*/) {}
   /// The endpoint died, or is a new process: it holds nothing.
   virtual void endpoint_lost(std::uint32_t /*endpoint*/) {}
+  /// Whether choose() heeds EndpointState::traffic itself. From others the fleet hides endpoints that are not to get
+  /// the request.
+  [[nodiscard]] virtual bool heeds_shares() const noexcept { return false; }
   /// Whether block_stored and block_removed are wanted.
   [[nodiscard]] virtual bool wants_block_events() const noexcept { return false; }
 };

@@ -206,7 +206,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
 }
 
 pool::InFlight Call::count(const Endpoint& endpoint, pool::LoadTokens tokens) {
-  pool::InFlight in_flight = context_.pool.begin_request(endpoint.name, tokens);
+  pool::InFlight in_flight = context_.pool.begin_request(endpoint.name, tokens, SteadyClock::now());
   if (const auto counted = std::exchange(request_.counted, {})) counted();
   return in_flight;
 }
@@ -296,8 +296,7 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
     if (ready.empty()) continue;
     if (!sent_) {
       first_byte(in_flight);
-      // An endpoint on trial has passed: the others need not wait until this stream ends.
-      context_.pool.on_request_success(endpoint_->name, SteadyClock::now());
+      context_.pool.on_first_byte(endpoint_->name, SteadyClock::now());
       sent_ = true;
       const auto head = co_await exchange_.start(response.status(), head_of(response));
       if (!head) client_left();

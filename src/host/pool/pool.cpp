@@ -4,8 +4,11 @@
 #include <mutex>
 #include <utility>
 
+#include "base/hash.h"
 #include "health/endpoint_monitor.h"
+#include "health/outlier_detector.h"
 #include "health/signal_keeper.h"
+#include "model/peer_class.h"
 
 namespace llmd::pool {
 
@@ -54,6 +57,8 @@ std::shared_ptr<const EndpointSnapshot> PoolView::snapshot_of(std::shared_ptr<co
 
 namespace {
 
+constexpr std::size_t kAnomaliesMax = 1'024;
+
 /// A role that was given at run time, and the one that it takes the place of.
 struct ChangedRole {
   std::string put;  // empty: no label
@@ -67,6 +72,8 @@ std::string role_of(const Endpoint& endpoint) {
 
 struct Record {
   EndpointReport report;
+  health::OutlierMember outlier;
+  health::FlatReadings flats;
   health::EndpointMonitor monitor{{}};
   health::SignalKeeper signals;
   std::optional<ChangedRole> role;  // none: as it was put
@@ -75,6 +82,14 @@ struct Record {
   std::shared_ptr<InFlightCounters> in_flight = std::make_shared<InFlightCounters>();
 
   void apply_draining() { monitor.set_draining(drained || not_ready); }
+  void set_endpoint(Endpoint endpoint) {
+    outlier.set_peer_class(xxh64(peer_class(endpoint)));
+    report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+  }
+  [[nodiscard]] bool serves() const noexcept {
+    using enum EndpointHealth;
+    return report.state.health == kReady || report.state.health == kProbing || report.state.health == kUnknown;
+  }
   void judge(TimePoint now) {
     const auto verdict = monitor.verdict(now);
     report.state.health = verdict.health;
@@ -115,7 +130,7 @@ void read_into(Reading<T>& reading, const std::optional<T>& value, TimePoint now
 }  // namespace
 
 struct Pool::Impl {
-  explicit Impl(PoolOptions with) : options{with} {}
+  explicit Impl(PoolOptions with) : options{with}, detector{with.outliers} {}
 
   void put(Endpoint endpoint, TimePoint now) {
     auto& record = records[endpoint.name];
@@ -127,14 +142,60 @@ struct Pool::Impl {
       record.drained = false;
       record.apply_draining();
     } else {
+      forget_anomalies(endpoint.name, record);
       record = Record{};
     }
-    record.report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+    record.set_endpoint(std::move(endpoint));
     record.judge(now);
     dirty = true;
   }
 
+  /// The record's share of traffic is another.
+  void note_share(const std::string& name, const Record& record, const TrafficShare& next) {
+    const TrafficShare& before = record.report.state.traffic;
+    if (before.share == next.share || anomalies.shares.size() >= kAnomaliesMax) return;
+    anomalies.shares.push_back({name, before, next});
+  }
+  void note_flat(const std::string& name, health::LoadReading reading, bool flat) {
+    if (anomalies.flats.size() < kAnomaliesMax) anomalies.flats.push_back({name, reading, flat});
+  }
+  /// What is known of its outliers' side no longer holds: it is gone, or another process.
+  void forget_anomalies(const std::string& name, Record& record) {
+    note_share(name, record, {});
+    for (std::size_t i = 0; i < health::kLoadReadings; ++i) {
+      const auto reading = static_cast<health::LoadReading>(i);
+      if (record.flats.flat(reading)) note_flat(name, reading, false);
+    }
+    const std::uint64_t peer_class = record.outlier.peer_class();
+    record.outlier = {};
+    record.outlier.set_peer_class(peer_class);
+    record.flats = {};
+  }
+
+  void watch_flats(Record& record, TimePoint now) {
+    if (!options.outliers.enabled) return;
+    const health::FlatReadings before = record.flats;
+    record.flats.on_scrape(record.report.state, record.in_flight->requests.load(std::memory_order_relaxed), now);
+    for (std::size_t i = 0; i < health::kLoadReadings; ++i) {
+      const auto reading = static_cast<health::LoadReading>(i);
+      if (before.flat(reading) != record.flats.flat(reading))
+        note_flat(record.report.state.endpoint->name, reading, record.flats.flat(reading));
+    }
+  }
+
+  void look_for_outliers(TimePoint now) {
+    if (!detector.due(now)) return;
+    members.clear();
+    for (auto& [name, record] : records) {
+      record.judge(now);
+      record.outlier.set_serving(record.serves());
+      members.push_back(&record.outlier);
+    }
+    (void)detector.look(members, now);
+  }
+
   void rebuild(TimePoint now) {
+    look_for_outliers(now);
     auto next = std::make_shared<PoolView>();
     next->snapshot.version = ++version;
     next->snapshot.taken_at = now;
@@ -144,6 +205,8 @@ struct Pool::Impl {
       EndpointState& state = record.report.state;
       record.judge(now);
       state.signals = record.signals.signals();
+      note_share(name, record, record.outlier.share());
+      state.traffic = record.outlier.share();
       state.inflight_requests = record.in_flight->requests.load(std::memory_order_relaxed);
       state.inflight_tokens = record.in_flight->tokens.load(std::memory_order_relaxed);
       next->snapshot.endpoints.push_back(state);
@@ -171,6 +234,9 @@ struct Pool::Impl {
   mutable std::mutex mutex;  // guards all below
   std::map<std::string, Record, std::less<>> records;
   std::shared_ptr<const PoolView> published = std::make_shared<const PoolView>();
+  health::OutlierDetector detector;
+  std::vector<health::OutlierMember*> members;  // scratch
+  Anomalies anomalies;
   std::uint64_t version = 0;
   bool dirty = true;
   std::function<void()> on_change;
@@ -186,6 +252,7 @@ void Pool::set_endpoints(std::vector<Endpoint> endpoints, TimePoint now) {
     for (const Endpoint& endpoint : endpoints) {
       if (auto node = impl_->records.extract(endpoint.name)) kept.insert(std::move(node));
     }
+    for (auto& [name, gone] : impl_->records) impl_->forget_anomalies(name, gone);
     impl_->records = std::move(kept);
     for (Endpoint& endpoint : endpoints) impl_->put(std::move(endpoint), now);
     impl_->dirty = true;
@@ -206,6 +273,7 @@ void Pool::remove(std::string_view name) {
     const std::scoped_lock lock{impl_->mutex};
     const auto found = impl_->records.find(name);
     if (found == impl_->records.end()) return;
+    impl_->forget_anomalies(found->first, found->second);
     impl_->records.erase(found);
     impl_->dirty = true;
   }
@@ -218,6 +286,7 @@ void Pool::restart(std::string_view name) {
   if (record == nullptr) return;
   record->monitor = health::EndpointMonitor{{}};
   record->signals = {};
+  impl_->forget_anomalies(std::string{name}, *record);
   record->not_ready = true;
   record->apply_draining();
   const std::shared_ptr<const Endpoint> endpoint = record->report.state.endpoint;
@@ -265,15 +334,24 @@ void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
     read_into(report.state.kv_usage, probe.readings->kv_usage, now);
     read_into(report.state.kv_block_tokens, probe.readings->kv_block_tokens, now);
     read_into(report.state.kv_blocks, probe.readings->kv_blocks, now);
+    impl_->watch_flats(*record, now);
     if (probe.readings->lora != nullptr) report.state.lora = {.value = probe.readings->lora, .at = now};
   }
   record->signals.on_sample(sample_of(probe.readings.value_or(EngineReadings{}), probe.round_trip), now);
   if (probe.models && *probe.models != report.state.endpoint->models) {
     Endpoint endpoint = *report.state.endpoint;
     endpoint.models = std::move(*probe.models);
-    report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+    record->set_endpoint(std::move(endpoint));
   }
   impl_->dirty = true;
+}
+
+void Pool::on_first_byte(std::string_view name, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  record->monitor.on_request_success(now);
+  if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
 }
 
 void Pool::on_request_success(std::string_view name, TimePoint now) {
@@ -282,7 +360,15 @@ void Pool::on_request_success(std::string_view name, TimePoint now) {
   if (record == nullptr) return;
   record->monitor.on_request_success(now);
   record->signals.on_request(/*failed=*/false, now);
+  record->outlier.on_ended(/*failed=*/false, impl_->options.outliers, now);
+  record->flats.on_ended();
   if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
+}
+
+void Pool::on_latency(std::string_view name, const health::LatencySample& sample, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record != nullptr) record->outlier.on_latency(sample, now);
 }
 
 void Pool::on_request_failure(std::string_view name, health::FailureKind kind, TimePoint now) {
@@ -291,6 +377,8 @@ void Pool::on_request_failure(std::string_view name, health::FailureKind kind, T
   if (record == nullptr) return;
   record->monitor.on_request_failure(kind, now);
   record->signals.on_request(/*failed=*/true, now);
+  record->outlier.on_ended(/*failed=*/true, impl_->options.outliers, now);
+  record->flats.on_ended();
   impl_->dirty = true;
 }
 
@@ -302,10 +390,20 @@ std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
   return impl_->published;
 }
 
-InFlight Pool::begin_request(std::string_view name, LoadTokens tokens) {
+InFlight Pool::begin_request(std::string_view name, LoadTokens tokens, TimePoint now) {
   const std::scoped_lock lock{impl_->mutex};
   Record* record = impl_->find(name);
-  return record == nullptr ? InFlight{} : InFlight{record->in_flight, tokens};
+  if (record == nullptr) return {};
+  if (record->outlier.reduced()) {
+    record->outlier.on_sent(impl_->options.outliers, now);
+    impl_->dirty = true;  // it may have been the probe
+  }
+  return InFlight{record->in_flight, tokens};
+}
+
+Anomalies Pool::take_anomalies() {
+  const std::scoped_lock lock{impl_->mutex};
+  return std::exchange(impl_->anomalies, {});
 }
 
 std::vector<EndpointReport> Pool::report(TimePoint now) {

@@ -11,6 +11,9 @@
 
 #include "base/clock.h"
 #include "health/circuit_breaker.h"
+#include "health/flat_readings.h"
+#include "health/outlier_evidence.h"
+#include "health/outlier_options.h"
 #include "model/endpoint.h"
 #include "pool/engine_metrics.h"
 
@@ -85,7 +88,24 @@ struct EndpointReport {
   std::string_view reason{};  // of the state's health; static text
 };
 
+/// What has changed of how endpoints stand out from their peers, since the last time that somebody asked.
+struct Anomalies {
+  struct Share {
+    std::string endpoint;
+    TrafficShare before{};
+    TrafficShare now{};
+  };
+  struct Flat {
+    std::string endpoint;
+    health::LoadReading reading{};
+    bool flat = false;  // it moves again
+  };
+  std::vector<Share> shares;
+  std::vector<Flat> flats;
+};
+
 struct PoolOptions {
+  health::OutlierOptions outliers{};
   milliseconds publish_interval{10};  // at most one snapshot in it. Higher: cheaper, and decisions see older metrics
   milliseconds refresh_interval{
       100};  // a snapshot that nothing changed is renewed after it, for what time alone changes
@@ -119,13 +139,20 @@ class Pool {
   /// A request ended well, or failed by the endpoint's fault. Neither: refusals for want of room, errors of the
   /// client's.
   void on_request_success(std::string_view name, TimePoint now);
+  /// The first piece of an answer came: of an endpoint on trial the others need not wait for the end.
+  void on_first_byte(std::string_view name, TimePoint now);
   void on_request_failure(std::string_view name, health::FailureKind kind, TimePoint now);
+
+  /// How fast a request that ended well was, by what was to be expected.
+  void on_latency(std::string_view name, const health::LatencySample& sample, TimePoint now);
 
   [[nodiscard]] std::shared_ptr<const PoolView> view(TimePoint now);
   /// Counts a request against the endpoint. Empty for an unknown name.
-  [[nodiscard]] InFlight begin_request(std::string_view name, LoadTokens tokens);
+  [[nodiscard]] InFlight begin_request(std::string_view name, LoadTokens tokens, TimePoint now);
 
   [[nodiscard]] std::vector<EndpointReport> report(TimePoint now);
+  /// At most 1,024 changes of each kind are kept for who asks.
+  [[nodiscard]] Anomalies take_anomalies();
   /// The endpoints now, for whoever probes them. Calls back after every change of the set (any thread, no lock held).
   [[nodiscard]] std::vector<std::shared_ptr<const Endpoint>> endpoints() const;
   void on_change(std::function<void()> callback);

@@ -92,7 +92,7 @@ TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
   pool.set_endpoints({endpoint("a")}, clock.now());
   const auto view = pool.view(clock.now());
   const auto& live = *view->in_flight[0];
-  InFlight request = pool.begin_request("a", {.prompt = 100, .output = 20});
+  InFlight request = pool.begin_request("a", {.prompt = 100, .output = 20}, clock.now());
   InFlight moved = std::move(request);
   EXPECT_EQ(live.requests, 1U);
   EXPECT_EQ(live.tokens, 120U);
@@ -105,7 +105,7 @@ TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
   EXPECT_EQ(live.requests, 0U) << "an endpoint that left still counts down";
   EXPECT_EQ(live.tokens, 0U);
   {
-    const InFlight unknown = pool.begin_request("nobody", {.prompt = 1});
+    const InFlight unknown = pool.begin_request("nobody", {.prompt = 1}, clock.now());
   }
 }
 
@@ -205,11 +205,97 @@ TEST(Pool, ServesReadersWhileEventsComeIn) {
     EXPECT_GE(view->snapshot.version, version);
     EXPECT_EQ(view->snapshot.endpoints.size(), view->in_flight.size());
     version = view->snapshot.version;
-    const InFlight request = pool.begin_request("a", {.prompt = 1});
+    const InFlight request = pool.begin_request("a", {.prompt = 1}, SteadyClock::now());
   }
   stop = true;
   writer.join();
   EXPECT_EQ(pool.view(SteadyClock::now() + seconds{1})->in_flight[0]->requests, 0U);
+}
+
+/// Six endpoints of which each serves a request in every tenth of a second that its share allows.
+struct WatchedPool {
+  explicit WatchedPool(health::OutlierOptions outliers = {}) : pool{{.outliers = outliers}} {
+    for (const char* name : kNames) {
+      pool.put(endpoint(name), clock.now());
+      pool.on_probe(name, ready(), clock.now());
+    }
+  }
+  void serve(int seconds, float slowness_of_b, bool b_fails = false) {
+    for (int tenth = 0; tenth < 10 * seconds; ++tenth) {
+      clock.advance(milliseconds{100});
+      const auto view = pool.view(clock.now());
+      for (const EndpointState& state : view->snapshot.endpoints) {
+        const std::string& name = state.endpoint->name;
+        if (!admits(state.traffic, static_cast<std::uint64_t>(tenth), name, 0, clock.now())) continue;
+        const InFlight request = pool.begin_request(name, {}, clock.now());
+        const bool is_b = name == "b";
+        if (is_b && b_fails && tenth % 4 == 0) {
+          pool.on_request_failure(name, health::FailureKind::kServerError, clock.now());
+          continue;
+        }
+        pool.on_request_success(name, clock.now());
+        pool.on_latency(name, {.sent_at = clock.now(), .tpot_ratio = is_b ? slowness_of_b : 1.0F}, clock.now());
+      }
+    }
+  }
+  [[nodiscard]] TrafficShare share_of_b() { return pool.report(clock.now())[1].state.traffic; }
+
+  static constexpr const char* kNames[] = {"a", "b", "c", "d", "e", "f"};
+  ManualClock clock;
+  Pool pool;
+};
+
+TEST(Pool, TakesTrafficFromAnEndpointThatStandsOutAndTells) {
+  WatchedPool slow;
+  slow.serve(20, 1);
+  EXPECT_TRUE(slow.pool.take_anomalies().shares.empty());
+  slow.serve(20, 5);
+  EXPECT_EQ(slow.share_of_b().share, 0);
+  EXPECT_EQ(slow.share_of_b().cause, TrafficShare::Cause::kSlow);
+  const Anomalies told = slow.pool.take_anomalies();
+  ASSERT_EQ(told.shares.size(), 3U);
+  EXPECT_EQ(told.shares[0].endpoint, "b");
+  EXPECT_EQ(told.shares[0].before.share, 1);
+  EXPECT_EQ(told.shares[0].now.share, 0.5F);
+  EXPECT_EQ(told.shares[2].now.share, 0);
+  EXPECT_TRUE(slow.pool.take_anomalies().shares.empty()) << "each change is told once";
+  slow.pool.restart("b");
+  EXPECT_EQ(slow.share_of_b().share, 1) << "a new process";
+  ASSERT_EQ(slow.pool.take_anomalies().shares.size(), 1U);
+
+  WatchedPool failing;
+  failing.serve(30, 1, /*b_fails=*/true);
+  EXPECT_LT(failing.share_of_b().share, 1);
+  EXPECT_EQ(failing.share_of_b().cause, TrafficShare::Cause::kFailing);
+  failing.pool.remove("b");
+  const auto last = failing.pool.take_anomalies().shares.back();
+  EXPECT_EQ(last.endpoint, "b");
+  EXPECT_EQ(last.now.share, 1) << "so that its series does not stay low";
+
+  WatchedPool off{{.enabled = false}};
+  off.serve(40, 8);
+  EXPECT_EQ(off.share_of_b().share, 1);
+}
+
+TEST(Pool, AReadingThatDoesNotMoveCountsAsMissing) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.put(endpoint("a"), clock.now());
+  const InFlight always = pool.begin_request("a", {}, clock.now());
+  for (int i = 0; i < 30; ++i) {
+    clock.advance(seconds{1});
+    pool.on_request_success("a", clock.now());
+    Probe probe = ready(static_cast<std::uint32_t>(i % 3));
+    probe.readings->kv_usage = 0.0F;
+    pool.on_probe("a", std::move(probe), clock.now());
+  }
+  const EndpointState state = pool.report(clock.now())[0].state;
+  EXPECT_FALSE(state.kv_usage.value.has_value());
+  EXPECT_TRUE(state.waiting_requests.value.has_value());
+  const Anomalies told = pool.take_anomalies();
+  ASSERT_EQ(told.flats.size(), 1U);
+  EXPECT_EQ(told.flats[0].reading, health::LoadReading::kKvUsage);
+  EXPECT_TRUE(told.flats[0].flat);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST(FlowStrand, LetsOneGoWhenTheOneBeforeHasEnded) {
   const auto second = scene.enter();
   const auto third = scene.enter();
   EXPECT_EQ(scene.strand.waiting(), 2U) << "the first is not counted by the pool, but here";
-  auto sent = scene.pool.begin_request("a", {});
+  auto sent = scene.pool.begin_request("a", {}, SteadyClock::now());
   first->decided();
   EXPECT_EQ(scene.strand.waiting(), 2U);
   sent.end();
@@ -193,7 +193,7 @@ TEST(FlowStrand, ServesManyLoopsAtOnce) {
       const int now = ++running;
       for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
       }
-      auto sent = scene.pool.begin_request("a", {});
+      auto sent = scene.pool.begin_request("a", {}, SteadyClock::now());
       pass->decided();
       co_await sleep_for(Duration{1});  // the loops go on meanwhile
       ++dispatched;

@@ -139,6 +139,7 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       ring_{options.records_max, record_budget_},
       refusals_{options.refusals_max, refusal_budget_},
       index_{std::make_unique<PrefixIndex>(index_options(scheduler, seed_), index_budget_)},
+      measures_slowness_{options.measures_slowness},
       decision_seconds_{
           metrics.histogram("llmd_gateway_decision_seconds", "Time that a decision takes", kDecisionBounds)},
       dispatched_{decisions(metrics, "dispatch")},
@@ -269,6 +270,7 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
                                     .memory = &active->memory},
                                    scratch.rng, scratch.decision, &record.explanation);
   if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
+  made.yardstick = measure_by(made, view->snapshot, scratch.live, now);
   const auto load = scheduler.load_tokens(made.facts, made.decision);
   made.load_tokens = load.prompt;
   made.output_load_tokens = load.output;
@@ -286,6 +288,23 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   keep(std::move(record));
   decision_seconds_.observe(to_seconds(SteadyClock::now() - now));
   return made;
+}
+
+LatencyBasis Router::measure_by(const Route& route, const EndpointSnapshot& snapshot,
+                                std::span<const scheduling::LiveLoad> live, TimePoint now) {
+  const Decision& decision = route.decision;
+  if (!measures_slowness_ || decision.decode == nullptr || decision.latency.made) return {};
+  const auto found = std::ranges::find(snapshot.endpoints, decision.decode, &EndpointState::endpoint);
+  if (found == snapshot.endpoints.end()) return {};
+  const auto place = static_cast<scheduling::EndpointIndex>(found - snapshot.endpoints.begin());
+  const scheduling::PluginInput input{.request = route.facts,
+                                      .endpoints = snapshot.endpoints,
+                                      .matched_blocks = {},
+                                      .live = live,
+                                      .serves = {},
+                                      .now = now,
+                                      .metric_age_max = active()->scheduler.config().metric_age_max};
+  return yardstick_.basis_of(input, place);
 }
 
 void Router::keep(RequestRecord record) {
@@ -310,12 +329,24 @@ void Router::remember(const Route& route, TimePoint now) {
   scheduling::remember(route.decision, route.facts.prefix, *index_, now);
   const auto active = this->active();
   active->scheduler.sent(route.facts, route.decision, now, active->memory);
+  if (!route.yardstick.made) return;
+  const std::uint32_t prompt = route.facts.prompt_tokens;
+  const std::uint32_t uncached = prompt - std::min(prompt, route.decision.cached_tokens_expected);
+  yardstick_.sent(route.decision.decode->name, static_cast<float>(uncached) / 1'000, now);
 }
 
 void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
   ring_.finish(outcome);
   const auto active = this->active();
-  const auto seen = active->scheduler.finished(route.decision, outcome, now, active->memory);
+  auto seen = active->scheduler.finished(route.decision, outcome, now, active->memory);
+  if (!seen && route.yardstick.made) {
+    seen = scheduling::observed_latency(route.decision, outcome);
+    if (seen) seen->ratios = yardstick_.learn(route.yardstick, *seen, now);
+  }
+  if (seen && measures_slowness_)
+    pool_.on_latency(outcome.endpoint,
+                     {.sent_at = now - outcome.total, .ttft_ratio = seen->ratios.ttft, .tpot_ratio = seen->ratios.tpot},
+                     now);
   const LatencyBasis& said = route.decision.latency;
   const auto judge = [](Histogram& errors, float predicted, float got) {
     if (predicted > 0 && got > 0) errors.observe(static_cast<double>(std::abs(got - predicted) / predicted));
@@ -328,6 +359,7 @@ void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
 void Router::forget(std::string_view endpoint) {
   index_->remove(endpoint);
   scheduling::Scheduler::forget(endpoint, active()->memory);
+  yardstick_.forget(endpoint);
 }
 
 void Router::sweep(TimePoint now) {
@@ -344,6 +376,7 @@ void Router::sweep(TimePoint now) {
     if (!present.contains(name)) index_->remove(name);
   }
   scheduling::Scheduler::keep_only(present, active()->memory);
+  yardstick_.keep_only(present);
 }
 
 }  // namespace llmd::routing

@@ -25,6 +25,7 @@
 #include "prefix/prefix_index.h"
 #include "routing/explanation_ring.h"
 #include "routing/role_keeper.h"
+#include "scheduling/prediction/latency_predictor.h"
 #include "scheduling/scheduler.h"
 #include "telemetry/metrics.h"
 
@@ -37,6 +38,7 @@ struct RouterOptions {
   std::size_t refusal_bytes_max = 2 * 1024 * 1024;        // of all of them
   std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
   bool rebalance_roles = false;                           // see RoleKeeper
+  bool measures_slowness = true;                          // and tells the pool, for its outlier detection
 };
 
 /// How a prompt is cut into the blocks that it is known by.
@@ -84,6 +86,7 @@ struct Route {
   Decision decision;
   std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
   std::uint64_t output_load_tokens = 0;  // the same, until it ends
+  LatencyBasis yardstick{};              // for Router's own, where the configuration predicts nothing
 };
 
 /// What the client is answered if the decision is not to dispatch.
@@ -161,6 +164,9 @@ class Router {
   [[nodiscard]] static RequestFacts facts_for(const RouteRequest& request, const Active& active,
                                               const EndpointSnapshot& snapshot, std::string& scratch);
   void keep(RequestRecord record);
+  /// What the router's own yardstick rests on for the endpoint that was chosen.
+  [[nodiscard]] LatencyBasis measure_by(const Route& route, const EndpointSnapshot& snapshot,
+                                        std::span<const scheduling::LiveLoad> live, TimePoint now);
   [[nodiscard]] std::shared_ptr<const Active> active() const;
 
   pool::Pool& pool_;
@@ -172,7 +178,10 @@ class Router {
   ExplanationRing refusals_;  // an id is in one of the two
   std::unique_ptr<PrefixIndex> index_;
   std::unique_ptr<RoleKeeper> roles_;  // null: roles stay
-  mutable std::mutex mutex_;           // guards the two below
+  const bool measures_slowness_;
+  /// How slow requests were for their endpoint's class, under configurations that predict no latencies.
+  scheduling::LatencyPredictor yardstick_{{}};
+  mutable std::mutex mutex_;  // guards the two below
   std::shared_ptr<const Active> active_;
   std::set<std::string> known_endpoints_;
   Histogram& decision_seconds_;

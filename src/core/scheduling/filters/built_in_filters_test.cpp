@@ -5,6 +5,7 @@
 
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
+#include "scheduling/filters/outlier_filter.h"
 #include "scheduling/testing/pool.h"
 
 namespace llmd::scheduling {
@@ -48,6 +49,24 @@ TEST(ModelFilter, KeepsAnEndpointForEveryModelThatItLists) {
   const PluginScene asked{pool, "other"};
   EXPECT_EQ(ModelFilter{}.reason(asked.input(), 0), "serves base, one; wanted other");
   EXPECT_EQ(ModelFilter{}.reason(asked.input(), 1), "serves base, two, one and 2 more; wanted other");
+}
+
+TEST(OutlierFilter, KeepsPartOfTheTrafficAwayButNeverLeavesNobody) {
+  PluginScene scene{{{.name = "fine"}, {.name = "slow"}, {.name = "out", .inflight = 1}}};
+  scene.snapshot.endpoints[1].traffic = {.share = 0.5F, .observed = 3, .cause = TrafficShare::Cause::kSlow};
+  scene.snapshot.endpoints[2].traffic = {.share = 0, .observed = 9, .cause = TrafficShare::Cause::kSlow};
+  std::size_t slow = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    scene.request.request_id = std::to_string(i);
+    const std::vector<std::string> kept = scene.kept(OutlierFilter{});
+    ASSERT_EQ(kept.front(), "fine");
+    slow += kept.size() - 1;
+    ASSERT_NE(kept.back(), "out");
+  }
+  EXPECT_NEAR(static_cast<double>(slow), 500, 80);
+  EXPECT_EQ(OutlierFilter{}.reason(scene.input(), 1), "half ejected: 3.0 times as slow as its peers");
+  scene.candidates = {2};
+  EXPECT_EQ(scene.kept(OutlierFilter{}), std::vector<std::string>{"out"}) << "nobody else could serve";
 }
 
 TEST(EndpointCache, FollowsRequestsAndChangesOfThePool) {

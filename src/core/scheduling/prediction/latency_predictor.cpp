@@ -5,13 +5,12 @@
 #include <cmath>
 #include <mutex>
 
+#include "model/peer_class.h"
 #include "scheduling/prediction/link_speed.h"
 
 namespace llmd::scheduling {
 namespace {
 
-// Labels by which fleets tell hardware apart: llm-d's variants and its autoscaler's accelerators.
-constexpr std::string_view kHardwareLabels[] = {"llm-d.ai/variant", "inference.optimization/acceleratorName"};
 constexpr float kKilo = 1'000;
 constexpr float kTtftFloorMs = 20;
 constexpr float kTpotFloorMs = 2;
@@ -96,14 +95,7 @@ std::uint32_t LatencyPredictor::slot_for(const Endpoint& endpoint) {
 }
 
 std::uint32_t LatencyPredictor::class_for(const Endpoint& endpoint) {
-  std::string name = endpoint.models.empty() ? std::string{} : endpoint.models.front().id;
-  const auto add = [&](std::string_view label) {
-    const auto found = endpoint.labels.find(std::string{label});
-    name += '\n';
-    if (found != endpoint.labels.end()) name += found->second;
-  };
-  add(kRoleLabel);
-  for (const std::string_view label : kHardwareLabels) add(label);
+  std::string name = peer_class(endpoint);
   if (const auto found = class_names_.find(name); found != class_names_.end()) return found->second;
   auto place = static_cast<std::uint32_t>(classes_.size());
   if (classes_.size() >= options_.classes_max) {
@@ -244,6 +236,13 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
   }
 }
 
+LatencyBasis LatencyPredictor::basis_of(const PluginInput& input, EndpointIndex i) {
+  const std::unique_lock lock{mutex_};
+  const std::uint32_t slot = slot_for(*input.endpoints[i].endpoint);
+  if (slot == kNoSlot || known_[slot].of_class == kNoClass) return {};
+  return observe(input, slot, i);
+}
+
 LatencyBasis LatencyPredictor::basis(const PluginInput& input, const Places& places, EndpointIndex i) const {
   const std::shared_lock lock{mutex_};
   if (i >= places.slots.size() || places.slots[i] == kNoSlot || known_[places.slots[i]].of_class == kNoClass) return {};
@@ -286,38 +285,42 @@ void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint
   known.rate_at = now;
 }
 
-void LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now) {
-  if (!basis.made) return;
+LatencyRatios LatencyPredictor::learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now) {
+  LatencyRatios ratios;
+  if (!basis.made) return ratios;
   const std::unique_lock lock{mutex_};
   const auto found = slots_.find(seen.endpoint);
-  if (found == slots_.end()) return;
+  if (found == slots_.end()) return ratios;
   Known& known = known_[found->second];
-  if (known.of_class == kNoClass) return;
+  if (known.of_class == kNoClass) return ratios;
   Class& model = classes_[known.of_class];
   ++observations_;
   LatencyBasis as_it_was = basis;  // what was really cached is known now
   as_it_was.cached = std::min(basis.prompt, static_cast<float>(seen.cached_tokens) / kKilo);
-  const auto learn_one = [&](Regression& of, const Regression::Features& features, Factor& factor_of, float value) {
+  const auto learn_one = [&](Regression& of, const Regression::Features& features, Factor& factor_of, float value,
+                             float& ratio) {
     const float factor_now = factor(factor_of, now);
     const float predicted = of.predict(features);
     of.add(features, static_cast<double>(value / factor_now));
-    if (of.observations() > options_.observations_min && predicted > 0)
-      correct(factor_of, static_cast<double>(value / predicted), now);
+    if (of.observations() <= options_.observations_min || predicted <= 0) return;
+    ratio = value / predicted;
+    correct(factor_of, static_cast<double>(ratio), now);
   };
   if (seen.ttft_ms > 0) {
     if (basis.known) note_error(ttft_error_, seen.ttft_ms, basis.ttft_ms);
     if (!basis.apart) {
-      learn_one(model.ttft, ttft_features(as_it_was), known.ttft, seen.ttft_ms);
+      learn_one(model.ttft, ttft_features(as_it_was), known.ttft, seen.ttft_ms, ratios.ttft);
     } else if (seen.ttft_ms > seen.prefill_ms) {
-      learn_one(model.handoff, handoff_features(basis), known.handoff, seen.ttft_ms - seen.prefill_ms);
+      learn_one(model.handoff, handoff_features(basis), known.handoff, seen.ttft_ms - seen.prefill_ms, ratios.ttft);
     }
   }
   if (seen.tpot_ms > 0) {
     if (basis.known) note_error(tpot_error_, seen.tpot_ms, basis.tpot_ms);
-    learn_one(model.tpot, tpot_features(as_it_was), known.tpot, seen.tpot_ms);
+    learn_one(model.tpot, tpot_features(as_it_was), known.tpot, seen.tpot_ms, ratios.tpot);
     note_mean(model.tpot_ms, seen.tpot_ms);
   }
   if (seen.output_tokens > 0) note_mean(model.output_tokens, static_cast<float>(seen.output_tokens));
+  return ratios;
 }
 
 void LatencyPredictor::forget(std::string_view endpoint) {

@@ -62,11 +62,14 @@ class LatencyPredictor {
   /// The same of its decode leg, when `prefill` computes the prompt.
   [[nodiscard]] LatencyBasis basis_apart(const PluginInput& input, const Places& places, EndpointIndex i,
                                          EndpointIndex prefill) const;
+  /// The same without predict() before, and without what it would have said: for those who only learn() later.
+  [[nodiscard]] LatencyBasis basis_of(const PluginInput& input, EndpointIndex i);
   /// A request with `uncached` thousand tokens of prompt to compute went to the endpoint.
   void sent(std::string_view endpoint, float uncached, TimePoint now);
   /// Of a request that went to the endpoint on this basis. If it was a decode leg, its prefill leg is told by itself,
   /// as a request that ends with its first token.
-  void learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
+  /// Also says how slow it was for its class; of the endpoint's own factor that is free.
+  LatencyRatios learn(const LatencyBasis& basis, const ObservedLatency& seen, TimePoint now);
   void forget(std::string_view endpoint);
   /// Forgets all others.
   void keep_only(const std::set<std::string>& endpoints);

@@ -98,6 +98,27 @@ TEST(LatencyPredictor, SaysNothingBeforeItHasSeenEnough) {
   for (const LatencyPrediction& each : fleet.predictions) EXPECT_TRUE(each.known);
 }
 
+TEST(LatencyPredictor, SaysHowSlowARequestWasForItsClassWithoutAnyPredictionBefore) {
+  Fleet fleet{8, {4.0}};
+  const auto serve = [&](std::size_t i) {
+    fleet.draw();
+    const LatencyBasis basis = fleet.predictor.basis_of(fleet.input(), static_cast<EndpointIndex>(i));
+    const ObservedLatency seen{.endpoint = fleet.snapshot.endpoints[i].endpoint->name,
+                               .ttft_ms = static_cast<float>(fleet.ttft(i)),
+                               .tpot_ms = static_cast<float>(fleet.tpot(i)),
+                               .cached_tokens = fleet.matched[i] * 100,
+                               .output_tokens = 100};
+    return fleet.predictor.learn(basis, seen, fleet.now);
+  };
+  EXPECT_EQ(serve(0).tpot, 0) << "nothing is expected yet";
+  for (std::size_t n = 0; n < 800; ++n) (void)serve(n % 8);
+  for (std::size_t n = 0; n < 40; ++n) {
+    const float slow = serve(0).tpot;
+    const float other = serve(1 + n % 7).tpot;
+    EXPECT_NEAR(slow / other, 4, 0.6) << "that it is known to be slow does not hide it";
+  }
+}
+
 TEST(LatencyPredictor, LearnsWhatOneClassHasInCommon) {
   Fleet fleet{8};
   fleet.teach(800);

@@ -40,6 +40,7 @@ class LlmdPolicy final : public Policy {
   void block_removed(std::uint32_t endpoint, std::uint64_t block) override { holders_.remove(block, endpoint); }
   void finished(const PolicyOutcome& outcome, TimePoint now) override;
   void endpoint_lost(std::uint32_t endpoint) override;
+  [[nodiscard]] bool heeds_shares() const noexcept override { return true; }
   [[nodiscard]] bool wants_block_events() const noexcept override { return precise_; }
 
   [[nodiscard]] const scheduling::Scheduler& scheduler() const noexcept { return scheduler_; }
