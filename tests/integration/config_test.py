@@ -194,3 +194,24 @@ def test_the_reference_is_what_validates(config):
     docs = config("docs")
     assert docs.returncode == 0
     assert docs.stdout == (SOURCE_DIR / "docs" / "plugins.md").read_text(), "run: llmd config docs > docs/plugins.md"
+
+
+def test_learned_weights_are_shown_frozen_and_reset(engines, gateway, config, config_file):
+    config_file.write_text(QUEUE)
+    _, url = gateway(engines(), arguments=("--config", str(config_file)))
+    nothing = config("weights")
+    assert nothing.returncode == 1 and "no weights are learned" in nothing.stderr
+    config_file.write_text(QUEUE + "- type: kv-cache-utilization-scorer\n- type: weight-learner\n")
+    wait_for(lambda: config("weights").returncode == 0, "the learner")
+    answer = httpx.post(f"{url}/v1/chat/completions", json=CHAT)
+    assert answer.status_code == 200
+    shown = config("weights", "show").stdout
+    assert "profile default: learning, after 1 requests" in shown
+    assert "queue-scorer 1 (configured 1)" in shown
+    assert metric(url, 'llmd_gateway_learned_weight{profile="default",scorer="queue-scorer"}') == 1
+    assert metric(url, "llmd_gateway_learned_weight_fallbacks_total") == 0
+    assert "profile default: frozen" in config("weights", "freeze").stdout
+    assert metric(url, "llmd_gateway_learned_weights_frozen") == 1
+    assert "profile default: learning" in config("weights", "unfreeze").stdout
+    assert config("weights", "reset").returncode == 0
+    assert config("weights", "melt").returncode == 2

@@ -26,6 +26,7 @@ struct Options {
   std::string before;
   std::string after;
   std::string admin;
+  std::string action = "show";
   std::uint64_t version = 0;
   bool allow_experimental = false;
   bool versions = false;
@@ -106,6 +107,15 @@ int roll_back(const Options& options) {
   return 0;
 }
 
+int weights(const std::string& action, const Options& options) {
+  const auto server = RunningServer::find(options.admin);
+  if (!server) return failed(server.error());
+  const auto text = server->weights(action == "show" ? "" : action);
+  if (!text) return failed(text.error());
+  print(*text);
+  return 0;
+}
+
 int docs() {
   print(plugin_reference());
   return 0;
@@ -148,11 +158,16 @@ int config_main(int argc, char** argv) {
       ->required()
       ->check(CLI::PositiveNumber);
   config::add_admin(rollback, options);
+  CLI::App& weights = *app.add_subcommand("weights", "The weights that a running gateway learns");
+  weights.add_option("ACTION", options.action, "show; freeze: they stay as they are; unfreeze; reset: forget all")
+      ->check(CLI::IsMember({"show", "freeze", "unfreeze", "reset"}));
+  config::add_admin(weights, options);
   CLI::App& docs = *app.add_subcommand("docs", "Print the reference of all plugin types (docs/plugins.md)");
   if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
   if (validate.parsed()) return config::validate(options);
   if (show.parsed()) return config::show(options);
   if (diff.parsed()) return config::diff(options);
+  if (weights.parsed()) return config::weights(options.action, options);
   if (rollback.parsed()) return config::roll_back(options);
   return docs.parsed() ? config::docs() : 2;
 }

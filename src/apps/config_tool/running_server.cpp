@@ -27,6 +27,35 @@ std::string message_of(const std::string& body) {
   return error->value("message", std::string{"the server refused"});
 }
 
+/// Weights of one arm, each with the scorer's name.
+std::string weights_line(const Json& scorers, const Json& weights) {
+  std::string line;
+  for (std::size_t s = 0; s < scorers.size() && s < weights.size(); ++s) {
+    if (!scorers[s].is_object() || !weights[s].is_number()) continue;
+    line += fmt::format("  {} {:.3g} (configured {:.3g})", scorers[s].value("scorer", std::string{}),
+                        weights[s].get<double>(), scorers[s].value("configured", 0.0));
+  }
+  return line;
+}
+
+std::string weights_text(const Json& json) {
+  const Json scorers = json.value("scorers", Json::array());
+  std::string text = fmt::format("profile {}: {}, after {} requests\n", json.value("profile", std::string{}),
+                                 json.value("frozen", false) ? "frozen" : "learning", json.value("requests", 0U));
+  text +=
+      fmt::format("outcomes of late are worth {:.3f} with the configured weights, {:.3f} with others; {} fallbacks\n",
+                  json.value("control_reward", 0.0), json.value("learned_reward", 0.0), json.value("fallbacks", 0U));
+  text += fmt::format("now: {}\n{}\n", json.value("context", std::string{}),
+                      weights_line(scorers, json.value("weights", Json::array())));
+  for (const Json& each : json.value("contexts", Json::array())) {
+    text += fmt::format("{}: {} rounds, {} fallbacks{}\n{}\n", each.value("context", std::string{}),
+                        each.value("rounds", 0U), each.value("fallbacks", 0U),
+                        each.value("paused", false) ? ", paused" : "",
+                        weights_line(scorers, each.value("weights", Json::array())));
+  }
+  return text;
+}
+
 }  // namespace
 
 Result<RunningServer> RunningServer::find(const std::string& admin) {
@@ -62,6 +91,13 @@ Result<std::string> RunningServer::versions() const {
                         each.value("source", std::string{}));
   }
   return text;
+}
+
+Result<std::string> RunningServer::weights(std::string_view action) const {
+  LLMD_TRY(const std::string body,
+           action.empty() ? ask("GET", "/weights") : ask("POST", fmt::format("/weights/{}", action)));
+  LLMD_TRY(const Json json, parse(body));
+  return weights_text(json);
 }
 
 Result<std::uint64_t> RunningServer::roll_back(std::uint64_t version) const {

@@ -29,6 +29,9 @@ class RunningServer {
   [[nodiscard]] Result<std::string> versions() const;
   /// The number of the version that this made.
   [[nodiscard]] Result<std::uint64_t> roll_back(std::uint64_t version) const;
+  /// What is learned of a profile's weights, for people. `action` is done before: "freeze", "unfreeze", "reset", or
+  /// nothing. Error kNotFound: nothing learns.
+  [[nodiscard]] Result<std::string> weights(std::string_view action) const;
 
  private:
   explicit RunningServer(std::string socket) : socket_{std::move(socket)} {}

@@ -15,7 +15,7 @@ void add_candidate(std::string& out, const Json& candidate, std::string_view cho
   const std::string name = text(candidate, "endpoint");
   out += fmt::format("    {} {:<32} {:.3f}", name == chosen ? "->" : "  ", name, candidate.at("total").get<double>());
   for (const Json& part : candidate.at("parts")) {
-    out += fmt::format("  {} {:.3f} x {:.0f}", text(part, "scorer"), part.at("score").get<double>(),
+    out += fmt::format("  {} {:.3f} x {:.3g}", text(part, "scorer"), part.at("score").get<double>(),
                        part.at("weight").get<double>());
     if (part.contains("metric_missing")) out += " (no fresh metric)";
     if (part.contains("metric_age_ms"))
@@ -27,7 +27,9 @@ void add_candidate(std::string& out, const Json& candidate, std::string_view cho
 void add_profile(std::string& out, const Json& profile) {
   const std::string chosen = text(profile, "chosen");
   out += fmt::format("profile {}: {}", text(profile, "profile"), chosen.empty() ? "nothing left to choose" : chosen);
-  out += fmt::format(" (picker {})\n", text(profile, "picker"));
+  out += fmt::format(" (picker {}", text(profile, "picker"));
+  if (profile.contains("arm")) out += fmt::format(", weights of arm {}", text(profile, "arm"));
+  out += ")\n";
   for (const Json& candidate : profile.at("candidates")) add_candidate(out, candidate, chosen);
   for (const Json& gone : profile.at("filtered")) {
     out += fmt::format("     x {:<32} {}: {}\n", text(gone, "endpoint"), text(gone, "filter"), text(gone, "reason"));

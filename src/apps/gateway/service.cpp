@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "apps/gateway/learned_weights.h"
 #include "pool/endpoint_list.h"
 #include "telemetry/log.h"
 #include "telemetry/log_metrics.h"
@@ -159,6 +160,8 @@ Result<void> Service::open_admin() {
       .versions_json = [this] { return live_config_->versions_json(); },
       .version_json = [this](std::uint64_t number) { return live_config_->version_json(number); },
       .roll_back = [this](std::uint64_t number) { return live_config_->roll_back(number); },
+      .weights_json = [this] { return learned_weights_json(*router_); },
+      .steer_weights = [this](std::string_view action) { return steer_learned_weights(*router_, action); },
   };
   LLMD_TRY(admin_, admin::AdminServer::listen(home_, setup_.admin, std::move(sources)));
   return {};

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "model/endpoint.h"
 #include "model/latency_basis.h"
+#include "model/weight_trial.h"
 
 namespace llmd {
 
@@ -42,6 +43,7 @@ struct ProfileExplanation {
   std::uint32_t candidates_total = 0;
   std::string picker;
   std::string chosen;
+  std::string arm{};  // whose weights these are while they are learned: control, learned, trial; else empty
 };
 
 /// The record of one decision, kept in a bounded ring by request id. Every field is filled at decision time except the
@@ -80,6 +82,7 @@ struct Decision {
   std::uint16_t data_parallel_port = 0;  // data-parallel-profile-handler: connect here, `decode` is named by a header
   LatencyBasis latency{};                // of the decode endpoint as it was chosen
   LatencyBasis prefill_latency{};        // of the prefill endpoint, if there is one
+  WeightTrial trial{};                   // of learned weights
 };
 
 /// What became of a dispatched request: one value to telemetry, predictors, prefix index, pool and explanation ring.

@@ -18,6 +18,7 @@
 #include "scheduling/producers/inflight_load_producer.h"
 #include "scheduling/producers/mm_embeddings_cache_producer.h"
 #include "scheduling/producers/predicted_latency_producer.h"
+#include "scheduling/producers/weight_learner_plugin.h"
 #include "scheduling/scorers/expected_latency_scorer.h"
 
 namespace llmd::scheduling {
@@ -232,12 +233,38 @@ Result<void> check_reference(const KnownPlugins& known, const Known& plugin, con
                              a_plugin_kind(*parameter.refers)));
 }
 
+Result<void> use_weight_learner(BuiltScheduler& built, const PluginInstance& instance,
+                                const ParameterReader& parameters) {
+  const std::string wanted = parameters.text("profile");
+  const Profile* profile = wanted.empty() ? built.stages.decode : find_profile(built, wanted);
+  if (profile == nullptr) {
+    return invalid(fmt::format("{}: there is no profile \"{}\"", instance.name, wanted),
+                   "name the scheduling profile whose weights it learns");
+  }
+  if (built.learning) {
+    return invalid(fmt::format("a second weight-learner is configured, \"{}\"", instance.name), "keep one");
+  }
+  const std::size_t scorers = profile->scorers().size();
+  if (scorers < 2 || scorers > kLearnedScorersMax) {
+    return invalid(fmt::format("{}: profile \"{}\" has {} scorers; expected 2 to {}", instance.name, profile->name(),
+                               scorers, kLearnedScorersMax));
+  }
+  WeightLearner::Subject subject{
+      .learner = instance.name, .profile = profile->name(), .scorers = {}, .bound = parameters.real("boundFactor")};
+  for (const Profile::WeightedScorer& each : profile->scorers()) subject.scorers.push_back({each.name, each.weight});
+  built.learning = {profile, std::move(subject), WeightLearnerPlugin::read(parameters)};
+  return {};
+}
+
 Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
   for (const auto& [name, plugin] : known) {
     for (const ParameterSpec& parameter : plugin.spec->parameters)
       LLMD_TRY_VOID(check_reference(known, plugin, parameter));
     const ParameterReader parameters{plugin.spec->parameters, plugin.instance->parameters};
     if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) built.media = MmEmbeddingsCacheProducer::read(parameters);
+    if (plugin.spec == &WeightLearnerPlugin::kSpec) {
+      LLMD_TRY_VOID(use_weight_learner(built, *plugin.instance, parameters));
+    }
     if (plugin.spec == &P2pSourceProducer::kSpec) built.kv_source = P2pSourceProducer::read(parameters);
     if (plugin.spec == &PredictedLatencyProducer::kSpec) {
       built.predicts = true;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "scheduling/config.h"
+#include "scheduling/learning/weight_learner.h"
 #include "scheduling/plugin_spec.h"
 #include "scheduling/producers/media_index.h"
 #include "scheduling/producers/p2p_source_producer.h"
@@ -52,6 +53,13 @@ struct BuiltScheduler {
   InflightOptions inflight;
   std::optional<MediaIndex::Options> media{};             // of mm-embeddings-cache-producer
   std::optional<P2pSourceProducer::Options> kv_source{};  // of p2p-source-producer
+  /// Of weight-learner.
+  struct Learning {
+    const Profile* profile;
+    WeightLearner::Subject subject;
+    WeightLearner::Options options;
+  };
+  std::optional<Learning> learning{};
   bool reads_prefixes = false;
   bool predicts = false;               // learns to predict latencies on each endpoint
   bool hands_out_predictions = false;  // to the plugins

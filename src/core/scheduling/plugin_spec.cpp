@@ -48,6 +48,7 @@
 #include "scheduling/producers/predicted_latency_producer.h"
 #include "scheduling/producers/session_id_producer.h"
 #include "scheduling/producers/token_producer.h"
+#include "scheduling/producers/weight_learner_plugin.h"
 #include "scheduling/scorers/active_request_scorer.h"
 #include "scheduling/scorers/cache_heat_scorer.h"
 #include "scheduling/scorers/cache_hit_scorer.h"
@@ -176,6 +177,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &PredictedLatencyProducer::kSpec,
     &TokenProducer::kSpec,
     &TokenProducer::kOldSpec,
+    &WeightLearnerPlugin::kSpec,
     &LatencySloAdmitter::kSpec,
     &ProbabilisticAdmitter::kSpec,
     &ConcurrencyDetector::kSpec,

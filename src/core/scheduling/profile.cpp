@@ -57,6 +57,13 @@ void Profile::run(const PluginInput& input, const Belongings& belongings, Rng& r
   }
   PluginInput own = input;
   filter(own, belongings, rng, limits.explained_max, scratch, explanation);
+  scratch.weights.clear();
+  if (belongings.learned_for == this) {
+    scratch.weights.assign(belongings.learned_weights.begin(), belongings.learned_weights.end());
+    if (explanation != nullptr) explanation->arm = belongings.learned_arm;
+  } else {
+    for (const WeightedScorer& each : parts_.scorers) scratch.weights.push_back(each.weight);
+  }
   score(own, belongings, rng, scratch);
   pick(rng, std::max(limits.picked_max, parts_.picker.picker->endpoints_max()), scratch);
   if (explanation != nullptr) explain(input, limits.explained_max, scratch, *explanation);
@@ -117,7 +124,7 @@ void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, 
     // Mostly all have data: then the sum is a loop without branches, which compilers turn into vector instructions.
     bool any_missing = false;
     for (const float score : row) any_missing |= std::isnan(score);
-    const float weight = parts_.scorers[s].weight;
+    const float weight = scratch.weights[s];
     if (any_missing) {
       scratch.stand_ins[s] = stand_in(row);
       for (std::size_t c = 0; c < count; ++c) scratch.totals[c] += counted(row[c], scratch.stand_ins[s]) * weight;
@@ -171,7 +178,7 @@ CandidateScore Profile::explain_candidate(const PluginInput& input, std::size_t 
     const float raw = scratch.scores[s * scratch.candidates.size() + position];
     candidate.parts.push_back({.scorer = parts_.scorers[s].name,
                                .score = counted(raw, scratch.stand_ins[s]),
-                               .weight = parts_.scorers[s].weight,
+                               .weight = scratch.weights[s],
                                .metric_missing = std::isnan(raw),
                                .metric_age_ms = oldest_age_ms(input, endpoint, *parts_.scorers[s].scorer)});
   }

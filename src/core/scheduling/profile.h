@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/rng.h"
@@ -23,6 +24,7 @@ struct ProfileScratch {
   std::vector<float> scores;     // a row a scorer, raw: kNoData where there is none
   std::vector<float> stand_ins;  // a scorer: what stands in for kNoData
   std::vector<float> totals;
+  std::vector<float> weights;  // a scorer: those that were used
   std::vector<PickKey> keys;
   std::vector<EndpointIndex> picked;  // best first
   bool model_served = false;          // by any endpoint, whatever its health
@@ -70,6 +72,10 @@ class Profile {
   struct Belongings {
     const EndpointCache& cache;
     std::span<const std::shared_ptr<PluginMemory>> memory;  // empty: nobody remembers
+    /// Weights that one profile has instead of its own, one a scorer, and whose they are; null: none has.
+    const Profile* learned_for = nullptr;
+    std::span<const float> learned_weights{};
+    std::string_view learned_arm{};
   };
 
   explicit Profile(Parts parts) : parts_{std::move(parts)} {}
@@ -83,6 +89,7 @@ class Profile {
                                std::span<EndpointIndex> candidates) const noexcept;
 
   [[nodiscard]] const std::string& name() const noexcept { return parts_.name; }
+  [[nodiscard]] std::span<const WeightedScorer> scorers() const noexcept { return parts_.scorers; }
   /// How many endpoints its picker is to name.
   [[nodiscard]] std::uint32_t endpoints_max() const noexcept { return parts_.picker.picker->endpoints_max(); }
 

@@ -6,6 +6,7 @@
 
 #include "scheduling/builder.h"
 #include "scheduling/header_name.h"
+#include "scheduling/learning/weight_learner.h"
 #include "scheduling/prediction/latency_predictor.h"
 #include "scheduling/profile.h"
 
@@ -100,6 +101,7 @@ struct DecisionScratch::Impl {
   std::vector<LatencyPrediction> predictions;
   std::vector<HandoffPrediction> handoffs;
   std::vector<EndpointIndex> prefills;  // best first, for a decider that chooses pairs
+  WeightLearner::Choice weights;
   EndpointIndex decode = kNoEndpointIndex;
   EndpointIndex prefill = kNoEndpointIndex;
   PairDecision pair;
@@ -303,11 +305,18 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
     if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
     if (pairs) plugin_input.handoffs = work.handoffs;
   }
-  const Profile::Belongings belongings{
+  Profile::Belongings belongings{
       .cache = work.cache,
       .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_};
-  const Impl::Run run{plugin_input, belongings, rng, work, explanation};
   Decision decision;
+  if (input.memory != nullptr && input.memory->learner_ != nullptr) {
+    work.weights = input.memory->learner_->choose(plugin_input, rng.uniform());
+    decision.trial = work.weights.trial;
+    belongings.learned_for = built.learning->profile;
+    belongings.learned_weights = std::span{work.weights.weights}.first(built.learning->subject.scorers.size());
+    belongings.learned_arm = arm_name(work.weights.arm);
+  }
+  const Impl::Run run{plugin_input, belongings, rng, work, explanation};
   if (const char* refusal = impl_->refusal(run); refusal != nullptr) {
     decision.outcome = Decision::Outcome::kNotAdmitted;
     if (explanation != nullptr) explanation->refused_by = refusal;
@@ -344,6 +353,16 @@ SchedulerMemory Scheduler::make_memory(const SchedulerMemory* before, std::uint6
                             ? before->predictor_
                             : std::make_shared<LatencyPredictor>(LatencyPredictor::Options{});
   }
+  if (const auto& learning = impl_->built.learning) {
+    WeightLearner::Options options = learning->options;
+    options.seed ^= seed;
+    if (before != nullptr && before->learner_ != nullptr && before->learner_->subject() == learning->subject) {
+      memory.learner_ = before->learner_;
+      memory.learner_->configure(options);
+    } else {
+      memory.learner_ = std::make_shared<WeightLearner>(learning->subject, options);
+    }
+  }
   for (const Rememberer& each : impl_->built.rememberers) {
     std::shared_ptr<PluginMemory> part;
     if (before != nullptr) {
@@ -363,6 +382,8 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
   const SentRequest sent{request, decision, now};
   for (std::size_t i = 0; i < impl_->built.rememberers.size(); ++i)
     impl_->built.rememberers[i].plugin->sent(sent, *memory.parts_[i]);
+  if (memory.learner_ != nullptr && decision.trial.made)
+    memory.learner_->sent(decision.trial, request.prompt_tokens, now);
   if (memory.predictor_ != nullptr && decision.decode != nullptr) {
     const bool apart = decision.prefill != nullptr;
     const LatencyBasis& computing = apart ? decision.prefill_latency : decision.latency;
@@ -378,6 +399,7 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
 
 std::optional<ObservedLatency> Scheduler::finished(const Decision& decision, const Outcome& outcome, TimePoint now,
                                                    const SchedulerMemory& memory) const {
+  if (memory.learner_ != nullptr && decision.trial.made) memory.learner_->finished(decision.trial, outcome, now);
   if (memory.predictor_ == nullptr) return std::nullopt;
   auto seen = observed_latency(decision, outcome);
   if (!seen) return seen;

@@ -30,6 +30,7 @@ struct LiveLoad {
 };
 
 class LatencyPredictor;
+class WeightLearner;
 class PluginMemory;
 class MediaIndex;
 
@@ -39,6 +40,8 @@ class MediaIndex;
 class SchedulerMemory {
  public:
   SchedulerMemory() = default;
+  /// Null: no weights are learned. It may be asked, frozen and reset.
+  [[nodiscard]] const std::shared_ptr<WeightLearner>& weight_learner() const noexcept { return learner_; }
 
  private:
   friend class Scheduler;
@@ -46,6 +49,7 @@ class SchedulerMemory {
   std::vector<std::shared_ptr<PluginMemory>> parts_;
   std::shared_ptr<MediaIndex> media_;            // null: nobody asks for it
   std::shared_ptr<LatencyPredictor> predictor_;  // null: the same
+  std::shared_ptr<WeightLearner> learner_;       // null: no weights are learned
 };
 
 /// Everything that a decision may look at. References only: nothing is kept beyond the call.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "prefix/prefix_index.h"
+#include "scheduling/learning/weight_learner.h"
 #include "scheduling/scheduler.h"
 #include "scheduling/session_affinity.h"
 #include "scheduling/testing/made_plugin.h"
@@ -79,6 +80,57 @@ TEST(SchedulerAnswer, NamesTheEndpointThatServed) {
   EXPECT_EQ(headers, (std::vector<Header>{{"x-session-token", session_token(decision.decode->name)}}));
   host.request.headers = headers;
   for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, decision.decode->name);
+}
+
+PluginInstance learner(double bound) {
+  return {.name = "weight-learner", .type = "weight-learner", .parameters = parameters_of({{"boundFactor", bound}})};
+}
+
+TEST(SchedulerMemory, HandsLearnedWeightsOnWhileTheirSubjectStays) {
+  const PluginInstance queue{.name = "queue-scorer", .type = "queue-scorer"};
+  const PluginInstance kv{.name = "kv-cache-utilization-scorer", .type = "kv-cache-utilization-scorer"};
+  Host host{{queue, kv, learner(4.0)}};
+  const auto first = host.memory.weight_learner();
+  ASSERT_NE(first, nullptr);
+  EXPECT_TRUE(host.send(kPool).trial.made);
+  EXPECT_EQ(first->status().requests, 1U);
+  host.use({queue, kv, learner(4.0), {.name = "inflight-load-producer", .type = "inflight-load-producer"}});
+  EXPECT_EQ(host.memory.weight_learner(), first);
+  host.use({queue, kv, learner(2.0)});
+  EXPECT_NE(host.memory.weight_learner(), first);
+  host.use({queue, kv});
+  EXPECT_EQ(host.memory.weight_learner(), nullptr);
+  EXPECT_FALSE(host.send(kPool).trial.made);
+}
+
+TEST(SchedulerMemory, ExplainsWithTheWeightsThatWereUsed) {
+  const PluginInstance queue{.name = "queue-scorer", .type = "queue-scorer"};
+  const PluginInstance kv{.name = "kv-cache-utilization-scorer", .type = "kv-cache-utilization-scorer"};
+  Host host{{queue, kv, learner(4.0)}};
+  const EndpointSnapshot snapshot = make_snapshot(kPool);
+  Explanation explanation;
+  (void)host.scheduler->decide(
+      {.request = host.request, .snapshot = snapshot, .index = host.index, .now = kNow, .memory = &host.memory},
+      host.rng, host.scratch, &explanation);
+  ASSERT_EQ(explanation.profiles.size(), 1U);
+  const ProfileExplanation& profile = explanation.profiles.front();
+  EXPECT_FALSE(profile.arm.empty());
+  double total = 0;
+  for (const ScorePart& part : profile.candidates.front().parts)
+    total += static_cast<double>(part.score) * static_cast<double>(part.weight);
+  EXPECT_NEAR(static_cast<double>(profile.candidates.front().total), total, 1e-4);
+}
+
+TEST(SchedulerMemory, RefusesALearnerWithNothingToLearn) {
+  const auto one = Scheduler::make({.plugins = {{.name = "queue-scorer", .type = "queue-scorer"}, learner(4.0)}});
+  ASSERT_FALSE(one);
+  EXPECT_NE(one.error().what.find("has 1 scorers; expected 2 to 8"), std::string::npos) << one.error().what;
+  const auto nowhere = Scheduler::make({.plugins = {{.name = "queue-scorer", .type = "queue-scorer"},
+                                                    {.name = "weight-learner",
+                                                     .type = "weight-learner",
+                                                     .parameters = parameters_of({{"profile", std::string{"x"}}})}}});
+  ASSERT_FALSE(nowhere);
+  EXPECT_NE(nowhere.error().what.find("there is no profile"), std::string::npos);
 }
 
 }  // namespace

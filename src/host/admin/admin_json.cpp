@@ -31,11 +31,13 @@ Json profile_json(const ProfileExplanation& profile) {
   }
   Json candidates = Json::array();
   for (const CandidateScore& candidate : profile.candidates) candidates.push_back(candidate_json(candidate));
-  return {{"profile", profile.profile},
-          {"chosen", profile.chosen},
-          {"picker", profile.picker},
-          {"candidates", std::move(candidates)},
-          {"filtered", std::move(filtered)}};
+  Json json{{"profile", profile.profile},
+            {"chosen", profile.chosen},
+            {"picker", profile.picker},
+            {"candidates", std::move(candidates)},
+            {"filtered", std::move(filtered)}};
+  if (!profile.arm.empty()) json["arm"] = profile.arm;
+  return json;
 }
 
 Json outcome_json(const Outcome& outcome) {

@@ -12,6 +12,7 @@ namespace llmd::admin {
 namespace {
 
 constexpr std::string_view kExplanations = "/explanations/";
+constexpr std::string_view kWeights = "/weights/";
 
 net::Response json_answer(std::string json) {
   net::Response response{.status = 200, .headers = {}, .body = std::move(json)};
@@ -48,15 +49,25 @@ net::Response answer_config(const AdminSources& sources, std::string_view path) 
                       "GET /config/versions lists those that are kept");
 }
 
+net::Response answer_weights(const AdminSources& sources) {
+  auto json = sources.weights_json();
+  return json ? json_answer(*std::move(json)) : net::default_error_response(json.error());
+}
+
 net::Response answer(const AdminSources& sources, const net::Request& request) {
   const std::string_view path = request.path();
   if (const auto number = number_after(path, "/config/rollback/"); number && request.method == "POST")
     return roll_back(sources, *number);
+  if (path.starts_with(kWeights) && request.method == "POST") {
+    const auto done = sources.steer_weights(path.substr(kWeights.size()));
+    return done ? answer_weights(sources) : net::default_error_response(done.error());
+  }
   if (request.method != "GET" && request.method != "HEAD") {
     return error_answer(ErrorCode::kMethodNotAllowed, fmt::format("{} is not allowed here", request.method), "use GET");
   }
   if (path == "/endpoints") return json_answer(endpoints_json(sources.endpoints(), SteadyClock::now()));
   if (path == "/config") return json_answer(sources.config_json());
+  if (path == "/weights") return answer_weights(sources);
   if (path == "/summary") return json_answer(sources.summary_json());
   if (path.starts_with("/config/versions")) return answer_config(sources, path);
   if (path.starts_with(kExplanations)) {
@@ -66,7 +77,7 @@ net::Response answer(const AdminSources& sources, const net::Request& request) {
                         "only the last requests are; the id is in the answer's x-request-id header");
   }
   return error_answer(ErrorCode::kNotFound, fmt::format("no path \"{}\"", path.substr(0, 128)),
-                      "paths are /explanations/{id}, /endpoints, /config, /config/versions and /summary");
+                      "paths are /explanations/{id}, /endpoints, /config, /config/versions, /weights and /summary");
 }
 
 }  // namespace

@@ -28,6 +28,10 @@ struct AdminSources {
   std::function<std::optional<std::string>(std::uint64_t number)> version_json;
   /// Puts it in force again; the number of the version that this makes. Error kNotFound, kConfigInvalid.
   std::function<Result<std::uint64_t>(std::uint64_t number)> roll_back;
+  /// The learned weights, as JSON. Error kNotFound: none are learned.
+  std::function<Result<std::string>()> weights_json;
+  /// Does "freeze", "unfreeze" or "reset" to them. Error kNotFound: none are learned, or another word.
+  std::function<Result<void>(std::string_view action)> steer_weights;
 };
 
 /// The local control socket: HTTP over a unix socket of mode 0600. GET, but where it says otherwise:
@@ -37,6 +41,8 @@ struct AdminSources {
 ///   /config/versions    the configurations that were in force
 ///   /config/versions/N  one of them
 ///   /config/rollback/N  POST: puts it in force again
+///   /weights            what is learned of a profile's weights
+///   /weights/freeze     POST, also unfreeze and reset
 ///   /summary            totals, for llmd top
 /// Answers are JSON; errors have OpenAI's shape.
 class AdminServer {

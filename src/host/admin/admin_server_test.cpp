@@ -22,7 +22,8 @@ routing::RequestRecord record() {
        .filtered = {{"c", "health-filter", "is down"}},
        .candidates = {{.endpoint = "a", .total = 2.5F, .parts = {{.scorer = "queue-scorer"}}}},
        .picker = "max-score-picker",
-       .chosen = "a"});
+       .chosen = "a",
+       .arm = "trial"});
   made.chosen = "a";
   made.outcome = Outcome{.request_id = "r1", .endpoint = "a", .status = 200};
   return made;
@@ -32,6 +33,7 @@ struct Bench {
   Loop loop{"test"};
   std::string path = "/tmp/llmd-admin-test-" + std::to_string(::getpid()) + ".sock";
   std::unique_ptr<AdminServer> server;
+  std::string steered{};
 
   Bench() {
     AdminSources sources{
@@ -47,6 +49,12 @@ struct Bench {
             },
         .config_json = [] { return std::string{R"({"c":1})"}; },
         .summary_json = [] { return std::string{R"({"s":1})"}; },
+        .weights_json = [this] { return Result<std::string>{R"({"last":")" + steered + R"("})"}; },
+        .steer_weights = [this](std::string_view action) -> Result<void> {
+          if (action != "freeze") return fail(ErrorCode::kNotFound, "no such action");
+          steered = action;
+          return {};
+        },
     };
     auto listening = AdminServer::listen(loop, *net::Address::parse("unix:" + path), std::move(sources));
     EXPECT_TRUE(listening) << listening.error().to_string();
@@ -76,6 +84,7 @@ TEST(AdminServer, TellsWhyARequestWentWhereItWent) {
   EXPECT_EQ(status, 200);
   const Json json = Json::parse(body);
   EXPECT_EQ(json["chosen"], "a");
+  EXPECT_EQ(json["profiles"][0]["arm"], "trial");
   EXPECT_EQ(json["profiles"][0]["candidates"][0]["total"], 2.5);
   EXPECT_EQ(json["profiles"][0]["filtered"][0]["reason"], "is down");
   EXPECT_EQ(json["outcome"]["status"], 200);
@@ -99,6 +108,14 @@ TEST(AdminServer, OnlyItsOwnerCanUseItAndOnlyToRead) {
   EXPECT_EQ(bench.get("/config", "POST").first, 405);
   EXPECT_EQ(bench.get("/config").second, R"({"c":1})");
   EXPECT_EQ(bench.get("/nothing").first, 404);
+}
+
+TEST(AdminServer, SteersLearnedWeightsByPostOnly) {
+  Bench bench;
+  EXPECT_EQ(bench.get("/weights").second, R"({"last":""})");
+  EXPECT_EQ(bench.get("/weights/freeze").first, 404);
+  EXPECT_EQ(bench.get("/weights/freeze", "POST"), (std::pair<int, std::string>{200, R"({"last":"freeze"})"}));
+  EXPECT_EQ(bench.get("/weights/melt", "POST").first, 404);
 }
 
 TEST(AdminServer, RefusesToListenOnTheNetwork) {

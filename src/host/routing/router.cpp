@@ -147,7 +147,8 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       model_unknown_{decisions(metrics, "model_unknown")},
       not_admitted_{decisions(metrics, "not_admitted")},
       ttft_errors_{prediction_errors(metrics, "ttft")},
-      tpot_errors_{prediction_errors(metrics, "tpot")} {
+      tpot_errors_{prediction_errors(metrics, "tpot")},
+      learned_weights_{metrics} {
   if (options.rebalance_roles) roles_ = std::make_unique<RoleKeeper>(pool, metrics);
   set_scheduler(std::move(scheduler));
   Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
@@ -167,6 +168,7 @@ Router::~Router() = default;
 void Router::set_scheduler(scheduling::Scheduler scheduler) {
   const auto before = active();
   scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory, seed_);
+  learned_weights_.watch(memory.weight_learner());
   const std::uint64_t number = before == nullptr ? 1 : before->number + 1;
   auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory), number);
   const std::scoped_lock lock{mutex_};

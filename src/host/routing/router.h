@@ -24,6 +24,7 @@
 #include "pool/pool.h"
 #include "prefix/prefix_index.h"
 #include "routing/explanation_ring.h"
+#include "routing/learned_weight_metrics.h"
 #include "routing/role_keeper.h"
 #include "scheduling/prediction/latency_predictor.h"
 #include "scheduling/scheduler.h"
@@ -150,6 +151,10 @@ class Router {
 
   /// Shares ownership of the configuration that decides now.
   [[nodiscard]] std::shared_ptr<const scheduling::Scheduler> scheduler() const;
+  /// What learns the weights of the configuration that decides now; null: nothing does.
+  [[nodiscard]] std::shared_ptr<scheduling::WeightLearner> weight_learner() const {
+    return active()->memory.weight_learner();
+  }
   [[nodiscard]] PrefixIndex::Stats prefix_stats() const { return index_->stats(); }
 
  private:
@@ -191,6 +196,7 @@ class Router {
   Counter& not_admitted_;
   Histogram& ttft_errors_;
   Histogram& tpot_errors_;
+  LearnedWeightMetrics learned_weights_;
 };
 
 }  // namespace llmd::routing

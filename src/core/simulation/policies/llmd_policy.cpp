@@ -81,7 +81,7 @@ void LlmdPolicy::sent(const PolicyInput& input, const PolicyChoice& choice) {
   }
   if (!precise_) scheduling::remember(decision_, input.request.prefix, index_, input.now);
   scheduler_.sent(input.request, decision_, input.now, memory_);
-  if (decision_.latency.made) under_way_.insert_or_assign(input.id, decision_);
+  if (decision_.latency.made || decision_.trial.made) under_way_.insert_or_assign(input.id, decision_);
 }
 
 void LlmdPolicy::finished(const PolicyOutcome& outcome, TimePoint now) {

@@ -6,6 +6,7 @@
 #include "simulation/workloads/agents.h"
 #include "simulation/workloads/chat.h"
 #include "simulation/workloads/documents.h"
+#include "simulation/workloads/flip.h"
 #include "simulation/workloads/shared_prefix.h"
 #include "simulation/workloads/tenants.h"
 #include "simulation/workloads/uniform.h"
@@ -23,7 +24,8 @@ std::unique_ptr<Workload> make(const GeneratorOptions& common) {
 using Maker = std::unique_ptr<Workload> (*)(const GeneratorOptions&);
 
 // Two tables with one order, so that the names alone can be handed out.
-constexpr std::array<std::string_view, 6> kNames{"chat", "agents", "shared-prefix", "documents", "tenants", "uniform"};
+constexpr std::array<std::string_view, 7> kNames{"chat",    "agents",  "shared-prefix", "documents",
+                                                 "tenants", "uniform", "flip"};
 constexpr std::array<Maker, kNames.size()> kMakers{
     &make<ChatWorkload, ChatOptions>,
     &make<AgentWorkload, AgentOptions>,
@@ -31,6 +33,7 @@ constexpr std::array<Maker, kNames.size()> kMakers{
     &make<LongDocumentWorkload, LongDocumentOptions>,
     &make<TenantsWorkload, TenantsOptions>,
     &make<UniformWorkload, UniformOptions>,
+    &make<FlipWorkload, FlipOptions>,
 };
 
 }  // namespace

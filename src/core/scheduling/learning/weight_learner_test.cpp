@@ -1,0 +1,146 @@
+#include "scheduling/learning/weight_learner.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <thread>
+#include <vector>
+
+namespace llmd::scheduling {
+namespace {
+
+/// Ten requests a second whose prompts nobody holds; an answer is fast if the second weight is above the configured
+/// one.
+struct Bench {
+  explicit Bench(WeightLearner::Options options = {}) : learner{subject(), options} {}
+  static WeightLearner::Subject subject() {
+    return {.learner = "weight-learner", .profile = "default", .scorers = {{"queue", 2}, {"prefix", 3}}};
+  }
+
+  WeightLearner::Choice send() {
+    now += milliseconds{100};
+    const RequestFacts request{.request_id = "r", .model = "m", .prompt_tokens = 100};
+    const std::vector<EndpointState> endpoints(2);
+    const PluginInput input{.request = request,
+                            .endpoints = endpoints,
+                            .matched_blocks = {},
+                            .live = {},
+                            .serves = {},
+                            .now = now,
+                            .metric_age_max = seconds{2}};
+    const WeightLearner::Choice choice = learner.choose(input, rng.uniform());
+    ++arms[choice.arm];
+    learner.sent(choice.trial, request.prompt_tokens, now);
+    const bool good = (choice.weights[1] > 3) == up && rng.uniform() < 0.9;
+    learner.finished(choice.trial,
+                     {.status = 200,
+                      .ttft = good ? milliseconds{200} : milliseconds{3'000},
+                      .total = seconds{4},
+                      .streamed = seconds{1},
+                      .completion_tokens = 50},
+                     now);
+    return choice;
+  }
+  void run(int requests) {
+    for (int i = 0; i < requests; ++i) send();
+  }
+
+  WeightLearner learner;
+  Rng rng{3};
+  TimePoint now{};
+  bool up = true;
+  std::map<WeightLearner::Arm, int> arms;
+};
+
+TEST(WeightLearner, LearnsBesideItsControlGroup) {
+  Bench bench;
+  bench.run(10'000);
+  const auto status = bench.learner.status();
+  EXPECT_GT(status.weights[1], 3);
+  EXPECT_LE(status.weights[1], 12);
+  EXPECT_GT(status.learned_reward, status.control_reward + 0.2);
+  EXPECT_EQ(status.requests, 10'000U);
+  EXPECT_NEAR(bench.arms[WeightLearner::Arm::kControl], 2'000, 700);
+}
+
+TEST(WeightLearner, LearnsAlsoInTurns) {
+  Bench bench{{.by_request = false}};
+  bench.run(10'000);
+  EXPECT_GT(bench.learner.status().weights[1], 3);
+}
+
+TEST(WeightLearner, TurnsRoundWhenTheBestWeightsDo) {
+  Bench bench;
+  bench.run(10'000);
+  bench.up = false;
+  bench.run(20'000);
+  EXPECT_LE(bench.learner.status().weights[1], 3);
+  EXPECT_GT(bench.learner.status().fallbacks, 0U);
+}
+
+TEST(WeightLearner, FrozenItServesWhatItLearnedAndTriesNothing) {
+  Bench bench;
+  bench.run(10'000);
+  const auto learned = bench.learner.status().weights;
+  bench.learner.freeze(true);
+  bench.up = false;
+  for (int i = 0; i < 2'000; ++i) {
+    const auto choice = bench.send();
+    ASSERT_EQ(choice.arm, WeightLearner::Arm::kLearned);
+    ASSERT_EQ(choice.weights[1], learned[1]);
+  }
+  EXPECT_TRUE(bench.learner.status().frozen);
+  bench.learner.freeze(false);
+  bench.arms.clear();
+  bench.run(1'000);
+  EXPECT_GT(bench.arms[WeightLearner::Arm::kControl], 0);
+}
+
+TEST(WeightLearner, ResetForgetsAll) {
+  Bench bench;
+  bench.run(10'000);
+  bench.learner.reset();
+  const auto status = bench.learner.status();
+  EXPECT_EQ(status.weights, (std::vector<float>{2, 3}));
+  EXPECT_TRUE(status.contexts.empty());
+}
+
+TEST(WeightLearner, IgnoresOutcomesOfRoundsThatItDoesNotKnow) {
+  Bench bench;
+  for (const std::uint32_t round : {0U, 17U, 4'000'000'000U})
+    bench.learner.finished({.made = true, .counts = true, .slice = 4, .round = round}, {.status = 200}, bench.now);
+  bench.run(500);
+  EXPECT_EQ(bench.learner.status().requests, 500U);
+}
+
+TEST(WeightLearner, MayBeUsedFromManyThreads) {
+  Bench shared;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&shared, t] {
+      const RequestFacts request{.request_id = "r", .model = "m", .prompt_tokens = 100};
+      const std::vector<EndpointState> endpoints(2);
+      Rng rng{static_cast<std::uint64_t>(t)};
+      for (int i = 0; i < 5'000; ++i) {
+        const TimePoint now = TimePoint{} + milliseconds{i};
+        const PluginInput input{.request = request,
+                                .endpoints = endpoints,
+                                .matched_blocks = {},
+                                .live = {},
+                                .serves = {},
+                                .now = now,
+                                .metric_age_max = seconds{2}};
+        const auto choice = shared.learner.choose(input, rng.uniform());
+        shared.learner.sent(choice.trial, 100, now);
+        shared.learner.finished(choice.trial, {.status = 200, .total = milliseconds{1}}, now);
+        if (i == 2'500 && t == 0) shared.learner.reset();
+        if (i % 1'000 == 0) (void)shared.learner.status();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(shared.learner.status().requests, 20'000U);
+}
+
+}  // namespace
+}  // namespace llmd::scheduling
