@@ -55,6 +55,11 @@ void add_front_flags(CLI::App& app, Options& options) {
                      "Seconds without progress of a request's body");
   flags::add_seconds(app, "--write-timeout", options.write_timeout, {1, 3'600},
                      "Seconds in which a client reads nothing of its answer");
+  flags::in_range(
+      app.add_option("--explain-rate", options.explained_per_second,
+                     "Decisions a second that llmd explain can tell all of; of the others it tells the choice"),
+      0, 1e6)
+      ->capture_default_str();
   app.add_option("--record", options.record_path,
                  "File for one line a request, without its text, that llmd sim compare --trace replays");
   flags::as_bytes(app.add_option("--record-max", options.record_bytes_max,

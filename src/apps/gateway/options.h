@@ -31,6 +31,7 @@ struct Options : flags::ServingFlags {
   std::chrono::milliseconds write_timeout{30'000};   // of a client: without reading
   std::chrono::milliseconds probe_interval{1'000};
   std::chrono::milliseconds probe_backoff_max{5'000};  // between two looks at an endpoint that does not answer
+  double explained_per_second = 50;                    // decisions explained in full, the others in brief
   bool rebalance_roles = false;                        // of endpoints that may change, see routing::RoleKeeper
   std::string record_path;                             // file of the recorded log; empty: none
   std::uint64_t record_bytes_max = 1ULL << 30U;        // of that file and the one before it

@@ -94,8 +94,9 @@ Result<void> Service::open() {
   scheduling::SchedulingConfig scheduling = setup_.config.config.scheduling;
   scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
-  router_ = std::make_unique<routing::Router>(
-      pool_, std::move(scheduler), routing::RouterOptions{.rebalance_roles = setup_.options.rebalance_roles}, metrics_);
+  const routing::RouterOptions router{.explained_per_second = setup_.options.explained_per_second,
+                                      .rebalance_roles = setup_.options.rebalance_roles};
+  router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), router, metrics_);
   LLMD_TRY(routing::FlowParts flow, flow_parts(setup_.config.config, setup_.config_source));
   std::random_device device;
   flow_ = std::make_unique<routing::FlowStrand>(home_, pool_, std::move(flow), metrics_, device());
