@@ -107,7 +107,7 @@ void BM_Decide(benchmark::State& state) {
 BENCHMARK(BM_Decide)
     ->ArgNames({"endpoints", "prompt_k", "scorers", "explain"})
     ->ArgsProduct({{10, 100, 1'000}, {1, 8, 128}, {3, 10}, {0}})
-    ->Args({1'000, 8, 3, 1})
+    ->ArgsProduct({{10, 100, 1'000}, {8}, {3, 10}, {1}})
     ->Unit(benchmark::kMicrosecond)
     ->Repetitions(5)
     ->ReportAggregatesOnly();

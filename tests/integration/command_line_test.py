@@ -38,6 +38,7 @@ FRONT = {
     "--max-in-flight": [*COUNTS, "0"],
     "--max-attempts": [*COUNTS, "0", "10"],
     "--outlier-detection": ["", "maybe"],
+    "--explain-rate": ["-1", "x", "nan", "1e7"],
     "--record-max": [*SIZES, "1", "1023KiB"],
     "--header-timeout": [*COUNTS, "0"],
     "--body-timeout": [*COUNTS, "0"],
@@ -108,7 +109,7 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     assert ran.returncode == 0 and ran.stderr == ""
     told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
-                "--record"}
+                "--record", "--why-not"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 

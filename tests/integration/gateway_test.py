@@ -533,6 +533,39 @@ def test_without_a_decode_engine_the_gateway_is_not_healthy(split_gateway):
     assert httpx.post(f"{url}/v1/chat/completions", json=CHAT).status_code == 200
 
 
+def test_explain_tells_why_not_another_endpoint_and_all_of_what_was_asked_for(
+    binary, engines, gateway, runtime_folder
+):
+    busy, middling, idle = engines(waiting=9), engines(waiting=5), engines(waiting=0)
+    _, url = gateway(busy, middling, idle, arguments=("--explain-rate", "0"))
+    for name, headers in {"plain": {}, "asked": {"x-llmd-explain": "1"}}.items():
+        httpx.post(f"{url}/v1/chat/completions", json=CHAT, headers={"x-request-id": name, **headers})
+
+    def explain(*arguments: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime_folder)}
+        command = [binary, "explain", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+
+    assert "x-llmd-explain" not in idle.requests[-1].headers
+    asked = json.loads(explain("asked", "--json").stdout)
+    assert asked["detail"] == "full" and len(asked["profiles"][0]["candidates"]) == 3
+    assert [other["policy"] for other in asked["profiles"][0]["others"]] == ["random", "round-robin", "least-loaded"]
+    plain = json.loads(explain("plain", "--json").stdout)
+    assert plain["detail"] == "brief" and len(plain["profiles"][0]["candidates"]) == 2
+    assert "recorded in brief" in explain("plain").stdout
+    assert plain["profiles"][0]["runner_up"]["endpoint"] == middling.url
+    lower = explain("--why-not", busy.url.rsplit(":")[-1], "asked")
+    assert lower.returncode == 0 and re.search(rf"{busy.url} scored .* less than {idle.url}", lower.stdout)
+    assert re.search(r"^  queue-scorer .* -2\.000", lower.stdout, re.MULTILINE), lower.stdout
+    verdict = json.loads(explain("asked", "--why-not", busy.url, "--json").stdout)["profiles"][0]
+    assert (verdict["verdict"], verdict["chosen"]) == ("scored_lower", idle.url)
+    assert "only" in explain("plain", "--why-not", busy.url).stdout
+    unknown = explain("asked", "--why-not", "http://127.0.0.1:1")
+    assert unknown.returncode == 1 and "no endpoint is meant" in unknown.stderr
+    several = explain("asked", "--why-not", "127.0.0.1")
+    assert several.returncode == 1 and "more than one endpoint is meant" in several.stderr
+
+
 def test_two_legs_carry_the_prefillers_parameters_to_the_decoder(split_gateway, runtime_folder):
     prefill, decode, url = split_gateway()
     prefill.then(lambda request: request.answer(200, {"choices": [], "kv_transfer_params": TRANSFER}))

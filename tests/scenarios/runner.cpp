@@ -149,7 +149,7 @@ void check_filtered(const Decided& decided, const ExpectedFilter& expected) {
   for (const ProfileExplanation& profile : decided.explanation.profiles) {
     if (!expected.profile.empty() && profile.profile != expected.profile) continue;
     for (const FilteredOut& out : profile.filtered) {
-      if (out.endpoint != expected.endpoint || out.filter != expected.filter) continue;
+      if (out.endpoint->name != expected.endpoint || out.filter != expected.filter) continue;
       if (!expected.reason.empty()) {
         EXPECT_EQ(out.reason, expected.reason);
       }
@@ -162,10 +162,11 @@ void check_filtered(const Decided& decided, const ExpectedFilter& expected) {
 void check_score(const Decided& decided, const ExpectedScore& expected) {
   for (const ProfileExplanation& profile : decided.explanation.profiles) {
     if (!expected.profile.empty() && profile.profile != expected.profile) continue;
-    for (const CandidateScore& candidate : profile.candidates) {
-      if (candidate.endpoint != expected.endpoint) continue;
-      for (const ScorePart& part : candidate.parts) {
-        if (part.scorer != expected.scorer) continue;
+    for (std::size_t c = 0; c < profile.candidates.size(); ++c) {
+      if (profile.candidates[c].endpoint->name != expected.endpoint) continue;
+      for (std::size_t s = 0; s < profile.scorers.size(); ++s) {
+        if (profile.scorers[s].name != expected.scorer) continue;
+        const ScorePart& part = profile.parts_of(c)[s];
         if (expected.score) {
           EXPECT_NEAR(part.score, *expected.score, 1e-3) << expected.endpoint << " by " << expected.scorer;
         }
@@ -209,7 +210,7 @@ void check_expected(const Decided& decided, const Expectation& expected) {
   const ProfileExplanation& profile = decode_profile(decided);
   for (const auto& [name, total] : expected.totals) {
     const auto found = std::find_if(profile.candidates.begin(), profile.candidates.end(),
-                                    [&](const CandidateScore& c) { return c.endpoint == name; });
+                                    [&](const CandidateScore& c) { return c.endpoint->name == name; });
     ASSERT_NE(found, profile.candidates.end()) << name << " is no candidate";
     EXPECT_NEAR(found->total, total, 1e-3) << name;
   }
@@ -222,23 +223,24 @@ void check_profile(const ProfileExplanation& profile, std::size_t endpoints) {
   std::set<std::string> seen;
   for (const FilteredOut& out : profile.filtered) {
     EXPECT_FALSE(out.filter.empty());
-    EXPECT_FALSE(out.reason.empty()) << out.endpoint;
-    EXPECT_TRUE(seen.insert(out.endpoint).second) << out.endpoint << " is named twice";
+    EXPECT_FALSE(out.reason.empty()) << out.endpoint->name;
+    EXPECT_TRUE(seen.insert(out.endpoint->name).second) << out.endpoint->name << " is named twice";
   }
-  for (const CandidateScore& candidate : profile.candidates) {
-    EXPECT_TRUE(seen.insert(candidate.endpoint).second) << candidate.endpoint << " is named twice";
+  for (std::size_t c = 0; c < profile.candidates.size(); ++c) {
+    const std::string& name = profile.candidates[c].endpoint->name;
+    EXPECT_TRUE(seen.insert(name).second) << name << " is named twice";
     double total = 0;
-    for (const ScorePart& part : candidate.parts) {
-      EXPECT_TRUE(part.score >= 0 && part.score <= 1)
-          << candidate.endpoint << " by " << part.scorer << ": " << part.score;
-      total += static_cast<double>(part.score) * static_cast<double>(part.weight);
+    for (std::size_t s = 0; s < profile.scorers.size(); ++s) {
+      const float score = profile.parts_of(c)[s].score;
+      EXPECT_TRUE(score >= 0 && score <= 1) << name << " by " << profile.scorers[s].name << ": " << score;
+      total += static_cast<double>(score) * static_cast<double>(profile.scorers[s].weight);
     }
-    EXPECT_NEAR(candidate.total, total, 1e-3) << candidate.endpoint;
+    EXPECT_NEAR(profile.candidates[c].total, total, 1e-3) << name;
   }
   EXPECT_EQ(profile.chosen.empty(), profile.candidates_total == 0);
   if (profile.chosen.empty()) return;
   EXPECT_TRUE(std::any_of(profile.candidates.begin(), profile.candidates.end(),
-                          [&](const CandidateScore& c) { return c.endpoint == profile.chosen; }));
+                          [&](const CandidateScore& c) { return c.endpoint->name == profile.chosen; }));
 }
 
 void check_explained(const Decided& decided, const RequestLine& line, std::size_t endpoints) {
@@ -261,12 +263,11 @@ void check_all_missing(const Decided& decided, const PoolRun& run) {
   const std::set<std::string> fed_by_metrics{"queue-scorer", "running-requests-size-scorer",
                                              "kv-cache-utilization-scorer"};
   for (const ProfileExplanation& profile : decided.explanation.profiles) {
-    for (const CandidateScore& candidate : profile.candidates) {
-      for (const ScorePart& part : candidate.parts) {
-        if (fed_by_metrics.contains(run.type_of(part.scorer))) {
-          EXPECT_TRUE(part.metric_missing) << candidate.endpoint << " by " << part.scorer;
-        }
-      }
+    for (std::size_t s = 0; s < profile.scorers.size(); ++s) {
+      const std::string scorer{profile.scorers[s].name};
+      if (!fed_by_metrics.contains(run.type_of(scorer))) continue;
+      for (std::size_t c = 0; c < profile.candidates.size(); ++c)
+        EXPECT_TRUE(profile.parts_of(c)[s].metric_missing) << profile.candidates[c].endpoint->name << " by " << scorer;
     }
   }
 }

@@ -2,39 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "apps/explain/report_parts.h"
 
 namespace llmd::explain {
 namespace {
-
-using Json = nlohmann::json;
-
-std::string text(const Json& object, const char* name) { return object.at(name).get<std::string>(); }
-
-void add_candidate(std::string& out, const Json& candidate, std::string_view chosen) {
-  const std::string name = text(candidate, "endpoint");
-  out += fmt::format("    {} {:<32} {:.3f}", name == chosen ? "->" : "  ", name, candidate.at("total").get<double>());
-  for (const Json& part : candidate.at("parts")) {
-    out += fmt::format("  {} {:.3f} x {:.3g}", text(part, "scorer"), part.at("score").get<double>(),
-                       part.at("weight").get<double>());
-    if (part.contains("metric_missing")) out += " (no fresh metric)";
-    if (part.contains("metric_age_ms"))
-      out += fmt::format(" ({} ms old)", part.at("metric_age_ms").get<std::int64_t>());
-  }
-  out += '\n';
-}
-
-void add_profile(std::string& out, const Json& profile) {
-  const std::string chosen = text(profile, "chosen");
-  out += fmt::format("profile {}: {}", text(profile, "profile"), chosen.empty() ? "nothing left to choose" : chosen);
-  out += fmt::format(" (picker {}", text(profile, "picker"));
-  if (profile.contains("arm")) out += fmt::format(", weights of arm {}", text(profile, "arm"));
-  out += ")\n";
-  for (const Json& candidate : profile.at("candidates")) add_candidate(out, candidate, chosen);
-  for (const Json& gone : profile.at("filtered")) {
-    out += fmt::format("     x {:<32} {}: {}\n", text(gone, "endpoint"), text(gone, "filter"), text(gone, "reason"));
-  }
-}
 
 void add_prefill(std::string& out, const Json& outcome) {
   const std::string endpoint = text(outcome, "prefill_endpoint");
@@ -50,6 +21,27 @@ void add_prefill(std::string& out, const Json& outcome) {
                        outcome.at("kv_blocks").get<std::uint64_t>(), outcome.at("kv_bytes").get<std::uint64_t>(),
                        recomputed);
   }
+}
+
+/// What was predicted beside what was seen: "44.0 ms (+7 %)".
+std::string seen_text(const Json& predicted, const Json& outcome, const char* name) {
+  const bool both = predicted.contains(name) && outcome.at(name).is_number() && outcome.at(name).get<double>() > 0;
+  if (!both) return "";
+  const double said = predicted.at(name).get<double>();
+  const double seen = outcome.at(name).get<double>();
+  return fmt::format("{:.1f} ms ({:+.0f} %)", seen, said > 0 ? (seen / said - 1) * 100 : 0);
+}
+
+void add_prediction(std::string& out, const Json& record) {
+  const Json& predicted = record.at("predicted");
+  if (predicted.is_null()) return;
+  out += fmt::format("predicted: {}", predicted_text(predicted));
+  if (const Json& outcome = record.at("outcome"); !outcome.is_null()) {
+    const std::string ttft = seen_text(predicted, outcome, "ttft_ms");
+    const std::string tpot = seen_text(predicted, outcome, "tpot_ms");
+    if (!ttft.empty()) out += fmt::format("; seen: {}{}{}", ttft, tpot.empty() ? "" : ", ", tpot);
+  }
+  out += '\n';
 }
 
 void add_outcome(std::string& out, const Json& outcome) {
@@ -86,6 +78,10 @@ void add_facts(std::string& out, const Json& record) {
                      record.at("snapshot_age_ms").get<std::int64_t>());
 }
 
+constexpr const char* kInBrief =
+    "recorded in brief, as more requests came than --explain-rate allows to record in full;\n"
+    "send it with the header x-llmd-explain: 1 to have all recorded next time\n";
+
 }  // namespace
 
 Result<std::string> report(std::string_view json) {
@@ -103,13 +99,15 @@ Result<std::string> report(std::string_view json) {
       out += '\n';
     }
     add_facts(out, record);
-    for (const Json& profile : record.at("profiles")) add_profile(out, profile);
+    for (const Json& profile : record.at("profiles")) out += profile_text(profile);
     if (record.contains("pd")) {
       const Json& pd = record.at("pd");
       out += fmt::format("prefill or not: {} ({} against {})\n", text(pd, "rule"),
                          pd.at("observed").get<std::uint64_t>(), pd.at("limit").get<std::uint64_t>());
     }
+    add_prediction(out, record);
     if (!refused) add_outcome(out, record.at("outcome"));
+    if (text(record, "detail") == "brief") out += kInBrief;
     return out;
   } catch (const Json::exception& error) {
     return fail(ErrorCode::kProtocol,

@@ -59,6 +59,11 @@ void add_front_flags(CLI::App& app, Options& options) {
                  "on or off: take traffic from endpoints that are slower, or fail more, than their peers")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
+  flags::in_range(
+      app.add_option("--explain-rate", options.explained_per_second,
+                     "Decisions a second that llmd explain can tell all of; of the others it tells the choice"),
+      0, 1e6)
+      ->capture_default_str();
   app.add_option("--record", options.record_path,
                  "File for one line a request, without its text, that llmd sim compare --trace replays");
   flags::as_bytes(app.add_option("--record-max", options.record_bytes_max,

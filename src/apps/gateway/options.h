@@ -31,6 +31,7 @@ struct Options : flags::ServingFlags {
   std::chrono::milliseconds write_timeout{30'000};   // of a client: without reading
   std::chrono::milliseconds probe_interval{1'000};
   std::chrono::milliseconds probe_backoff_max{5'000};  // between two looks at an endpoint that does not answer
+  double explained_per_second = 50;                    // decisions explained in full, the others in brief
   bool rebalance_roles = false;                        // of endpoints that may change, see routing::RoleKeeper
   std::string outlier_detection = "on";                // or "off": endpoints that stand out keep their traffic
   std::string record_path;                             // file of the recorded log; empty: none

@@ -104,6 +104,7 @@ Result<void> Service::open() {
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
   routing::RouterOptions routing;
   routing.measures_slowness = setup_.options.outlier_detection == "on";
+  routing.explained_per_second = setup_.options.explained_per_second;
   routing.rebalance_roles = setup_.options.rebalance_roles;
   router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), routing, metrics_);
   LLMD_TRY(routing::FlowParts flow, flow_parts(setup_.config.config, setup_.config_source));

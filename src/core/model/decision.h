@@ -12,57 +12,6 @@
 
 namespace llmd {
 
-/// Why an endpoint did not stay a candidate.
-struct FilteredOut {
-  std::string endpoint;
-  std::string filter;  // the plugin's name
-  std::string reason;  // one clause: what was seen against what was wanted
-};
-
-/// One scorer's word on one candidate.
-struct ScorePart {
-  std::string scorer;
-  float score = 0;  // 0..1 after clamping
-  float weight = 1;
-  bool metric_missing = false;      // the metric was never reported, or older than the scorer accepts
-  std::int64_t metric_age_ms = -1;  // -1: not fed by a metric
-};
-
-struct CandidateScore {
-  std::string endpoint;
-  float total = 0;  // sum of score * weight
-  std::vector<ScorePart> parts;
-};
-
-/// What one profile saw and chose. `chosen` is empty if its filters left nothing.
-struct ProfileExplanation {
-  std::string profile;
-  std::vector<FilteredOut> filtered;
-  std::vector<CandidateScore> candidates;  // best first
-  std::uint32_t filtered_total = 0;        // of which the lists above and before name the first
-  std::uint32_t candidates_total = 0;
-  std::string picker;
-  std::string chosen;
-  std::string arm{};  // whose weights these are while they are learned: control, learned, trial; else empty
-};
-
-/// The record of one decision, kept in a bounded ring by request id. Every field is filled at decision time except the
-/// outcome, which `dispatch` adds at the end.
-struct Explanation {
-  std::string request_id;
-  std::uint64_t snapshot_version = 0;
-  std::int64_t snapshot_age_ms = 0;
-  std::uint32_t prompt_tokens = 0;
-  bool prompt_tokens_exact = false;          // counted with the model's vocabulary, or given as ids
-  std::uint32_t cached_tokens_expected = 0;  // on the decode endpoint, see Decision
-  std::uint32_t block_tokens = 0;            // of the prefix match
-  std::vector<ProfileExplanation> profiles;
-  std::string pd_rule;  // which rule of the decider fired, empty without P/D
-  std::uint32_t pd_observed = 0;
-  std::uint32_t pd_limit = 0;
-  std::string refused_by{};  // why an admitter refused; empty: none did
-};
-
 /// Where a request goes. A value: the caller acts on `outcome`.
 struct Decision {
   enum class Outcome : std::uint8_t {

@@ -1,9 +1,10 @@
 #include "scheduling/profile.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
+
+#include "scheduling/explain_profile.h"
 
 namespace llmd::scheduling {
 namespace {
@@ -21,27 +22,6 @@ float stand_in(std::span<const float> scores) {
   return known == 0 ? kNobodyHasData : sum / static_cast<float>(known);
 }
 
-float counted(float score, float instead) { return std::isnan(score) ? instead : std::clamp(score, 0.0F, 1.0F); }
-
-// The age of the oldest reading of the metrics consumed, -1 if they are not readings or one was never made.
-std::int64_t oldest_age_ms(const PluginInput& input, EndpointIndex endpoint, const Scorer& scorer) {
-  const EndpointState& state = input.endpoints[endpoint];
-  const MetricSet metrics = scorer.consumes();
-  std::int64_t oldest = -1;
-  const auto look = [&](Metric metric, const auto& reading) {
-    if (!metrics.has(metric) || !reading.value) return;
-    oldest = std::max<std::int64_t>(
-        oldest, std::chrono::duration_cast<milliseconds>(std::max(Duration{}, input.now - reading.at)).count());
-  };
-  look(Metric::kWaiting, state.waiting_requests);
-  look(Metric::kRunning, state.running_requests);
-  look(Metric::kKvUsage, state.kv_usage);
-  look(Metric::kLora, state.lora);
-  const std::optional<Signal> signal = scorer.signal();
-  if (signal && state.signals != nullptr) look(Metric::kSignal, (*state.signals)[*signal]);
-  return oldest;
-}
-
 }  // namespace
 
 void Profile::hand_over(const Slots& slots, const Belongings& belongings, PluginInput& input) {
@@ -49,45 +29,41 @@ void Profile::hand_over(const Slots& slots, const Belongings& belongings, Plugin
   input.memory = slots.memory == kNone || belongings.memory.empty() ? nullptr : belongings.memory[slots.memory].get();
 }
 
-void Profile::run(const PluginInput& input, const Belongings& belongings, Rng& rng, const Limits& limits,
-                  ProfileScratch& scratch, ProfileExplanation* explanation) const {
-  if (explanation != nullptr) {
-    explanation->profile = parts_.name;
-    explanation->picker = parts_.picker.name;
+void Profile::run(const PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t picked_max,
+                  ProfileScratch& scratch, const Telling* telling) const {
+  if (telling != nullptr) {
+    telling->into.names = owned_parts_;
+    telling->into.profile = parts_.name;
+    telling->into.picker = parts_.picker.name;
   }
   PluginInput own = input;
-  filter(own, belongings, rng, limits.explained_max, scratch, explanation);
+  filter(own, belongings, rng, scratch, telling);
   scratch.weights.clear();
   if (belongings.learned_for == this) {
     scratch.weights.assign(belongings.learned_weights.begin(), belongings.learned_weights.end());
-    if (explanation != nullptr) explanation->arm = belongings.learned_arm;
+    if (telling != nullptr) telling->into.arm = belongings.learned_arm;
   } else {
     for (const WeightedScorer& each : parts_.scorers) scratch.weights.push_back(each.weight);
   }
   score(own, belongings, rng, scratch);
-  pick(rng, std::max(limits.picked_max, parts_.picker.picker->endpoints_max()), scratch);
-  if (explanation != nullptr) explain(input, limits.explained_max, scratch, *explanation);
+  pick(rng, std::max(picked_max, parts_.picker.picker->endpoints_max()), scratch);
 }
 
-void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t explained_max,
-                     ProfileScratch& scratch, ProfileExplanation* explanation) const {
+void Profile::tell_choice(const PluginInput& input, ProfileScratch& scratch, const Telling& telling) const {
+  explain_choice(input, parts_, scratch, telling);
+}
+
+void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch,
+                     const Telling* telling) const {
   scratch.candidates.resize(input.endpoints.size());
   std::iota(scratch.candidates.begin(), scratch.candidates.end(), EndpointIndex{0});
-  std::vector<EndpointIndex> before;  // used for explanations only
   const auto apply = [&](std::string_view name, const Filter& filter) {
-    if (explanation != nullptr) before = scratch.candidates;
+    const std::size_t before = scratch.candidates.size();
+    if (telling != nullptr && !telling->brief) scratch.before = scratch.candidates;
     scratch.candidates.resize(filter.filter(input, scratch.candidates));
-    if (explanation == nullptr) return;
-    explanation->filtered_total += static_cast<std::uint32_t>(before.size() - scratch.candidates.size());
-    auto kept = scratch.candidates.begin();
-    for (const EndpointIndex i : before) {
-      if (kept != scratch.candidates.end() && *kept == i) {
-        ++kept;
-      } else if (explanation->filtered.size() < explained_max) {
-        explanation->filtered.push_back(
-            {input.endpoints[i].endpoint->name, std::string{name}, filter.reason(input, i)});
-      }
-    }
+    if (telling == nullptr || scratch.candidates.size() == before) return;
+    telling->into.filtered_total += static_cast<std::uint32_t>(before - scratch.candidates.size());
+    if (!telling->brief) explain_filter(input, {name, filter}, scratch, *telling);
   };
   apply(ModelFilter::kName, model_filter_);
   scratch.model_served = !scratch.candidates.empty();
@@ -127,7 +103,7 @@ void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, 
     const float weight = scratch.weights[s];
     if (any_missing) {
       scratch.stand_ins[s] = stand_in(row);
-      for (std::size_t c = 0; c < count; ++c) scratch.totals[c] += counted(row[c], scratch.stand_ins[s]) * weight;
+      for (std::size_t c = 0; c < count; ++c) scratch.totals[c] += counted_score(row[c], scratch.stand_ins[s]) * weight;
       continue;
     }
     float* const totals = scratch.totals.data();
@@ -141,48 +117,12 @@ void Profile::pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) 
   parts_.picker.picker->rank(scratch.totals, rng, scratch.keys);
   for (std::size_t c = 0; c < count; ++c) scratch.keys[c].position = static_cast<std::uint32_t>(c);
   const std::size_t wanted = std::min<std::size_t>(count, picked_max);
+  const std::size_t sorted = std::min<std::size_t>(count, std::max(picked_max, 2U));  // with the runner-up
   std::partial_sort(
-      scratch.keys.begin(), scratch.keys.begin() + static_cast<std::ptrdiff_t>(wanted), scratch.keys.end(),
+      scratch.keys.begin(), scratch.keys.begin() + static_cast<std::ptrdiff_t>(sorted), scratch.keys.end(),
       [](const PickKey& a, const PickKey& b) { return a.rank != b.rank ? a.rank > b.rank : a.tie > b.tie; });
   scratch.picked.clear();
   for (std::size_t k = 0; k < wanted; ++k) scratch.picked.push_back(scratch.candidates[scratch.keys[k].position]);
-}
-
-void Profile::explain(const PluginInput& input, std::uint32_t explained_max, const ProfileScratch& scratch,
-                      ProfileExplanation& explanation) const {
-  explanation.candidates_total = static_cast<std::uint32_t>(scratch.candidates.size());
-  if (scratch.picked.empty()) return;
-  explanation.chosen = input.endpoints[scratch.picked.front()].endpoint->name;
-  std::vector<std::uint32_t> order(scratch.candidates.size());
-  std::iota(order.begin(), order.end(), 0U);
-  const std::uint32_t chosen = scratch.keys.front().position;
-  // The chosen one comes first among equals, so that it is listed whatever the bound.
-  const auto better = [&](std::uint32_t a, std::uint32_t b) {
-    if (scratch.totals[a] != scratch.totals[b]) return scratch.totals[a] > scratch.totals[b];
-    return (a == chosen) != (b == chosen) ? a == chosen : a < b;
-  };
-  const std::size_t listed = std::min<std::size_t>(order.size(), explained_max);
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(listed), order.end(), better);
-  order.resize(listed);
-  // A random picker may choose one that is not among the best.
-  if (listed > 0 && std::find(order.begin(), order.end(), chosen) == order.end()) order.back() = chosen;
-  for (const std::uint32_t position : order)
-    explanation.candidates.push_back(explain_candidate(input, position, scratch));
-}
-
-CandidateScore Profile::explain_candidate(const PluginInput& input, std::size_t position,
-                                          const ProfileScratch& scratch) const {
-  const EndpointIndex endpoint = scratch.candidates[position];
-  CandidateScore candidate{.endpoint = input.endpoints[endpoint].endpoint->name, .total = scratch.totals[position]};
-  for (std::size_t s = 0; s < parts_.scorers.size(); ++s) {
-    const float raw = scratch.scores[s * scratch.candidates.size() + position];
-    candidate.parts.push_back({.scorer = parts_.scorers[s].name,
-                               .score = counted(raw, scratch.stand_ins[s]),
-                               .weight = scratch.weights[s],
-                               .metric_missing = std::isnan(raw),
-                               .metric_age_ms = oldest_age_ms(input, endpoint, *parts_.scorers[s].scorer)});
-  }
-  return candidate;
 }
 
 }  // namespace llmd::scheduling

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "model/decision.h"
+#include "model/explanation.h"
 #include "scheduling/endpoint_cache.h"
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
@@ -27,6 +27,8 @@ struct ProfileScratch {
   std::vector<float> weights;  // a scorer: those that were used
   std::vector<PickKey> keys;
   std::vector<EndpointIndex> picked;  // best first
+  std::vector<EndpointIndex> before;  // candidates before a filter, for explanations
+  std::vector<std::uint32_t> order;   // positions of candidates, best first, for explanations
   bool model_served = false;          // by any endpoint, whatever its health
 };
 
@@ -64,9 +66,14 @@ class Profile {
     std::vector<WeightedScorer> scorers;
     NamedPicker picker;
   };
-  struct Limits {
-    std::uint32_t picked_max;
-    std::uint32_t explained_max;
+  /// What is to be told of a run.
+  struct Telling {
+    ProfileExplanation& into;
+    bool brief = false;                                // see Explanation
+    std::uint32_t listed_max = 1;                      // endpoints a list, at least 1
+    std::span<const LatencyPrediction> predictions{};  // one an endpoint; empty: none are made
+    std::uint64_t chance = 0;                          // what a random choice is drawn from
+    std::uint64_t turn = 0;                            // how many round robin has served
   };
   /// What belongs to the plugins, in the order of their Slots.
   struct Belongings {
@@ -78,11 +85,16 @@ class Profile {
     std::string_view learned_arm{};
   };
 
-  explicit Profile(Parts parts) : parts_{std::move(parts)} {}
+  explicit Profile(Parts parts) : owned_parts_{std::make_shared<const Parts>(std::move(parts))} {}
 
-  /// Fills scratch.picked: empty if the filters left nothing. `explanation` may be null.
-  void run(const PluginInput& input, const Belongings& belongings, Rng& rng, const Limits& limits,
-           ProfileScratch& scratch, ProfileExplanation* explanation) const;
+  /// Fills scratch.picked with up to `picked_max`: empty if the filters left nothing. `telling` (may be null) is told
+  /// of the filters; tell_choice() does the rest. The choice and what is drawn from `rng` are the same with and
+  /// without.
+  void run(const PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t picked_max,
+           ProfileScratch& scratch, const Telling* telling) const;
+
+  /// Tells the candidates and the choice of the run that left the scratch, in which keys.front() is of picked.front().
+  void tell_choice(const PluginInput& input, ProfileScratch& scratch, const Telling& telling) const;
 
   /// Whether its configured filters keep any of the candidates, whose order is lost.
   [[nodiscard]] bool keeps_any(PluginInput input, const Belongings& belongings,
@@ -94,19 +106,16 @@ class Profile {
   [[nodiscard]] std::uint32_t endpoints_max() const noexcept { return parts_.picker.picker->endpoints_max(); }
 
  private:
-  void filter(PluginInput& input, const Belongings& belongings, Rng& rng, std::uint32_t explained_max,
-              ProfileScratch& scratch, ProfileExplanation* explanation) const;
+  void filter(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch,
+              const Telling* telling) const;
   void score(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch) const;
   void pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
-  void explain(const PluginInput& input, std::uint32_t explained_max, const ProfileScratch& scratch,
-               ProfileExplanation& explanation) const;
-  [[nodiscard]] CandidateScore explain_candidate(const PluginInput& input, std::size_t position,
-                                                 const ProfileScratch& scratch) const;
 
   ModelFilter model_filter_;
   HealthFilter health_filter_;
   OutlierFilter outlier_filter_;
-  Parts parts_;
+  std::shared_ptr<const Parts> owned_parts_;  // explanations share it for its names
+  const Parts& parts_ = *owned_parts_;
 };
 
 }  // namespace llmd::scheduling

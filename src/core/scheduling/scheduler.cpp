@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <optional>
 #include <utility>
 
+#include "base/hash.h"
 #include "scheduling/builder.h"
+#include "scheduling/explain_profile.h"
 #include "scheduling/header_name.h"
 #include "scheduling/learning/weight_learner.h"
 #include "scheduling/prediction/latency_predictor.h"
@@ -24,10 +28,14 @@ bool chooses_pairs(const Stages& stages) {
   return stages.prefill != nullptr && stages.prefill_decider != nullptr && stages.prefill_decider->chooses_pairs();
 }
 
-/// Moves this one of the picked to their front.
-void put_first(std::vector<EndpointIndex>& picked, EndpointIndex first) {
-  const auto found = std::ranges::find(picked, first);
-  if (found != picked.end()) std::rotate(picked.begin(), found, found + 1);
+/// Moves this one of the picked to their front, and its key with it.
+void put_first(ProfileScratch& scratch, EndpointIndex first) {
+  const auto found = std::ranges::find(scratch.picked, first);
+  if (found == scratch.picked.end()) return;
+  std::rotate(scratch.picked.begin(), found, found + 1);
+  const auto key = std::ranges::find_if(
+      scratch.keys, [&](const PickKey& each) { return scratch.candidates[each.position] == first; });
+  if (key != scratch.keys.end()) std::rotate(scratch.keys.begin(), key, key + 1);
 }
 
 bool wants_encode(const Stages& stages, const StageFacts& facts) {
@@ -35,19 +43,17 @@ bool wants_encode(const Stages& stages, const StageFacts& facts) {
          stages.encode_decider->decide(facts).route == StageRoute::kRun;
 }
 
-ProfileExplanation* next_profile(Explanation* explanation) {
-  return explanation == nullptr ? nullptr : &explanation->profiles.emplace_back();
-}
-
-void start_explanation(const DecisionInput& input, Explanation& explanation) {
-  explanation.request_id = input.request.request_id;
-  explanation.snapshot_version = input.snapshot.version;
-  explanation.snapshot_age_ms = std::chrono::duration_cast<milliseconds>(input.now - input.snapshot.taken_at).count();
-  explanation.prompt_tokens = input.request.prompt_tokens;
-  explanation.prompt_tokens_exact = input.request.prompt_tokens_exact;
-  explanation.block_tokens = input.request.prefix.block_tokens;
-  explanation.profiles.clear();
-  explanation.profiles.reserve(3);  // pointers into it are held while profiles run
+void start_explanation(const DecisionInput& input, const Stages& stages, Explanation& explanation) {
+  explanation = {
+      .request_id = input.request.request_id,
+      .brief = explanation.brief,
+      .snapshot_version = input.snapshot.version,
+      .snapshot_age_ms = std::chrono::duration_cast<milliseconds>(input.now - input.snapshot.taken_at).count(),
+      .prompt_tokens = input.request.prompt_tokens,
+      .prompt_tokens_exact = input.request.prompt_tokens_exact,
+      .block_tokens = input.request.prefix.block_tokens,
+      .profiles = {}};
+  explanation.profiles.reserve(1U + (stages.prefill == nullptr ? 0U : 1U) + (stages.encode == nullptr ? 0U : 1U));
 }
 
 /// What of a prompt an endpoint need not compute that holds so many of its blocks.
@@ -85,6 +91,11 @@ struct Scheduler::Impl {
                              std::uint32_t picked_max = 1) const;
   bool choose_decode(const Run& run, EndpointIndex peer, Decision& decision) const;
   void choose_encode(const Run& run, Decision& decision) const;
+  /// Runs a profile, has `pairs` (may be null) choose among the picked, and tells of it if somebody listens.
+  void run_profile(const Run& run, const Profile& profile, EndpointIndex peer, std::uint32_t picked_max,
+                   const Decider* pairs) const;
+  /// Of the request as it is sent: with what a prefill leg takes, if there is one.
+  static std::optional<PredictedLatency> predicted(const LatencyBasis& latency, const DecisionScratch::Impl& work);
   void use_prefill(const Run& run, StageDecision route, EndpointIndex prefill, Decision& decision) const;
   void decode_first(const Run& run, Decision& decision) const;
   void by_pair(const Run& run, Decision& decision) const;
@@ -103,6 +114,7 @@ struct DecisionScratch::Impl {
   std::vector<EndpointIndex> prefills;  // best first, for a decider that chooses pairs
   WeightLearner::Choice weights;
   EndpointIndex decode = kNoEndpointIndex;
+  std::uint64_t decisions = 0;  // made with this scratch
   EndpointIndex prefill = kNoEndpointIndex;
   PairDecision pair;
 };
@@ -153,13 +165,46 @@ const char* Scheduler::Impl::refusal(const Run& run) const {
   return nullptr;
 }
 
-EndpointIndex Scheduler::Impl::choose_stage(const Run& run, const Profile& profile, EndpointIndex peer,
-                                            std::uint32_t picked_max) const {
+void Scheduler::Impl::run_profile(const Run& run, const Profile& profile, EndpointIndex peer, std::uint32_t picked_max,
+                                  const Decider* pairs) const {
   PluginInput input = run.input;
   input.peer = peer;
-  profile.run(input, run.belongings, run.rng,
-              {.picked_max = picked_max, .explained_max = built.config.explain_endpoints_max}, run.work.profile,
-              next_profile(run.explanation));
+  ProfileScratch& scratch = run.work.profile;
+  std::optional<Profile::Telling> telling;
+  if (run.explanation != nullptr) {
+    telling.emplace(Profile::Telling{.into = run.explanation->profiles.emplace_back(),
+                                     .brief = run.explanation->brief,
+                                     .listed_max = std::max(built.config.explain_endpoints_max, 1U),
+                                     .predictions = run.work.predictions,
+                                     .chance = xxh64(input.request.request_id, run.work.decisions),
+                                     .turn = run.work.decisions});
+  }
+  profile.run(input, run.belongings, run.rng, picked_max, scratch, telling ? &*telling : nullptr);
+  if (pairs != nullptr && !scratch.picked.empty()) {
+    input.chance = run.rng.uniform();
+    run.work.pair = pairs->choose(input, scratch.picked);
+    put_first(scratch, run.work.pair.decode);
+  }
+  if (telling) profile.tell_choice(input, scratch, *telling);
+}
+
+std::optional<PredictedLatency> Scheduler::Impl::predicted(const LatencyBasis& latency,
+                                                           const DecisionScratch::Impl& work) {
+  if (!latency.apart) return told_prediction(work.predictions, work.decode);
+  if (!latency.known) return std::nullopt;
+  const LatencyPrediction& prefill = work.predictions[work.prefill];
+  const HandoffPrediction handoff =
+      work.decode < work.handoffs.size() ? work.handoffs[work.decode] : HandoffPrediction{};
+  const float after_ms = latency.ttft_ms - prefill.ttft_ms;
+  return PredictedLatency{.ttft_ms = latency.ttft_ms,
+                          .ttft_deviation_ms = std::hypot(prefill.ttft_deviation_ms, handoff.deviation * after_ms),
+                          .tpot_ms = latency.tpot_ms,
+                          .tpot_deviation_ms = handoff.tpot_deviation_ms};
+}
+
+EndpointIndex Scheduler::Impl::choose_stage(const Run& run, const Profile& profile, EndpointIndex peer,
+                                            std::uint32_t picked_max) const {
+  run_profile(run, profile, peer, picked_max, nullptr);
   return run.work.profile.picked.empty() ? kNoEndpointIndex : run.work.profile.picked.front();
 }
 
@@ -169,21 +214,14 @@ bool Scheduler::Impl::choose_decode(const Run& run, EndpointIndex peer, Decision
     decision.outcome = Decision::Outcome::kNoEndpoint;
     return false;
   }
-  PluginInput input = run.input;
-  input.peer = peer;
-  ProfileScratch& scratch = run.work.profile;
-  profile->run(input, run.belongings, run.rng,
-               {.picked_max = 1 + built.config.fallbacks_max, .explained_max = built.config.explain_endpoints_max},
-               scratch, next_profile(run.explanation));
+  run_profile(run, *profile, peer, 1 + built.config.fallbacks_max,
+              chooses_pairs(built.stages) ? built.stages.prefill_decider : nullptr);
+  const PluginInput& input = run.input;
+  const ProfileScratch& scratch = run.work.profile;
   if (scratch.picked.empty()) {
     const bool unknown = !scratch.model_served && !input.endpoints.empty();
     decision.outcome = unknown ? Decision::Outcome::kModelUnknown : Decision::Outcome::kNoEndpoint;
     return false;
-  }
-  if (chooses_pairs(built.stages)) {
-    input.chance = run.rng.uniform();
-    run.work.pair = built.stages.prefill_decider->choose(input, scratch.picked);
-    put_first(scratch.picked, run.work.pair.decode);
   }
   run.work.decode = scratch.picked.front();
   decision.outcome = Decision::Outcome::kDispatch;
@@ -274,7 +312,8 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            Explanation* explanation) const {
   const BuiltScheduler& built = impl_->built;
   DecisionScratch::Impl& work = *scratch.impl_;
-  if (explanation != nullptr) start_explanation(input, *explanation);
+  ++work.decisions;
+  if (explanation != nullptr) start_explanation(input, built.stages, *explanation);
   const std::vector<EndpointState>& endpoints = input.snapshot.endpoints;
   work.cache.update(endpoints, built.with_fixed, built.identity);
   std::span<const std::uint32_t> matched = input.matched_blocks;
@@ -299,11 +338,14 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .links = input.snapshot.links.get(),
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
-  if (predictor != nullptr) {
+  if (predictor == nullptr) {
+    work.predictions.clear();
+  } else {
     const bool pairs = chooses_pairs(built.stages);
     predictor->predict(plugin_input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
     if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
-    if (pairs) plugin_input.handoffs = work.handoffs;
+    if (!pairs) work.handoffs.clear();
+    plugin_input.handoffs = work.handoffs;
   }
   Profile::Belongings belongings{
       .cache = work.cache,
@@ -337,6 +379,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
     decision.latency = predictor->basis_apart(plugin_input, work.places, work.decode, work.prefill);
     decision.prefill_latency = predictor->basis(plugin_input, work.places, work.prefill);
   }
+  if (explanation != nullptr) explanation->predicted = Impl::predicted(decision.latency, work);
   return decision;
 }
 

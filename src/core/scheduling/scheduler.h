@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "model/decision.h"
 #include "model/endpoint.h"
+#include "model/explanation.h"
 #include "model/request_facts.h"
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
@@ -95,9 +96,10 @@ class Scheduler {
   Scheduler(Scheduler&&) noexcept;
   Scheduler& operator=(Scheduler&&) noexcept;
 
-  /// Never fails: bad data degrades the decision, and `explanation` (may be null) says so. Its request_id and
-  /// everything but the outcome are filled. The caller acts on Decision::outcome, raises the in-flight counters of the
-  /// chosen endpoints, and calls remember() once it has dispatched.
+  /// Never fails: bad data degrades the decision, and `explanation` (may be null) says so: all of it is filled but
+  /// `brief`, which the caller has set. Explained or not, the decision and what is drawn from `rng` are the same. The
+  /// caller acts on Decision::outcome, raises the in-flight counters of the chosen endpoints, and calls remember() once
+  /// it has dispatched.
   [[nodiscard]] Decision decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
                                 Explanation* explanation) const;
 

@@ -89,7 +89,7 @@ TEST(Scheduler, SumsClampedScoresTimesWeights) {
   EXPECT_EQ(profile.candidates[0].total, 4.0F);
   EXPECT_EQ(profile.candidates[1].total, 4.0F);
   EXPECT_EQ(profile.chosen, decision.decode->name);
-  EXPECT_EQ(profile.candidates[0].endpoint, decision.decode->name);
+  EXPECT_EQ(profile.candidates[0].endpoint, decision.decode);
   EXPECT_EQ(profile.picker, "max-score-picker");
   ASSERT_EQ(decision.decode_fallbacks.size(), 1U);
 }
@@ -123,8 +123,9 @@ TEST(Scheduler, NeitherFavoursNorStarvesAnEndpointWithoutData) {
                 {.name = "silent"},
                 {.name = "stale", .waiting = 0, .metric_age = seconds{9}}});
   std::map<std::string, ScorePart> parts;
-  for (const CandidateScore& candidate : scene.explanation.profiles.front().candidates)
-    parts[candidate.endpoint] = candidate.parts.front();
+  const ProfileExplanation& profile = scene.explanation.profiles.front();
+  for (std::size_t c = 0; c < profile.candidates.size(); ++c)
+    parts[profile.candidates[c].endpoint->name] = profile.parts_of(c).front();
   EXPECT_EQ(parts["silent"].score, 0.5F);
   EXPECT_TRUE(parts["silent"].metric_missing);
   EXPECT_EQ(parts["silent"].metric_age_ms, -1);
@@ -187,7 +188,7 @@ TEST(Scheduler, BoundsWhatAnExplanationListsAndStillNamesTheChosen) {
     EXPECT_EQ(profile.candidates_total, 20U);
     EXPECT_EQ(decision.decode_fallbacks.size(), 2U);
     EXPECT_TRUE(std::any_of(profile.candidates.begin(), profile.candidates.end(),
-                            [&](const CandidateScore& c) { return c.endpoint == decision.decode->name; }));
+                            [&](const CandidateScore& c) { return c.endpoint == decision.decode; }));
   }
 }
 
@@ -328,8 +329,8 @@ TEST(Scheduler, AgreesWithTheNaiveRulesOnRandomPools) {
       double best = -1;
       for (const auto& [name, total] : expected) best = std::max(best, total);
       for (const CandidateScore& candidate : scene.explanation.profiles.front().candidates) {
-        ASSERT_NEAR(candidate.total, expected.at(candidate.endpoint), 1e-4)
-            << "step " << step << ", " << candidate.endpoint;
+        ASSERT_NEAR(candidate.total, expected.at(candidate.endpoint->name), 1e-4)
+            << "step " << step << ", " << candidate.endpoint->name;
       }
       if (expected.empty()) continue;
       ASSERT_NEAR(expected.at(decision.decode->name), best, 1e-4) << "step " << step;

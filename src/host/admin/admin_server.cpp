@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "admin/admin_json.h"
+#include "admin/explanation_json.h"
+#include "base/percent_decoding.h"
 
 namespace llmd::admin {
 namespace {
@@ -54,6 +56,19 @@ net::Response answer_weights(const AdminSources& sources) {
   return json ? json_answer(*std::move(json)) : net::default_error_response(json.error());
 }
 
+net::Response answer_why(const AdminSources& sources, std::string_view id, std::string_view query) {
+  constexpr std::string_view kWhyNot = "why_not=";
+  const auto record = sources.record(id);
+  if (!record) {
+    return error_answer(ErrorCode::kNotFound, fmt::format("no request \"{}\" is remembered", id.substr(0, 128)),
+                        "only the last requests are; the id is in the answer's x-request-id header");
+  }
+  if (!query.starts_with(kWhyNot)) return json_answer(record_json(*record));
+  std::vector<std::string> names;
+  for (const pool::EndpointReport& report : sources.endpoints()) names.push_back(report.state.endpoint->name);
+  return json_answer(why_not_json(*record, percent_decoded(query.substr(kWhyNot.size())), names));
+}
+
 net::Response answer(const AdminSources& sources, const net::Request& request) {
   const std::string_view path = request.path();
   if (const auto number = number_after(path, "/config/rollback/"); number && request.method == "POST")
@@ -70,12 +85,7 @@ net::Response answer(const AdminSources& sources, const net::Request& request) {
   if (path == "/weights") return answer_weights(sources);
   if (path == "/summary") return json_answer(sources.summary_json());
   if (path.starts_with("/config/versions")) return answer_config(sources, path);
-  if (path.starts_with(kExplanations)) {
-    const std::string_view id = path.substr(kExplanations.size());
-    if (const auto record = sources.record(id)) return json_answer(record_json(*record));
-    return error_answer(ErrorCode::kNotFound, fmt::format("no request \"{}\" is remembered", id.substr(0, 128)),
-                        "only the last requests are; the id is in the answer's x-request-id header");
-  }
+  if (path.starts_with(kExplanations)) return answer_why(sources, path.substr(kExplanations.size()), request.query());
   return error_answer(ErrorCode::kNotFound, fmt::format("no path \"{}\"", path.substr(0, 128)),
                       "paths are /explanations/{id}, /endpoints, /config, /config/versions, /weights and /summary");
 }

@@ -35,7 +35,7 @@ struct AdminSources {
 };
 
 /// The local control socket: HTTP over a unix socket of mode 0600. GET, but where it says otherwise:
-///   /explanations/{id}  why a request went where it went, and what became of it
+///   /explanations/{id}  why a request went where it went, and what became of it; with ?why_not=ENDPOINT, why not there
 ///   /endpoints          all that is known of each endpoint
 ///   /config             the live configuration
 ///   /config/versions    the configurations that were in force

@@ -14,17 +14,33 @@ namespace {
 
 using Json = nlohmann::json;
 
+std::shared_ptr<const Endpoint> endpoint(std::string name) {
+  Endpoint made;
+  made.name = std::move(name);
+  return std::make_shared<const Endpoint>(std::move(made));
+}
+
 routing::RequestRecord record() {
   routing::RequestRecord made;
   made.explanation.request_id = "r1";
-  made.explanation.profiles.push_back(
-      {.profile = "default",
-       .filtered = {{"c", "health-filter", "is down"}},
-       .candidates = {{.endpoint = "a", .total = 2.5F, .parts = {{.scorer = "queue-scorer"}}}},
-       .picker = "max-score-picker",
-       .chosen = "a",
-       .arm = "trial"});
-  made.chosen = "a";
+  made.chosen = endpoint("a");
+  ProfileExplanation profile;
+  profile.profile = "default";
+  profile.picker = "max-score-picker";
+  profile.chosen = "a";
+  profile.arm = "trial";
+  profile.runner_up = "b";
+  profile.scorers = {{.name = "queue-scorer", .weight = 2}, {.name = "prefix-cache-scorer", .weight = 3}};
+  profile.filtered = {{endpoint("c"), "health-filter", "is down"}};
+  profile.candidates = {
+      {.endpoint = made.chosen, .total = 2.5F, .predicted = PredictedLatency{.ttft_ms = 40, .tpot_ms = 8}},
+      {.endpoint = endpoint("b"), .total = 2}};
+  profile.parts = {{.score = 0.5F, .metric_age_ms = 7}, {.score = 0.5F}, {.score = 1}, {.metric_missing = true}};
+  profile.others = {{.policy = "random", .endpoint = profile.candidates[1].endpoint}};
+  profile.filtered_total = 1;
+  profile.candidates_total = 2;
+  made.explanation.predicted = profile.candidates[0].predicted;
+  made.explanation.profiles.push_back(std::move(profile));
   made.outcome = Outcome{.request_id = "r1", .endpoint = "a", .status = 200};
   return made;
 }
@@ -87,8 +103,29 @@ TEST(AdminServer, TellsWhyARequestWentWhereItWent) {
   EXPECT_EQ(json["profiles"][0]["arm"], "trial");
   EXPECT_EQ(json["profiles"][0]["candidates"][0]["total"], 2.5);
   EXPECT_EQ(json["profiles"][0]["filtered"][0]["reason"], "is down");
+  EXPECT_EQ(json["profiles"][0]["candidates"][0]["parts"][0]["weighted"], 1.0);
+  EXPECT_EQ(json["profiles"][0]["candidates"][1]["parts"][1]["metric_missing"], true);
+  EXPECT_EQ(json["profiles"][0]["candidates"][1]["predicted"], nullptr);
+  EXPECT_EQ(json["predicted"]["ttft_ms"], 40.0);
+  const Json runner_up = json["profiles"][0]["runner_up"];
+  EXPECT_EQ(runner_up, Json::parse(R"({"endpoint":"b","behind":0.5,"because":[
+    {"scorer":"prefix-cache-scorer","difference":-1.5},{"scorer":"queue-scorer","difference":1.0}]})"));
+  EXPECT_EQ(json["profiles"][0]["others"][0]["policy"], "random");
   EXPECT_EQ(json["outcome"]["status"], 200);
   EXPECT_EQ(bench.get("/explanations/r2").first, 404);
+}
+
+TEST(AdminServer, TellsWhyNotAnotherEndpoint) {
+  Bench bench;
+  const Json lower = Json::parse(bench.get("/explanations/r1?why_not=b").second);
+  EXPECT_EQ(lower["profiles"][0]["verdict"], "scored_lower");
+  EXPECT_EQ(lower["profiles"][0]["chosen_predicted"]["ttft_ms"], 40.0);
+  EXPECT_EQ(lower["profiles"][0]["scorers"][1]["chosen_metric_age_ms"], 7);
+  EXPECT_EQ(Json::parse(bench.get("/explanations/r1?why_not=%63").second)["profiles"][0]["filter"], "health-filter");
+  const Json unknown = Json::parse(bench.get("/explanations/r1?why_not=zzzzzz").second);
+  EXPECT_EQ(unknown["endpoint"], nullptr);
+  EXPECT_NE(unknown["hint"], "");
+  EXPECT_EQ(bench.get("/explanations/r2?why_not=b").first, 404);
 }
 
 TEST(AdminServer, ListsEndpointsAlsoWithNamesThatAreNoText) {

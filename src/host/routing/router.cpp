@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::array<double, 11> kDecisionBounds{2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 1e-2};
 
+constexpr std::size_t kRecordsMax = 65'536;  // on a shelf; mostly its bytes are spent before
+constexpr double kAskedForPerSecond = 100;   // full explanations, beside those that nobody asks for
+
 constexpr std::array<double, 10> kErrorBounds{0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5};
 
 Histogram& prediction_errors(MetricsRegistry& metrics, const char* of) {
@@ -26,6 +29,25 @@ Histogram& prediction_errors(MetricsRegistry& metrics, const char* of) {
 Counter& decisions(MetricsRegistry& metrics, const char* outcome) {
   return metrics.counter("llmd_gateway_decisions_total", "Scheduling decisions by what they said",
                          {{"outcome", outcome}});
+}
+
+Counter& explanations(MetricsRegistry& metrics, const char* detail) {
+  return metrics.counter("llmd_gateway_explanations_total",
+                         "Decisions by how they are explained; dropped: the record was larger than its budget",
+                         {{"detail", detail}});
+}
+
+Gauge& budget_gauge(MetricsRegistry& metrics, const Budget& budget) {
+  return metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", std::string{budget.name()}}});
+}
+
+/// Slow enough to be kept among what went wrong.
+bool was_slow(const LatencyBasis& said, const Outcome& outcome) {
+  constexpr double kFactor = 3;
+  constexpr double kMoreMs = 100;  // in a fast engine little is much of a prediction
+  const double ttft_ms = to_milliseconds(outcome.ttft);
+  const auto predicted_ms = static_cast<double>(said.ttft_ms);
+  return said.known && ttft_ms > kFactor * predicted_ms && ttft_ms > predicted_ms + kMoreMs;
 }
 
 PrefixIndex::Options index_options(const scheduling::Scheduler& scheduler, std::uint64_t seed) {
@@ -133,11 +155,17 @@ Error refusal_of(Decision::Outcome outcome) {
 Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions options, MetricsRegistry& metrics)
     : pool_{pool},
       seed_{drawn_seed()},
-      record_budget_{"explanations", options.record_bytes_max},
+      explained_budget_{"explanations", options.explained_bytes_max},
+      brief_budget_{"explanations-brief", options.brief_bytes_max},
+      failed_budget_{"explanations-failed", options.failed_bytes_max},
+      refused_budget_{"explanations-refused", options.refused_bytes_max},
       index_budget_{"prefix-index", options.prefix_index_bytes_max},
-      refusal_budget_{"refusals", options.refusal_bytes_max},
-      ring_{options.records_max, record_budget_},
-      refusals_{options.refusals_max, refusal_budget_},
+      ring_{{{{kRecordsMax, explained_budget_},
+              {kRecordsMax, brief_budget_},
+              {kRecordsMax, failed_budget_},
+              {kRecordsMax, refused_budget_}}}},
+      explained_{options.explained_per_second},
+      asked_for_{kAskedForPerSecond},
       index_{std::make_unique<PrefixIndex>(index_options(scheduler, seed_), index_budget_)},
       measures_slowness_{options.measures_slowness},
       decision_seconds_{
@@ -146,20 +174,21 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       without_endpoint_{decisions(metrics, "no_endpoint")},
       model_unknown_{decisions(metrics, "model_unknown")},
       not_admitted_{decisions(metrics, "not_admitted")},
+      kept_in_full_{explanations(metrics, "full")},
+      kept_in_brief_{explanations(metrics, "brief")},
+      not_kept_{explanations(metrics, "dropped")},
       ttft_errors_{prediction_errors(metrics, "ttft")},
       tpot_errors_{prediction_errors(metrics, "tpot")},
       learned_weights_{metrics} {
   if (options.rebalance_roles) roles_ = std::make_unique<RoleKeeper>(pool, metrics);
   set_scheduler(std::move(scheduler));
   Gauge& blocks = metrics.gauge("llmd_prefix_index_blocks", "Distinct blocks in the prefix index");
-  Gauge& bytes = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "prefix-index"}});
-  Gauge& records = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "explanations"}});
-  Gauge& refusals = metrics.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "refusals"}});
-  metrics.on_collect([this, &blocks, &bytes, &records, &refusals] {
+  std::vector<std::pair<const Budget*, Gauge*>> budgets;
+  for (const Budget* budget : {&index_budget_, &explained_budget_, &brief_budget_, &failed_budget_, &refused_budget_})
+    budgets.emplace_back(budget, &budget_gauge(metrics, *budget));
+  metrics.on_collect([this, &blocks, budgets = std::move(budgets)] {
     blocks.set(static_cast<double>(index_->stats().blocks));
-    bytes.set(static_cast<double>(index_budget_.used_bytes()));
-    records.set(static_cast<double>(record_budget_.used_bytes()));
-    refusals.set(static_cast<double>(refusal_budget_.used_bytes()));
+    for (const auto& [budget, gauge] : budgets) gauge->set(static_cast<double>(budget->used_bytes()));
   });
 }
 
@@ -263,30 +292,20 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
                             .prefill_tokens = counters->prefill_tokens.load(std::memory_order_relaxed),
                             .context_tokens = counters->context_tokens.load(std::memory_order_relaxed)});
   }
-  RequestRecord record;
-  made.decision = scheduler.decide({.request = made.facts,
-                                    .snapshot = view->snapshot,
-                                    .index = *index_,
-                                    .now = now,
-                                    .live = scratch.live,
-                                    .memory = &active->memory},
-                                   scratch.rng, scratch.decision, &record.explanation);
+  RequestRecord record = decide(request, scheduler,
+                                {.request = made.facts,
+                                 .snapshot = view->snapshot,
+                                 .index = *index_,
+                                 .now = now,
+                                 .live = scratch.live,
+                                 .memory = &active->memory},
+                                scratch, made.decision);
   if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
   made.yardstick = measure_by(made, view->snapshot, scratch.live, now);
   const auto load = scheduler.load_tokens(made.facts, made.decision);
   made.load_tokens = load.prompt;
   made.output_load_tokens = load.output;
-  switch (made.decision.outcome) {
-    case Decision::Outcome::kDispatch: dispatched_.add(); break;
-    case Decision::Outcome::kNoEndpoint: without_endpoint_.add(); break;
-    case Decision::Outcome::kModelUnknown: model_unknown_.add(); break;
-    case Decision::Outcome::kNotAdmitted: not_admitted_.add(); break;
-  }
-  if (made.decision.decode != nullptr) record.chosen = made.decision.decode->name;
-  if (made.decision.prefill != nullptr) record.prefill = made.decision.prefill->name;
-  if (made.decision.outcome != Decision::Outcome::kDispatch) record.refusal = refusal_of(made.decision.outcome);
-  if (record.refusal && !record.explanation.refused_by.empty())
-    record.refusal->what += ": " + record.explanation.refused_by;
+  count(made.decision.outcome);
   keep(std::move(record));
   decision_seconds_.observe(to_seconds(SteadyClock::now() - now));
   return made;
@@ -309,23 +328,57 @@ LatencyBasis Router::measure_by(const Route& route, const EndpointSnapshot& snap
   return yardstick_.basis_of(input, place);
 }
 
-void Router::keep(RequestRecord record) {
-  ExplanationRing& other = record.refusal ? ring_ : refusals_;
-  other.drop(record.explanation.request_id);
-  (record.refusal ? refusals_ : ring_).put(std::move(record));
+bool Router::wants_all(const RouteRequest& request, TimePoint now) {
+  if (explained_.take(now)) return true;
+  return request.header && request.header(kExplainHeader) == "1" && asked_for_.take(now);
+}
+
+RequestRecord Router::decide(const RouteRequest& request, const scheduling::Scheduler& scheduler,
+                             const scheduling::DecisionInput& input, RouteScratch& scratch, Decision& decision) {
+  RequestRecord record;
+  record.explanation.brief = !wants_all(request, input.now);
+  const Rng drawn_from = scratch.rng;
+  decision = scheduler.decide(input, scratch.rng, scratch.decision, &record.explanation);
+  const bool refused = decision.outcome != Decision::Outcome::kDispatch;
+  if (refused && record.explanation.brief && asked_for_.take(input.now)) {
+    scratch.rng = drawn_from;
+    record.explanation.brief = false;
+    decision = scheduler.decide(input, scratch.rng, scratch.decision, &record.explanation);
+  }
+  record.chosen = decision.decode;
+  record.prefill = decision.prefill;
+  if (decision.outcome == Decision::Outcome::kDispatch) return record;
+  record.refusal = refusal_of(decision.outcome);
+  if (const std::string& reason = record.explanation.refused_by; !reason.empty())
+    record.refusal->what.append(": ").append(reason);
+  return record;
+}
+
+void Router::count(Decision::Outcome outcome) {
+  switch (outcome) {
+    case Decision::Outcome::kDispatch: dispatched_.add(); return;
+    case Decision::Outcome::kNoEndpoint: without_endpoint_.add(); return;
+    case Decision::Outcome::kModelUnknown: model_unknown_.add(); return;
+    case Decision::Outcome::kNotAdmitted: not_admitted_.add(); return;
+  }
+}
+
+void Router::keep(RequestRecord&& record) {
+  const bool brief = record.explanation.brief;
+  Shelf shelf = brief ? Shelf::kBrief : Shelf::kFull;
+  if (record.refusal) shelf = Shelf::kRefused;
+  const bool kept = ring_.put(std::move(record), shelf);
+  (kept ? (brief ? kept_in_brief_ : kept_in_full_) : not_kept_).add();
 }
 
 void Router::refuse(std::string_view request_id, const Error& error) {
   RequestRecord record;
   record.explanation.request_id = request_id;
   record.refusal = error;
-  keep(std::move(record));
+  (void)ring_.put(std::move(record), Shelf::kRefused);
 }
 
-std::optional<RequestRecord> Router::find(std::string_view request_id) const {
-  auto record = ring_.find(request_id);
-  return record ? std::move(record) : refusals_.find(request_id);
-}
+std::optional<RequestRecord> Router::find(std::string_view request_id) const { return ring_.find(request_id); }
 
 void Router::remember(const Route& route, TimePoint now) {
   scheduling::remember(route.decision, route.facts.prefix, *index_, now);
@@ -338,7 +391,9 @@ void Router::remember(const Route& route, TimePoint now) {
 }
 
 void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
-  ring_.finish(outcome);
+  const bool wrong = outcome.endpoint_failed || outcome.retries > 0 || outcome.status >= 500 ||
+                     !outcome.prefill_error.empty() || was_slow(route.decision.latency, outcome);
+  ring_.finish(outcome, wrong);
   const auto active = this->active();
   auto seen = active->scheduler.finished(route.decision, outcome, now, active->memory);
   if (!seen && route.yardstick.made) {

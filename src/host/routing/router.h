@@ -25,6 +25,7 @@
 #include "prefix/prefix_index.h"
 #include "routing/explanation_ring.h"
 #include "routing/learned_weight_metrics.h"
+#include "routing/rate_limit.h"
 #include "routing/role_keeper.h"
 #include "scheduling/prediction/latency_predictor.h"
 #include "scheduling/scheduler.h"
@@ -33,10 +34,11 @@
 namespace llmd::routing {
 
 struct RouterOptions {
-  std::size_t records_max = 1'024;                        // decisions that can be asked about afterwards
-  std::size_t record_bytes_max = 16 * 1024 * 1024;        // of all of them
-  std::size_t refusals_max = 256;                         // apart, so that a flood of them leaves the others
-  std::size_t refusal_bytes_max = 2 * 1024 * 1024;        // of all of them
+  double explained_per_second = 50;                       // decisions explained in full; the others are in brief
+  std::size_t explained_bytes_max = 16 * 1024 * 1024;     // of all that can be asked about afterwards
+  std::size_t brief_bytes_max = 8 * 1024 * 1024;          // of those explained in brief
+  std::size_t failed_bytes_max = 4 * 1024 * 1024;         // of those that went wrong or were slow
+  std::size_t refused_bytes_max = 2 * 1024 * 1024;        // of those that were sent nowhere
   std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
   bool rebalance_roles = false;                           // see RoleKeeper
   bool measures_slowness = true;                          // and tells the pool, for its outlier detection
@@ -89,6 +91,9 @@ struct Route {
   std::uint64_t output_load_tokens = 0;  // the same, until it ends
   LatencyBasis yardstick{};              // for Router's own, where the configuration predicts nothing
 };
+
+/// A request header: 1 has its decision explained in full, however many others are.
+inline constexpr std::string_view kExplainHeader = "x-llmd-explain";
 
 /// What the client is answered if the decision is not to dispatch.
 [[nodiscard]] Error refusal_of(Decision::Outcome outcome);
@@ -168,19 +173,28 @@ class Router {
                                                const BlockScheme& scheme, std::string& scratch);
   [[nodiscard]] static RequestFacts facts_for(const RouteRequest& request, const Active& active,
                                               const EndpointSnapshot& snapshot, std::string& scratch);
-  void keep(RequestRecord record);
   /// What the router's own yardstick rests on for the endpoint that was chosen.
   [[nodiscard]] LatencyBasis measure_by(const Route& route, const EndpointSnapshot& snapshot,
                                         std::span<const scheduling::LiveLoad> live, TimePoint now);
+  /// Whether a decision is worth a full explanation before anything is known of it.
+  [[nodiscard]] bool wants_all(const RouteRequest& request, TimePoint now);
+  /// The record of a decision, which is made anew with a full explanation if it is a refusal.
+  [[nodiscard]] RequestRecord decide(const RouteRequest& request, const scheduling::Scheduler& scheduler,
+                                     const scheduling::DecisionInput& input, RouteScratch& scratch, Decision& decision);
+  void count(Decision::Outcome outcome);
+  void keep(RequestRecord&& record);
   [[nodiscard]] std::shared_ptr<const Active> active() const;
 
   pool::Pool& pool_;
   const std::uint64_t seed_;
-  Budget record_budget_;
+  Budget explained_budget_;
+  Budget brief_budget_;
+  Budget failed_budget_;
+  Budget refused_budget_;
   Budget index_budget_;
-  Budget refusal_budget_;
   ExplanationRing ring_;
-  ExplanationRing refusals_;  // an id is in one of the two
+  RateLimit explained_;  // without being asked
+  RateLimit asked_for_;  // by clients, or because it is refused
   std::unique_ptr<PrefixIndex> index_;
   std::unique_ptr<RoleKeeper> roles_;  // null: roles stay
   const bool measures_slowness_;
@@ -194,6 +208,9 @@ class Router {
   Counter& without_endpoint_;
   Counter& model_unknown_;
   Counter& not_admitted_;
+  Counter& kept_in_full_;
+  Counter& kept_in_brief_;
+  Counter& not_kept_;
   Histogram& ttft_errors_;
   Histogram& tpot_errors_;
   LearnedWeightMetrics learned_weights_;

@@ -10,9 +10,12 @@ namespace llmd::routing {
 namespace {
 
 struct Fixture {
+  explicit Fixture(RouterOptions router_options = {}) : options{router_options} {}
+
   MetricsRegistry metrics;
   pool::Pool pool{{}};
-  Router router{pool, *scheduling::Scheduler::make({}), {}, metrics};
+  RouterOptions options;
+  Router router{pool, *scheduling::Scheduler::make({}), options, metrics};
   RouteScratch scratch{1};
 
   void add(const std::string& name, const std::string& model, std::uint32_t waiting = 0) {
@@ -35,8 +38,10 @@ struct Fixture {
     const TimePoint now = SteadyClock::now() + milliseconds{20};  // past the interval of the pool's views
     const auto model = router.resolve_model(*fields, now);
     EXPECT_TRUE(model) << model.error().to_string();
-    return router.route({.request_id = id, .model = *model, .fields = *fields}, scratch, now);
+    return router.route({.request_id = id, .model = *model, .fields = *fields, .header = header}, scratch, now);
   }
+
+  std::function<std::optional<std::string_view>(std::string_view)> header{};
 };
 
 TEST(Router, DecidesAndKeepsTheReason) {
@@ -48,7 +53,7 @@ TEST(Router, DecidesAndKeepsTheReason) {
   EXPECT_EQ(route.decision.decode->name, "idle");
   const auto record = f.router.find("r1");
   ASSERT_TRUE(record);
-  EXPECT_EQ(record->chosen, "idle");
+  EXPECT_EQ(record->chosen->name, "idle");
   EXPECT_FALSE(record->explanation.profiles.empty());
   EXPECT_FALSE(record->outcome);
 }
@@ -64,11 +69,67 @@ TEST(Router, RemembersWhyARequestWasRefused) {
   const auto decided = f.router.find("decided");
   ASSERT_TRUE(decided);
   EXPECT_EQ(decided->refusal.value().code, ErrorCode::kModelNotFound);
-  EXPECT_EQ(decided->explanation.profiles.at(0).filtered.at(0).endpoint, "a");
+  EXPECT_EQ(decided->explanation.profiles.at(0).filtered.at(0).endpoint->name, "a");
   f.route(R"({"model":"m","prompt":"x"})", "decided");
   EXPECT_FALSE(f.router.find("decided")->refusal) << "of equal ids the last counts";
   f.router.refuse("decided", {.code = ErrorCode::kOverloaded, .what = "full"});
   EXPECT_TRUE(f.router.find("decided")->refusal);
+}
+
+TEST(Router, ExplainsAsManyInFullAsItMayAndTheOthersInBrief) {
+  Fixture f{{.explained_per_second = 3}};
+  f.add("a", "m", 9);
+  f.add("b", "m", 0);
+  f.add("c", "m", 5);
+  int brief = 0;
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = std::to_string(i);
+    const Route route = f.route(R"({"model":"m","prompt":"x"})", id);
+    const auto record = f.router.find(id);
+    ASSERT_TRUE(record) << id;
+    EXPECT_EQ(record->chosen, route.decision.decode);
+    brief += record->explanation.brief ? 1 : 0;
+    EXPECT_EQ(record->explanation.profiles.at(0).candidates.size(), record->explanation.brief ? 2U : 3U);
+  }
+  EXPECT_GE(brief, 40);
+  EXPECT_FALSE(f.router.find("0")->explanation.brief);
+  EXPECT_EQ(f.metrics.counter("llmd_gateway_explanations_total", "", {{"detail", "brief"}}).value(), brief);
+}
+
+TEST(Router, ExplainsInFullWhatIsAskedForAndWhatIsRefused) {
+  Fixture f{{.explained_per_second = 0}};
+  f.add("a", "m");
+  f.route(R"({"model":"m","prompt":"x"})", "plain");
+  EXPECT_TRUE(f.router.find("plain")->explanation.brief);
+  f.route(R"({"model":"other","prompt":"x"})", "refused");
+  EXPECT_FALSE(f.router.find("refused")->explanation.brief);
+  EXPECT_EQ(f.router.find("refused")->explanation.profiles.at(0).filtered.at(0).filter, "model-filter");
+  for (const char* value : {"1", "0"}) {
+    f.header = [value](std::string_view name) {
+      return name == kExplainHeader ? std::optional<std::string_view>{value} : std::nullopt;
+    };
+    f.route(R"({"model":"m","prompt":"x"})", value);
+    EXPECT_EQ(f.router.find(value)->explanation.brief, std::string_view{value} == "0");
+  }
+  int full = 0;
+  f.header = [](std::string_view) { return std::optional<std::string_view>{"1"}; };
+  for (int i = 0; i < 1'000; ++i) {
+    f.route(R"({"model":"m","prompt":"x"})", "flood");
+    full += f.router.find("flood")->explanation.brief ? 0 : 1;
+  }
+  EXPECT_LT(full, 600) << "a client cannot have everything explained";
+}
+
+TEST(Router, KeepsWhatFailedLongerThanWhatWentWell) {
+  Fixture f{{.explained_per_second = 0, .brief_bytes_max = 8'000}};
+  f.add("a", "m");
+  const Route failed = f.route(R"({"model":"m","prompt":"x"})", "failed");
+  f.router.finish(failed, {.request_id = "failed", .status = 200, .retries = 1}, SteadyClock::now());
+  f.route(R"({"model":"m","prompt":"x"})", "well");
+  for (int i = 0; i < 20; ++i) f.route(R"({"model":"m","prompt":"x"})", std::to_string(i));
+  EXPECT_FALSE(f.router.find("well"));
+  ASSERT_TRUE(f.router.find("failed"));
+  EXPECT_EQ(f.router.find("failed")->outcome.value().retries, 1U);
 }
 
 TEST(Router, AFloodOfRefusalsLeavesTheDecisions) {
