@@ -32,7 +32,8 @@ enum class EventKind : std::uint8_t {
   kReadings,
   kFault,
   kServes,
-  kFlow
+  kFlow,
+  kSample
 };
 
 struct Event {
@@ -75,6 +76,8 @@ struct EndpointRun {
   TimePoint paused_until{};
   TimePoint step_began{};
   TimePoint step_ends{};
+  Duration busy{};  // in steps that have ended
+  Duration busy_sampled{};
 };
 
 /// What a scrape read, on its way to the policy.
@@ -98,6 +101,7 @@ class Run {
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
     push({.at = kStart, .kind = EventKind::kScrape});
+    if (options.load_sampler != nullptr) push({.at = kStart + options.load_interval, .kind = EventKind::kSample});
     fetch_arrival();
   }
 
@@ -106,7 +110,9 @@ class Run {
       const Event event = events_.top();
       if (event.at - kStart > options_.duration_max) break;
       const bool nothing_comes = active_.empty() && !arrival_ && turns_.empty();
-      if ((event.kind == EventKind::kScrape || event.kind == EventKind::kReadings) && nothing_comes) break;
+      const bool looks =
+          event.kind == EventKind::kScrape || event.kind == EventKind::kReadings || event.kind == EventKind::kSample;
+      if (looks && nothing_comes) break;
       if (event.at >= window_end() && measured_active_ == 0) break;
       events_.pop();
       now_ = event.at;
@@ -162,6 +168,7 @@ class Run {
       case EventKind::kReadings: on_readings(); return;
       case EventKind::kFault: on_fault(options_.faults[event.endpoint]); return;
       case EventKind::kServes: on_serves(event.endpoint, event.request); return;
+      case EventKind::kSample: on_sample(); return;
       case EventKind::kFlow: flow_event_.reset(); return;  // time alone has changed
     }
   }
@@ -345,6 +352,7 @@ class Run {
       return;
     }
     endpoint.stepping = false;
+    endpoint.busy += now_ - endpoint.step_began;
     ++result_.steps;
     const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
     result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
@@ -509,6 +517,19 @@ class Run {
     return load.running + load.waiting;
   }
 
+  void on_sample() {
+    samples_.clear();
+    for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
+      EndpointRun& endpoint = endpoints_[i];
+      const Duration busy = endpoint.busy + (endpoint.stepping ? now_ - endpoint.step_began : Duration{});
+      const double share = to_seconds(busy - endpoint.busy_sampled) / to_seconds(options_.load_interval);
+      samples_.push_back({.requests = live_[i].requests, .tokens = live_[i].tokens, .busy = std::max(0.0, share)});
+      endpoint.busy_sampled = busy;
+    }
+    options_.load_sampler->sample(now_ - kStart, samples_);
+    push({.at = now_ + options_.load_interval, .kind = EventKind::kSample});
+  }
+
   void on_readings() {
     if (roles_) roles_->look(snapshot_, [this](std::size_t i) { return requests_at(i); }, now_);
     const Readings readings = std::move(readings_.front());
@@ -611,6 +632,7 @@ class Run {
   std::optional<TimePoint> flow_event_;        // the one that is pending
   TimePoint now_ = kStart;
   std::deque<Readings> readings_;
+  std::vector<LoadSample> samples_;
   std::uint64_t scrapes_measured_ = 0;
   std::uint64_t measured_active_ = 0;
   TimePoint last_end_ = kStart;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
+#include "simulation/load_sampler.h"
 #include "simulation/policy.h"
 #include "simulation/workload.h"
 
@@ -46,6 +47,8 @@ struct FleetOptions {
   /// sessions under way, those after keep the load up until the measured ones have ended.
   Duration measure_from{};
   Duration measure_until = Duration::max();
+  LoadSampler* load_sampler = nullptr;  // asked at each `load_interval`; null: nobody
+  Duration load_interval = seconds{1};  // above 0
 };
 
 /// What became of one request.

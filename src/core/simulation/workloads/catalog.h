@@ -16,7 +16,7 @@ struct WorkloadOptions {
   std::uint64_t seed = 1;
 };
 
-/// chat, agents, shared-prefix, documents, tenants, uniform.
+/// chat, agents, shared-prefix, documents, tenants, uniform, bursty.
 [[nodiscard]] std::span<const std::string_view> workload_names() noexcept;
 
 /// Null for any other name.
