@@ -46,6 +46,6 @@ llmd_declare_module(apps/up      USES base model pd telemetry config runtime net
 llmd_declare_module(apps/chat    USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/top     USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/explain USES base telemetry runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
-llmd_declare_module(apps/sim     USES base model scheduling flow batching simulation telemetry config runtime net api flags THIRD_PARTY fmt asio cli11 nlohmann)
+llmd_declare_module(apps/sim     USES base model forecast scheduling flow batching simulation telemetry config runtime net api flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/config_tool USES base telemetry config runtime net flags THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/doctor  USES base model telemetry runtime net llamacpp flags engine THIRD_PARTY fmt asio cli11)
