@@ -56,5 +56,23 @@ TEST(ArForecaster, DoesNotRunAwayAfterAnExplosion) {
   EXPECT_LT(ar.forecast(0, 10)->mean, 100);
 }
 
+// Days of seconds: long constants teach nothing new, so what is known of the weights fades without bound if nothing
+// holds it, and rounding adds up.
+TEST(ArForecaster, KeepsItsWeightsOverDaysOfQuietWithRareBursts) {
+  ArForecaster ar{1};
+  Rng rng{9};
+  const auto days = [&](std::uint32_t step) {
+    const bool quiet = step / 20'000 % 2 == 0;
+    if (quiet) return step % 997 == 0 ? 1e6F : 3.0F;
+    return 3 + static_cast<float>(rng.uniform());
+  };
+  for (std::uint32_t step = 0; step < 400'000; step += 1'000) {
+    testing::feed(ar, days, 1'000, step);
+    for (const float weight : ar.weights(0)) ASSERT_LT(std::abs(weight), 10) << "step " << step;
+    ASSERT_LE(ar.forecast(0, 10)->mean, 2e6F) << "step " << step;
+  }
+  EXPECT_NEAR(ar.forecast(0, 5)->mean, 3.5, 0.5);
+}
+
 }  // namespace
 }  // namespace llmd::forecast

@@ -12,7 +12,6 @@
 namespace llmd::forecast {
 namespace {
 
-using testing::error_of;
 using testing::feed;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
