@@ -69,8 +69,8 @@ function(llmd_add_modules)
       endif()
     endforeach()
     foreach(library IN LISTS LLMD_MODULE_${name}_THIRD_PARTY)
-      if(library STREQUAL "llama" AND sources)
-        # Its include folders hold names such as log.h and http.h: only the owning module may see them.
+      if(library MATCHES "^(llama|eigen)$" AND sources)
+        # llama's include folders hold names such as log.h and http.h, Eigen's headers are slow: for the owner alone.
         target_link_libraries(${target} PRIVATE llmd_third_party_${library})
       else()
         target_link_libraries(${target} ${scope} llmd_third_party_${library})

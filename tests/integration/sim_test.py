@@ -28,14 +28,14 @@ def figures(path: Path) -> dict[str, dict[str, float]]:
 
 def test_the_documentation_has_every_option(binary):
     text = "".join(subprocess.run([binary, "sim", command, "--help"], check=True, capture_output=True, text=True).stdout
-                   for command in ("compare", "tune", "calibrate"))
+                   for command in ("compare", "tune", "forecast", "calibrate"))
     documented = (SOURCE_DIR / "docs/configuration.md").read_text()
     section = documented[documented.index("## `llmd sim`"):documented.index("## The small commands")]
     options = set(re.findall(r"--[a-z-]+", text)) - {"--help"}
     assert options == set(re.findall(r"`(--[a-z-]+)`", section))
 
 
-@pytest.mark.parametrize("trace", ["chat", "agents", "shared-prefix", "documents", "tenants", "uniform"])
+@pytest.mark.parametrize("trace", ["chat", "agents", "shared-prefix", "documents", "tenants", "uniform", "bursty"])
 def test_every_policy_runs_on_every_workload(compare, tmp_path, trace):
     ran = compare(*SMALL, "--trace", trace, "--json", str(tmp_path / "out.json"))
     assert ran.returncode == 0, ran.stderr
@@ -44,6 +44,32 @@ def test_every_policy_runs_on_every_workload(compare, tmp_path, trace):
     assert all(policy["failed"] == 0 and policy["ttft_p50_ms"] > 0 for policy in found.values())
     for name in found:
         assert re.search(rf"^{re.escape(name)} +\d", ran.stdout, re.MULTILINE), ran.stdout
+
+
+def test_forecasts_of_load_are_judged(binary, tmp_path):
+    ran = subprocess.run([binary, "sim", "forecast", "--trace", "documents", "--endpoints", "2", "--requests", "800",
+                          "--policy", "llm-d-default", "--quiet", "--json", str(tmp_path / "out.json")],
+                         check=False, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    judged = json.loads((tmp_path / "out.json").read_text())
+    assert judged["policy"] == "llm-d-default" and judged["judged_s"] > 30
+    found = {(each["load"], each["model"]): each for each in judged["forecasts"]}
+    models = ("ewma", "holt-winters", "ar", "lstm", "last-value")
+    assert set(found) == {(load, model) for load in ("requests", "tokens", "busy") for model in models}
+    for (load, model), each in found.items():
+        assert each["mae_5s"] > 0 and each["rmse_10s"] > 0, (load, model)
+        assert re.search(rf"^{load} +{model} +\d", ran.stdout, re.MULTILINE), ran.stdout
+
+
+@pytest.mark.parametrize("arguments,named", [
+    (["--policy", "builtin"], "--policy"),
+    (["--policy", "no-such"], "no-such"),
+    (["--requests", "20"], "more --requests"),
+])
+def test_a_forecast_that_cannot_be_judged_is_refused(binary, arguments, named):
+    ran = subprocess.run([binary, "sim", "forecast", "--quiet", *arguments], check=False, capture_output=True,
+                         text=True, timeout=60)
+    assert ran.returncode == 1 and named in ran.stderr, ran.stderr
 
 
 def test_flow_control_of_a_configuration_runs(compare, tmp_path):

@@ -100,17 +100,17 @@ struct Demand {
   double busy_s = 0;           // engine time without any cache
 };
 
-/// One seed: every policy on the same requests, whose first turns arrive `factor` times as far apart.
+/// One seed: every policy on the same requests.
 Result<void> run_seed(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
-                      const CompareOptions& options, const simulation::FleetOptions& fleet, double factor,
+                      const CompareOptions& options, const LoadPlan& plan,
                       const std::function<void(std::string_view)>& progress, std::vector<DecisionTimes>& times,
                       Comparison& comparison) {
   for (std::size_t p = 0; p < policies.size(); ++p) {
-    if (progress) progress(fmt::format("{} on {}, seed {}", policies[p].name, workload.name, fleet.seed));
-    simulation::ScaledArrivals scaled{workload.make(fleet.seed), factor};
-    TimedPolicy policy{policies[p].make(fleet.seed)};
+    if (progress) progress(fmt::format("{} on {}, seed {}", policies[p].name, workload.name, plan.fleet.seed));
+    simulation::ScaledArrivals scaled{workload.make(plan.fleet.seed), plan.factor};
+    TimedPolicy policy{policies[p].make(plan.fleet.seed)};
     const auto flow = policies[p].make_flow ? policies[p].make_flow() : nullptr;
-    const simulation::FleetResult result = run_fleet(fleet, scaled, policy, flow.get());
+    const simulation::FleetResult result = run_fleet(plan.fleet, scaled, policy, flow.get());
     const simulation::Summary summary = summarise(result, options.objectives);
     if (summary.requests == 0) {
       return fail(ErrorCode::kInvalidRequest,
@@ -143,6 +143,31 @@ Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfi
 
 }  // namespace
 
+Result<LoadPlan> plan_load(const NamedWorkload& workload, const CompareOptions& options, std::uint64_t seed) {
+  simulation::FleetOptions fleet = options.fleet;
+  fleet.seed = seed;
+  const auto measured = workload.make(seed);
+  const Demand demand = demand_of(*measured, fleet.profile, fleet.requests_max);
+  if (demand.requests == 0 || demand.span_s <= 0)
+    return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no requests over time", workload.name));
+  const double capacity = fleet.endpoints / (demand.busy_s / static_cast<double>(demand.requests));
+  const bool as_recorded = options.load == 0;
+  if (as_recorded && !workload.same_for_each_seed)
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("workload {} was not recorded: --load must be above 0", workload.name));
+  const double arrivals = as_recorded ? static_cast<double>(demand.requests) / demand.span_s : options.load * capacity;
+  const double span_s = static_cast<double>(demand.requests) / arrivals;
+  if (span_s > kSpanMaxS) {
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("at this load the requests come over {:.0f} days", span_s / 86'400),
+                "take fewer --requests, or more --load");
+  }
+  fleet.measure_from = simulation::to_duration(options.warm_up * span_s);
+  fleet.measure_until = simulation::to_duration(span_s);
+  fleet.duration_max += fleet.measure_until;
+  return LoadPlan{.fleet = std::move(fleet), .factor = span_s / demand.span_s, .arrivals_per_s = arrivals};
+}
+
 Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,
                            const CompareOptions& options, const std::function<void(std::string_view)>& progress) {
   Comparison comparison{.workload = workload.name,
@@ -152,31 +177,11 @@ Result<Comparison> compare(const NamedWorkload& workload, const std::vector<Name
   std::vector<DecisionTimes> times(policies.size());
   for (const NamedPolicy& policy : policies) comparison.policies.push_back({.name = policy.name, .runs = {}});
   for (std::uint32_t repetition = 0; repetition < options.seeds; ++repetition) {
-    simulation::FleetOptions fleet = options.fleet;
-    fleet.seed = options.fleet.seed + repetition;
-    if (progress) progress(fmt::format("reading {}, seed {}", workload.name, fleet.seed));
-    const auto measured = workload.make(fleet.seed);
-    const Demand demand = demand_of(*measured, fleet.profile, fleet.requests_max);
-    if (demand.requests == 0 || demand.span_s <= 0)
-      return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no requests over time", workload.name));
-    const double capacity = fleet.endpoints / (demand.busy_s / static_cast<double>(demand.requests));
-    const bool as_recorded = options.load == 0;
-    if (as_recorded && !workload.same_for_each_seed)
-      return fail(ErrorCode::kInvalidRequest,
-                  fmt::format("workload {} was not recorded: --load must be above 0", workload.name));
-    const double arrivals =
-        as_recorded ? static_cast<double>(demand.requests) / demand.span_s : options.load * capacity;
-    comparison.arrivals_per_s += arrivals / options.seeds;
-    const double span_s = static_cast<double>(demand.requests) / arrivals;
-    if (span_s > kSpanMaxS) {
-      return fail(ErrorCode::kInvalidRequest,
-                  fmt::format("at this load the requests come over {:.0f} days", span_s / 86'400),
-                  "take fewer --requests, or more --load");
-    }
-    fleet.measure_from = simulation::to_duration(options.warm_up * span_s);
-    fleet.measure_until = simulation::to_duration(span_s);
-    fleet.duration_max += fleet.measure_until;
-    LLMD_TRY_VOID(run_seed(workload, policies, options, fleet, span_s / demand.span_s, progress, times, comparison));
+    const std::uint64_t seed = options.fleet.seed + repetition;
+    if (progress) progress(fmt::format("reading {}, seed {}", workload.name, seed));
+    LLMD_TRY(const LoadPlan plan, plan_load(workload, options, seed));
+    comparison.arrivals_per_s += plan.arrivals_per_s / options.seeds;
+    LLMD_TRY_VOID(run_seed(workload, policies, options, plan, progress, times, comparison));
   }
   return comparison;
 }

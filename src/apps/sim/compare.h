@@ -56,6 +56,17 @@ struct Comparison {
   std::vector<PolicyResult> policies;
 };
 
+/// How to run a workload at the load that is asked for.
+struct LoadPlan {
+  simulation::FleetOptions fleet{};  // with seed and measured window
+  double factor = 1;                 // by which arrivals of first turns are stretched
+  double arrivals_per_s = 0;
+};
+
+/// Reads the workload once to see what it asks of engines. Errors: those of compare().
+[[nodiscard]] Result<LoadPlan> plan_load(const NamedWorkload& workload, const CompareOptions& options,
+                                         std::uint64_t seed);
+
 /// Runs each policy on the same requests. `progress` (may be null) hears of each run before it starts. Error
 /// kInvalidRequest: the workload is empty, all arrives at once or over years, or nothing comes in the measured time.
 [[nodiscard]] Result<Comparison> compare(const NamedWorkload& workload, const std::vector<NamedPolicy>& policies,

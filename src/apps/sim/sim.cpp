@@ -17,6 +17,7 @@
 
 #include "apps/sim/calibrate.h"
 #include "apps/sim/compare.h"
+#include "apps/sim/forecast.h"
 #include "apps/sim/report.h"
 #include "apps/sim/sources.h"
 #include "apps/sim/tune.h"
@@ -33,7 +34,8 @@ namespace {
 
 struct Options {
   std::vector<std::string> policies{"builtin"};
-  std::string config_path;  // to tune
+  std::string policy = "expected-latency";  // to forecast with
+  std::string config_path;                  // to tune
   std::string out_path;
   std::uint32_t trials = 60;
   std::string profile = "gpu";
@@ -130,6 +132,18 @@ Result<void> run_compare(const Options& options) {
   return {};
 }
 
+Result<void> run_forecast(const Options& options) {
+  LLMD_TRY(const CompareOptions compare_with, compare_options(options));
+  LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
+  if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
+  LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
+  LLMD_TRY(const File json_file, open_file(options.json_path));
+  LLMD_TRY(const ForecastComparison comparison,
+           compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));
+  LLMD_TRY_VOID(write(stdout, "the output", table(comparison)));
+  return json_file ? write(json_file.get(), options.json_path, json(comparison)) : Result<void>{};
+}
+
 Result<config::EndpointPickerConfig> config_to_tune(const std::string& path) {
   if (path.empty()) return config::parse_endpoint_picker_config(config::llm_d_default_config(), "default");
   return config::load_endpoint_picker_config(path, {.allow_experimental = true});
@@ -179,11 +193,11 @@ CLI::Validator between(double least, double most) {
           fmt::format("FLOAT in [{} - {}]", least, most)};
 }
 
-void add_shared_flags(CLI::App& app, Options& options) {
+void add_fleet_flags(CLI::App& app, Options& options) {
   simulation::FleetOptions& fleet = options.compare.fleet;
-  app.add_option(
-         "--trace", options.trace,
-         "chat, agents, shared-prefix, documents, tenants, uniform, or a file: Mooncake's trace or a recorded log")
+  app.add_option("--trace", options.trace,
+                 "chat, agents, shared-prefix, documents, tenants, uniform, bursty, or a file: Mooncake's trace or a "
+                 "recorded log")
       ->capture_default_str();
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
@@ -204,10 +218,21 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--requests", options.requests, "Requests to take of the workload; 0: all of a trace")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
       ->capture_default_str();
+  app.add_option("--seed", fleet.seed, "Of the workload and the policy; with repetitions the first one's")
+      ->capture_default_str();
+  app.add_option("--scrape-interval", options.scrape_ms, "Milliseconds between two looks at the endpoints' metrics")
+      ->check(CLI::Range(1U, 600'000U))
+      ->capture_default_str();
+  app.add_option("--scrape-delay", options.scrape_delay_ms, "Milliseconds until the policy sees what was read")
+      ->check(CLI::Range(0U, 600'000U))
+      ->capture_default_str();
+  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
+void add_measuring_flags(CLI::App& app, Options& options) {
   app.add_option("--seeds", options.compare.seeds, "Repetitions, for confidence intervals")
       ->check(CLI::Range(1U, 1'000U))
       ->capture_default_str();
-  app.add_option("--seed", fleet.seed, "The first repetition's seed")->capture_default_str();
   app.add_option("--warm-up", options.compare.warm_up, "Share of the time that is not measured")
       ->check(between(0.0, 0.95))
       ->capture_default_str();
@@ -217,13 +242,11 @@ void add_shared_flags(CLI::App& app, Options& options) {
   app.add_option("--slo-tpot", options.compare.objectives.tpot_ms, "Milliseconds, of requests without an objective")
       ->check(between(0.1, 1e6))
       ->capture_default_str();
-  app.add_option("--scrape-interval", options.scrape_ms, "Milliseconds between two looks at the endpoints' metrics")
-      ->check(CLI::Range(1U, 600'000U))
-      ->capture_default_str();
-  app.add_option("--scrape-delay", options.scrape_delay_ms, "Milliseconds until the policy sees what was read")
-      ->check(CLI::Range(0U, 600'000U))
-      ->capture_default_str();
-  app.add_flag("--quiet", options.quiet, "No progress on stderr");
+}
+
+void add_forecast_flags(CLI::App& app, Options& options) {
+  app.add_option("--policy", options.policy, "A policy's name, or an EndpointPickerConfig file")->capture_default_str();
+  app.add_option("--json", options.json_path, "File for the figures");
 }
 
 constexpr const char* kLoadHelp = "1: as much as endpoints without any cache can do; 0: as recorded";
@@ -274,13 +297,19 @@ int sim_main(int argc, char** argv) {
   app.require_subcommand(1);
   CLI::App& compare = *app.add_subcommand("compare", "Run policies on the same requests and compare what they got");
   CLI::App& tune = *app.add_subcommand("tune", "Search a configuration's weights on the first half of a workload");
-  for (CLI::App* each : {&compare, &tune}) sim::add_shared_flags(*each, options);
+  CLI::App& forecast = *app.add_subcommand("forecast", "Compare forecasts of each endpoint's load with what came");
+  for (CLI::App* each : {&compare, &tune, &forecast}) sim::add_fleet_flags(*each, options);
+  for (CLI::App* each : {&compare, &tune}) sim::add_measuring_flags(*each, options);
+  sim::add_forecast_flags(forecast, options);
   sim::add_compare_flags(compare, options);
   sim::add_tune_flags(tune, options);
   CLI::App& calibrate = *app.add_subcommand("calibrate", "Fit a hardware profile to a live endpoint");
   sim::add_calibrate_flags(calibrate, options);
   if (const auto ending = flags::parse(app, argc, argv)) return flags::end(*ending);
-  const auto run = calibrate.parsed() ? sim::run_calibrate : tune.parsed() ? sim::run_tune : sim::run_compare;
+  const auto run = calibrate.parsed()  ? sim::run_calibrate
+                   : tune.parsed()     ? sim::run_tune
+                   : forecast.parsed() ? sim::run_forecast
+                                       : sim::run_compare;
   const auto ran = run(options);
   return ran ? 0 : sim::failed(ran.error());
 }

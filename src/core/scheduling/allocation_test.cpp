@@ -94,6 +94,41 @@ TEST(Decide, AllocatesNothingWithoutFallbacks) {
   EXPECT_EQ(allocations_of_a_decision(many), 0U);
 }
 
+// Between samples, and with one: what is remembered of endpoints was made when they came.
+TEST(Decide, AllocatesNothingForForecastsOfKnownEndpoints) {
+  for (const char* model : {"ewma", "holt-winters", "ar", "lstm"}) {
+    SCOPED_TRACE(model);
+    SchedulingConfig config;
+    config.fallbacks_max = 0;
+    config.plugins.push_back({.type = "load-forecast-scorer"});
+    config.plugins.front().parameters.set("model", std::string{model});
+    const auto scheduler = Scheduler::make(std::move(config));
+    const SchedulerMemory memory = scheduler->make_memory(nullptr);
+    std::vector<testing::EndpointSpec> specs;
+    for (int i = 0; i < 100; ++i) specs.push_back({.name = fmt::format("e{}", i)});
+    const EndpointSnapshot snapshot = testing::make_snapshot(specs);
+    Budget budget{"index", std::size_t{1} << 20U};
+    PrefixIndex index{{}, budget};
+    const RequestFacts request{.model = "m", .prompt_tokens = 100};
+    DecisionScratch scratch;
+    Rng rng{1};
+    const auto decide = [&](Duration since) {
+      const DecisionInput input{
+          .request = request, .snapshot = snapshot, .index = index, .now = testing::kNow + since, .memory = &memory};
+      return scheduler->decide(input, rng, scratch, nullptr).outcome;
+    };
+    for (int second = 0; second < 40; ++second) (void)decide(seconds{second});
+    allocations = 0;
+    counting = true;
+    const auto with_sample = decide(seconds{40});
+    const auto without = decide(milliseconds{40'500});
+    counting = false;
+    EXPECT_EQ(with_sample, Decision::Outcome::kDispatch);
+    EXPECT_EQ(without, Decision::Outcome::kDispatch);
+    EXPECT_EQ(allocations, 0U);
+  }
+}
+
 }  // namespace
 }  // namespace llmd::scheduling
 #endif

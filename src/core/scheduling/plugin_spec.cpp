@@ -67,6 +67,7 @@
 #include "scheduling/scorers/kv_capacity_scorer.h"
 #include "scheduling/scorers/latency_scorer.h"
 #include "scheduling/scorers/load_aware_scorer.h"
+#include "scheduling/scorers/load_forecast_scorer.h"
 #include "scheduling/scorers/lora_affinity_scorer.h"
 #include "scheduling/scorers/memory_scorer.h"
 #include "scheduling/scorers/mm_embeddings_cache_scorer.h"
@@ -134,6 +135,7 @@ constexpr const PluginSpec* kSpecs[] = {
     &ExpectedLatencyScorer::kSpec,
     &GpuScorer::kSpec,
     &KvCapacityScorer::kSpec,
+    &LoadForecastScorer::kSpec,
     &MemoryScorer::kSpec,
     &ModelVersionScorer::kSpec,
     &NetworkBandwidthScorer::kSpec,

@@ -14,6 +14,7 @@
 
 #include "model/link_table.h"
 #include "simulation/engine.h"
+#include "simulation/fleet_state.h"
 #include "simulation/role_changes.h"
 #include "simulation/shared_cores.h"
 #include "simulation/to_duration.h"
@@ -23,69 +24,6 @@ namespace {
 
 constexpr std::string_view kModel = "m";
 constexpr TimePoint kStart{std::chrono::hours{1}};
-
-enum class EventKind : std::uint8_t {
-  kArrival,
-  kSubmit,
-  kStepEnd,
-  kTransferred,
-  kScrape,
-  kReadings,
-  kFault,
-  kServes,
-  kFlow
-};
-
-struct Event {
-  TimePoint at;
-  std::uint64_t order;  // of equals the first made comes first
-  EventKind kind;
-  std::uint32_t endpoint;  // or the fault's place, or the request's attempt
-  std::uint64_t request;   // or the endpoint's life
-};
-
-struct Later {
-  bool operator()(const Event& a, const Event& b) const noexcept {
-    return a.at != b.at ? a.at > b.at : a.order > b.order;
-  }
-};
-
-/// A request from its arrival to its end.
-struct Active {
-  std::shared_ptr<const SimRequest> request;
-  TimePoint arrived{};
-  TimePoint dispatched{};  // decided on for the first time: after it was held back
-  TimePoint prefilled{};   // its prefill leg had ended
-  TimePoint first_token{};
-  PolicyChoice choice;
-  LatencyBasis expected;  // at that endpoint, when it was sent there
-  TimePoint sent_at{};    // there
-  std::uint32_t attempts = 0;
-  std::uint32_t output_tokens = 1;  // that it gets
-  std::uint32_t cached_tokens = 0;
-  std::uint64_t live_tokens = 0;           // counted against each leg's endpoint until the first token
-  std::uint32_t prefill_at = kNoEndpoint;  // where a first token is waited for; kNoEndpoint: it has come
-  bool prefilling = false;                 // the leg under way is the prefill leg
-  bool prefilled_apart = false;
-};
-
-struct EndpointRun {
-  std::unique_ptr<SimEngine> engine;
-  std::uint64_t life = 0;  // a step of a former life no longer counts
-  bool stepping = false;
-  bool alive = true;
-  double slow = 1;
-  TimePoint paused_until{};
-  TimePoint step_began{};
-  TimePoint step_ends{};
-  TimePoint looked_at{};  // when the event of its end comes; others are stale
-};
-
-/// What a scrape read, on its way to the policy.
-struct Readings {
-  TimePoint at{};
-  std::vector<std::optional<EngineLoadView>> loads;  // nothing: it did not answer
-};
 
 class Run {
  public:
@@ -104,6 +42,7 @@ class Run {
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
     push({.at = kStart, .kind = EventKind::kScrape});
+    if (options.load_sampler != nullptr) push({.at = kStart + options.load_interval, .kind = EventKind::kSample});
     fetch_arrival();
   }
 
@@ -112,7 +51,9 @@ class Run {
       const Event event = events_.top();
       if (event.at - kStart > options_.duration_max) break;
       const bool nothing_comes = active_.empty() && !arrival_ && turns_.empty();
-      if ((event.kind == EventKind::kScrape || event.kind == EventKind::kReadings) && nothing_comes) break;
+      const bool looks =
+          event.kind == EventKind::kScrape || event.kind == EventKind::kReadings || event.kind == EventKind::kSample;
+      if (looks && nothing_comes) break;
       if (event.at >= window_end() && measured_active_ == 0) break;
       events_.pop();
       now_ = event.at;
@@ -168,6 +109,7 @@ class Run {
       case EventKind::kReadings: on_readings(); return;
       case EventKind::kFault: on_fault(options_.faults[event.endpoint]); return;
       case EventKind::kServes: on_serves(event.endpoint, event.request); return;
+      case EventKind::kSample: on_sample(); return;
       case EventKind::kFlow: flow_event_.reset(); return;  // time alone has changed
     }
   }
@@ -401,6 +343,7 @@ class Run {
     if (endpoint.step_ends > now_) return look_at_end(place);  // it was paused meanwhile, or had to share
     endpoint.stepping = false;
     leave_core(place);
+    endpoint.busy += now_ - endpoint.step_began;
     ++result_.steps;
     const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
     result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
@@ -566,6 +509,19 @@ class Run {
     return load.running + load.waiting;
   }
 
+  void on_sample() {
+    samples_.clear();
+    for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
+      EndpointRun& endpoint = endpoints_[i];
+      const Duration busy = endpoint.busy + (endpoint.stepping ? now_ - endpoint.step_began : Duration{});
+      const double share = to_seconds(busy - endpoint.busy_sampled) / to_seconds(options_.load_interval);
+      samples_.push_back({.requests = live_[i].requests, .tokens = live_[i].tokens, .busy = std::max(0.0, share)});
+      endpoint.busy_sampled = busy;
+    }
+    options_.load_sampler->sample(now_ - kStart, samples_);
+    push({.at = now_ + options_.load_interval, .kind = EventKind::kSample});
+  }
+
   void on_readings() {
     if (roles_) roles_->look(snapshot_, [this](std::size_t i) { return requests_at(i); }, now_);
     const Readings readings = std::move(readings_.front());
@@ -677,6 +633,7 @@ class Run {
   std::optional<TimePoint> flow_event_;        // the one that is pending
   TimePoint now_ = kStart;
   std::deque<Readings> readings_;
+  std::vector<LoadSample> samples_;
   std::uint64_t scrapes_measured_ = 0;
   std::uint64_t measured_active_ = 0;
   std::uint64_t asked_ = 0;  // decisions that the oracle may be asked about

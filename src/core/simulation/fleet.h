@@ -9,6 +9,7 @@
 #include "simulation/fleet_outliers.h"
 #include "simulation/flow_control.h"
 #include "simulation/hardware_profile.h"
+#include "simulation/load_sampler.h"
 #include "simulation/oracle.h"
 #include "simulation/policy.h"
 #include "simulation/workload.h"
@@ -51,7 +52,9 @@ struct FleetOptions {
   /// sessions under way, those after keep the load up until the measured ones have ended.
   Duration measure_from{};
   Duration measure_until = Duration::max();
-  std::uint32_t oracle_every = 0;  // one in so many measured decisions is held against the oracle; 0: none is
+  std::uint32_t oracle_every = 0;       // one in so many measured decisions is held against the oracle; 0: none is
+  LoadSampler* load_sampler = nullptr;  // asked at each `load_interval`; null: nobody
+  Duration load_interval = seconds{1};  // above 0
 };
 
 /// What became of one request.

@@ -531,5 +531,56 @@ TEST(FleetFlow, WhatIsRefusedOrWaitsTooLongHasFailedAndIsCounted) {
   }
 }
 
+/// Keeps what it hears.
+class KeptSamples final : public LoadSampler {
+ public:
+  void sample(Duration at, std::span<const LoadSample> loads) override {
+    times.push_back(at);
+    kept.emplace_back(loads.begin(), loads.end());
+  }
+  std::vector<Duration> times;
+  std::vector<std::vector<LoadSample>> kept;
+};
+
+TEST(Fleet, TellsTheLoadOfEachEndpointAtEachInterval) {
+  FleetOptions options{.endpoints = 2};
+  std::vector<SimRequest> requests;
+  for (std::uint64_t id = 1; id <= 40; ++id) {
+    requests.push_back({.id = id, .arrival = milliseconds{100 * id}, .prompt_tokens = 4'096, .output_tokens = 200});
+    requests.back().blocks = chain(id, 4'096);
+  }
+  const auto run = [&](LoadSampler* sampler) {
+    options.load_sampler = sampler;
+    options.load_interval = milliseconds{500};
+    ListWorkload workload{requests};
+    FirstUp policy{1};
+    return run_fleet(options, workload, policy);
+  };
+  KeptSamples samples;
+  const FleetResult result = run(&samples);
+  ASSERT_GT(samples.kept.size(), 8U);
+  double busy_s = 0;
+  std::uint32_t most = 0;
+  std::uint64_t tokens = 0;
+  for (std::size_t i = 0; i < samples.kept.size(); ++i) {
+    ASSERT_EQ(samples.kept[i].size(), 2U);
+    EXPECT_EQ(samples.times[i], milliseconds{500} * static_cast<int>(i + 1));
+    EXPECT_EQ(samples.kept[i][0].requests, 0U);  // nothing was sent there
+    EXPECT_EQ(samples.kept[i][0].busy, 0);
+    EXPECT_LE(samples.kept[i][1].busy, 1.0 + 1e-9);
+    busy_s += 0.5 * samples.kept[i][1].busy;
+    most = std::max(most, samples.kept[i][1].requests);
+    tokens = std::max(tokens, samples.kept[i][1].tokens);
+  }
+  EXPECT_GT(most, 1U);
+  EXPECT_GE(tokens, 4'096U);
+  EXPECT_NEAR(busy_s, result.busy_s[1], 0.5);  // but for the end
+  // Who looks changes nothing.
+  const FleetResult unseen = run(nullptr);
+  ASSERT_EQ(unseen.requests.size(), result.requests.size());
+  for (std::size_t i = 0; i < unseen.requests.size(); ++i)
+    EXPECT_EQ(unseen.requests[i].total_ms, result.requests[i].total_ms);
+}
+
 }  // namespace
 }  // namespace llmd::simulation

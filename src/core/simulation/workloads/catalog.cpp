@@ -14,6 +14,8 @@
 namespace llmd::simulation {
 namespace {
 
+constexpr double kBurstyVariation = 8;
+
 template <class Made, class Options>
 std::unique_ptr<Workload> make(const GeneratorOptions& common) {
   Options options;
@@ -21,11 +23,20 @@ std::unique_ptr<Workload> make(const GeneratorOptions& common) {
   return std::make_unique<Made>(options);
 }
 
+/// Single questions that come in clusters with long pauses between, which nothing announces.
+std::unique_ptr<Workload> make_bursty(const GeneratorOptions& common) {
+  ChatOptions options{.common = common};
+  options.common.arrivals.variation = kBurstyVariation;
+  options.dialog.turns_mean = 1;
+  options.dialog.turns_max = 1;
+  return std::make_unique<ChatWorkload>(options);
+}
+
 using Maker = std::unique_ptr<Workload> (*)(const GeneratorOptions&);
 
 // Two tables with one order, so that the names alone can be handed out.
-constexpr std::array<std::string_view, 7> kNames{"chat",    "agents",  "shared-prefix", "documents",
-                                                 "tenants", "uniform", "flip"};
+constexpr std::array<std::string_view, 8> kNames{"chat",    "agents",  "shared-prefix", "documents",
+                                                 "tenants", "uniform", "bursty",        "flip"};
 constexpr std::array<Maker, kNames.size()> kMakers{
     &make<ChatWorkload, ChatOptions>,
     &make<AgentWorkload, AgentOptions>,
@@ -33,6 +44,7 @@ constexpr std::array<Maker, kNames.size()> kMakers{
     &make<LongDocumentWorkload, LongDocumentOptions>,
     &make<TenantsWorkload, TenantsOptions>,
     &make<UniformWorkload, UniformOptions>,
+    &make_bursty,
     &make<FlipWorkload, FlipOptions>,
 };
 

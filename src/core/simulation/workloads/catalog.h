@@ -16,7 +16,7 @@ struct WorkloadOptions {
   std::uint64_t seed = 1;
 };
 
-/// chat, agents, shared-prefix, documents, tenants, uniform, flip.
+/// chat, agents, shared-prefix, documents, tenants, uniform, bursty, flip.
 [[nodiscard]] std::span<const std::string_view> workload_names() noexcept;
 
 /// Null for any other name.
