@@ -99,6 +99,7 @@ struct Scheduler::Impl {
   void use_prefill(const Run& run, StageDecision route, EndpointIndex prefill, Decision& decision) const;
   void decode_first(const Run& run, Decision& decision) const;
   void by_pair(const Run& run, Decision& decision) const;
+  void run_stages(const Run& run, Decision& decision) const;
   void prefill_first(const Run& run, Decision& decision) const;
 };
 
@@ -308,6 +309,13 @@ void Scheduler::Impl::prefill_first(const Run& run, Decision& decision) const {
   if (choose_decode(run, prefill, decision)) use_prefill(run, route, prefill, decision);
 }
 
+void Scheduler::Impl::run_stages(const Run& run, Decision& decision) const {
+  run.work.prefill = kNoEndpointIndex;
+  if (built.stages.prefill_first) return prefill_first(run, decision);
+  if (chooses_pairs(built.stages)) return by_pair(run, decision);
+  decode_first(run, decision);
+}
+
 Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
                            Explanation* explanation) const {
   const BuiltScheduler& built = impl_->built;
@@ -364,14 +372,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
     if (explanation != nullptr) explanation->refused_by = refusal;
     return decision;
   }
-  work.prefill = kNoEndpointIndex;
-  if (built.stages.prefill_first) {
-    impl_->prefill_first(run, decision);
-  } else if (chooses_pairs(built.stages)) {
-    impl_->by_pair(run, decision);
-  } else {
-    impl_->decode_first(run, decision);
-  }
+  impl_->run_stages(run, decision);
   if (predictor == nullptr || decision.outcome != Decision::Outcome::kDispatch) return decision;
   if (decision.prefill == nullptr) {
     decision.latency = predictor->basis(plugin_input, work.places, work.decode);

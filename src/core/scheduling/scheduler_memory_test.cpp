@@ -116,8 +116,8 @@ TEST(SchedulerMemory, ExplainsWithTheWeightsThatWereUsed) {
   const ProfileExplanation& profile = explanation.profiles.front();
   EXPECT_FALSE(profile.arm.empty());
   double total = 0;
-  for (const ScorePart& part : profile.candidates.front().parts)
-    total += static_cast<double>(part.score) * static_cast<double>(part.weight);
+  for (std::size_t s = 0; s < profile.scorers.size(); ++s)
+    total += static_cast<double>(profile.parts_of(0)[s].score) * static_cast<double>(profile.scorers[s].weight);
   EXPECT_NEAR(static_cast<double>(profile.candidates.front().total), total, 1e-4);
 }
 

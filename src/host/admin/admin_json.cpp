@@ -42,7 +42,7 @@ Json report_json(const pool::EndpointReport& report, TimePoint now) {
   return {{"name", state.endpoint->name},
           {"url", state.endpoint->url},
           {"health", health_name(state.health)},
-          {"traffic_share", rounded(state.traffic.share)},
+          {"traffic_share", static_cast<double>(state.traffic.share)},
           {"traffic_share_reason", state.traffic.share < 1 ? describe(state.traffic) : std::string{}},
           {"reason", report.reason},
           {"models", std::move(models)},

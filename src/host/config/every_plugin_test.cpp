@@ -29,16 +29,23 @@ const std::map<std::string_view, std::string_view> kNeeded{
     {"zone-scorer", "{zone: a}"},
 };
 
+// A type that works on the scorers of a profile.
+constexpr std::string_view kNeedsScorers = "weight-learner";
+
 class EveryPlugin : public testing::TestWithParam<const scheduling::PluginSpec*> {};
 
 TEST_P(EveryPlugin, LoadsAndShowsWhatItLoaded) {
   const scheduling::PluginSpec& spec = *GetParam();
   const auto needed = kNeeded.find(spec.type);
+  const bool needs_scorers = spec.type == kNeedsScorers;
   const std::string text = fmt::format(
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: {}\n  name: it\n  parameters: {}\n"
-      "schedulingProfiles:\n- name: decode\n  plugins: {}\n",
+      "{}schedulingProfiles:\n- name: decode\n  plugins: {}\n",
       spec.type, needed == kNeeded.end() ? "{}" : needed->second,
-      spec.kind <= scheduling::PluginKind::kPicker ? "[{pluginRef: it}]" : "[]");
+      needs_scorers ? "- type: queue-scorer\n- type: running-requests-size-scorer\n" : "",
+      needs_scorers ? "[{pluginRef: queue-scorer}, {pluginRef: running-requests-size-scorer}]"
+      : spec.kind <= scheduling::PluginKind::kPicker ? "[{pluginRef: it}]"
+                                                     : "[]");
   const auto config = parse_endpoint_picker_config(text, "c.yaml", {.allow_experimental = true});
   ASSERT_TRUE(config.has_value()) << config.error().to_string() << "\n" << text;
   EXPECT_EQ(config->waits.empty(), spec.support != scheduling::Support::kWaits);

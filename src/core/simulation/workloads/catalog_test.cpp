@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(Catalog, EveryWorkload, testing::ValuesIn(workload_name
                          });
 
 TEST(Catalog, KnowsNoOtherNames) {
-  EXPECT_EQ(workload_names().size(), 7U);
+  EXPECT_EQ(workload_names().size(), 8U);
   for (const std::string_view name : {"", "Chat", "chat ", "mooncake"}) EXPECT_EQ(make_workload(name, {}), nullptr);
 }
 
