@@ -27,6 +27,7 @@ import study_document
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRACE = ROOT / "bench/traces/mooncake-conversation.jsonl.gz"
 POLICIES = ROOT / "bench/policies"
+WEIGHTED = ("llm-d-default", "llm-d-precise-prefix", "llm-d-precise-prefix-perf")  # rivals with weights to tune
 LOOKS = POLICIES / "looks"
 OURS, BASE = "expected-latency", "round-robin"
 TIMEOUT_S = 1800  # of one run
@@ -86,6 +87,8 @@ class Runner:
         for part in arguments:
             path = pathlib.Path(part)
             key.update((path.name if path.is_absolute() else part).encode() + b"\0")
+            if path.is_absolute() and path.is_file() and path != self.trace:
+                key.update(path.read_bytes())
         for file in files:
             key.update(pathlib.Path(file).read_bytes())
         return self.cache / f"{key.hexdigest()[:24]}.json"
@@ -188,7 +191,7 @@ def look(runner, workload, grid):
 
 def study(runner, grid, workloads, progress):
     """Everything that the document is made of."""
-    configs = sorted(POLICIES.glob("*.yaml"))
+    configs = [POLICIES / f"{name}.yaml" for name in WEIGHTED]
     data = {"tuned": {}, "cells": {}, "throughput": {}, "looks": {}}
     with concurrent.futures.ThreadPoolExecutor(runner.jobs) as pool:
         jobs = {pool.submit(runner.tune, workload, grid, config): (workload.name, config.stem)

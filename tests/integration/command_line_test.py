@@ -110,7 +110,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
                 "--record", "--why-not"}
-    switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins"}
+    switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
+                "--rebalance-roles"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 
 

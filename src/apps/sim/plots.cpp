@@ -54,7 +54,7 @@ double round_step(double least) {
 
 std::vector<double> Range::ticks() const {
   std::vector<double> ticks;
-  if (!(high > low)) return {low};
+  if (!(high - low > 1e-9 * std::max(std::abs(low), std::abs(high)))) return {low};
   if (log) {
     for (double power = std::pow(10.0, std::floor(std::log10(low))); power <= high; power *= 10) {
       for (const double factor : {1.0, 2.0, 5.0}) {

@@ -244,12 +244,13 @@ void add_measuring_flags(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
+constexpr const char* kLoadHelp = "1: as much as endpoints without any cache can do; 0: as recorded";
+
 void add_forecast_flags(CLI::App& app, Options& options) {
+  app.add_option("--load", options.compare.load, kLoadHelp)->check(between(0.0, 10.0))->capture_default_str();
   app.add_option("--policy", options.policy, "A policy's name, or an EndpointPickerConfig file")->capture_default_str();
   app.add_option("--json", options.json_path, "File for the figures");
 }
-
-constexpr const char* kLoadHelp = "1: as much as endpoints without any cache can do; 0: as recorded";
 
 void add_compare_flags(CLI::App& app, Options& options) {
   app.add_option("--load", options.loads, fmt::format("{}. Several with commas: one after the other", kLoadHelp))

@@ -166,6 +166,8 @@ TEST(ExpectedLegs, HoldTimesAgainstObjectives) {
   EXPECT_FLOAT_EQ(legs.prefill, 2);
   EXPECT_FLOAT_EQ(legs.first_token, 0.5F);
   EXPECT_FLOAT_EQ(legs.token, 0.5F);
+  request.slo_ttft_ms = 0.001F;  // whoever hopes for that has one vote, too
+  EXPECT_FLOAT_EQ(expected_legs(decision, request, {}).prefill, 4);
 }
 
 TEST(RoleBalancer, WhatIsLongAgoIsNoNeed) {

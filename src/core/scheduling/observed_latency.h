@@ -22,7 +22,8 @@ struct ObservedLatency {
   float tpot_ms = 0;     // 0: the same
   std::uint32_t cached_tokens = 0;
   std::uint32_t output_tokens = 0;
-  LatencyRatios ratios{};  // set by who learned from it
+  LatencyRatios ratios{};          // set by who learned from it
+  LatencyRatios prefill_ratios{};  // the same, of the leg elsewhere
 };
 
 /// The times of a request that are its endpoint's own: nothing of an answer in one piece, of a second attempt, and of

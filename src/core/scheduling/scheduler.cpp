@@ -118,6 +118,7 @@ struct DecisionScratch::Impl {
   std::uint64_t decisions = 0;  // made with this scratch
   EndpointIndex prefill = kNoEndpointIndex;
   PairDecision pair;
+  bool learned_ran = false;  // the profile whose weights are learned
 };
 
 DecisionScratch::DecisionScratch() : impl_{std::make_unique<Impl>()} {}
@@ -180,6 +181,7 @@ void Scheduler::Impl::run_profile(const Run& run, const Profile& profile, Endpoi
                                      .chance = xxh64(input.request.request_id, run.work.decisions),
                                      .turn = run.work.decisions});
   }
+  run.work.learned_ran = run.work.learned_ran || &profile == run.belongings.learned_for;
   profile.run(input, run.belongings, run.rng, picked_max, scratch, telling ? &*telling : nullptr);
   if (pairs != nullptr && !scratch.picked.empty()) {
     input.chance = run.rng.uniform();
@@ -372,7 +374,9 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
     if (explanation != nullptr) explanation->refused_by = refusal;
     return decision;
   }
+  work.learned_ran = false;
   impl_->run_stages(run, decision);
+  if (!work.learned_ran) decision.trial = {};  // its weights were of a profile that this request did not need
   if (predictor == nullptr || decision.outcome != Decision::Outcome::kDispatch) return decision;
   if (decision.prefill == nullptr) {
     decision.latency = predictor->basis(plugin_input, work.places, work.decode);
@@ -448,11 +452,11 @@ std::optional<ObservedLatency> Scheduler::finished(const Decision& decision, con
   auto seen = observed_latency(decision, outcome);
   if (!seen) return seen;
   if (seen->prefill_ms > 0) {
-    memory.predictor_->learn(decision.prefill_latency,
-                             {.endpoint = outcome.prefill_endpoint,
-                              .ttft_ms = seen->prefill_ms,
-                              .cached_tokens = cached_by(decision.prefill_latency)},
-                             now);
+    seen->prefill_ratios = memory.predictor_->learn(decision.prefill_latency,
+                                                    {.endpoint = outcome.prefill_endpoint,
+                                                     .ttft_ms = seen->prefill_ms,
+                                                     .cached_tokens = cached_by(decision.prefill_latency)},
+                                                    now);
   }
   seen->ratios = memory.predictor_->learn(decision.latency, *seen, now);
   return seen;

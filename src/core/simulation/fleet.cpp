@@ -468,6 +468,7 @@ class Run {
       if (active.output_tokens > 1) outcome.tpot = (now_ - active.first_token) / (active.output_tokens - 1);
     }
     policy_.finished(outcome, now_);
+    if (failed && active.prefilling) outcome.endpoint = active.choice.prefill;  // it is the one to blame
     if (!failed || blamed) outliers_->ended(outcome, active.expected, active.sent_at, now_);
   }
 
@@ -504,6 +505,12 @@ class Run {
     push({.at = now_ + options_.scrape_interval, .kind = EventKind::kScrape});
   }
 
+  void change_roles() {
+    if (!roles_) return;
+    const auto changed = roles_->look(snapshot_, [this](std::size_t i) { return requests_at(i); }, now_);
+    if (changed) outliers_->lost(*changed, snapshot_, now_, result_.share_changes);  // its peers are others now
+  }
+
   [[nodiscard]] std::uint32_t requests_at(std::size_t place) const {
     const EngineLoadView load = endpoints_[place].engine->load();
     return load.running + load.waiting;
@@ -523,7 +530,7 @@ class Run {
   }
 
   void on_readings() {
-    if (roles_) roles_->look(snapshot_, [this](std::size_t i) { return requests_at(i); }, now_);
+    change_roles();
     const Readings readings = std::move(readings_.front());
     readings_.pop_front();
     ++snapshot_.version;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,7 +17,9 @@ class RoleChanges {
  public:
   void on_sent(const pd::LegTimes& expected, TimePoint now) { balancer_.on_sent(expected, now); }
   /// Once a second at most: gives an endpoint of the snapshot its new role. `in_flight`: requests that each engine has.
-  void look(EndpointSnapshot& snapshot, const std::function<std::uint32_t(std::size_t)>& in_flight, TimePoint now);
+  /// The place of the one that was given it, if one was.
+  std::optional<std::uint32_t> look(EndpointSnapshot& snapshot,
+                                    const std::function<std::uint32_t(std::size_t)>& in_flight, TimePoint now);
 
   [[nodiscard]] std::uint64_t changes() const noexcept { return balancer_.changes(); }
 

@@ -104,7 +104,7 @@ TEST(RoleChanges, EndpointsWithoutOneOfTheTwoRolesStay) {
   for (int n = 0; n < 100; ++n) {
     const TimePoint now{std::chrono::seconds{n}};
     for (int i = 0; i < 10; ++i) roles.on_sent({.prefill = 4, .token = 0.1F}, now);
-    roles.look(snapshot, [](std::size_t) { return 0U; }, now);
+    (void)roles.look(snapshot, [](std::size_t) { return 0U; }, now);
   }
   for (const EndpointState& state : snapshot.endpoints)
     EXPECT_EQ(state.endpoint->labels.at(std::string{kRoleLabel}), "both");

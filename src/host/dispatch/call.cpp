@@ -16,6 +16,7 @@
 namespace llmd::dispatch {
 namespace {
 
+constexpr milliseconds kQuickRefusal{50};
 constexpr std::size_t kAddressesMax = 8'192;
 constexpr std::size_t kPrefillAnswerBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kRefusalBytesMax = 64 * 1024;
@@ -121,11 +122,13 @@ Task<Outcome> Call::run() {
       ++outcome_.retries;
       context_.retries.add();
     }
+    const TimePoint asked = SteadyClock::now();
     const Attempt end = co_await attempt(endpoint);
     if (end == Attempt::kOver) break;
-    // Where nobody listens the request was not seen, and asking cost nothing: when many endpoints die at once, the next
-    // ones of the decision may all be among them.
-    if (!error_ || error_->code != ErrorCode::kConnectionRefused) ++reached;
+    // Where nobody listens the request was not seen, and asking cost nothing if that was told at once: when many
+    // endpoints die at once, the next ones of the decision may all be among them.
+    const bool unseen = error_ && error_->code == ErrorCode::kConnectionRefused;
+    if (!unseen || SteadyClock::now() - asked > kQuickRefusal) ++reached;
   }
   deadline.clear();
   if (!left_ && !sent_) co_await answer_failure();
@@ -148,6 +151,11 @@ Task<void> Call::prefill() {
   if (endpoint == nullptr || !generates(path)) co_return;
   outcome_.prefill_endpoint = endpoint->name;
   context_.prefill_legs.add();
+  // The decode endpoint has the request from now on: others must see that it is taken.
+  reserved_ = count(*request_.route.decision.decode, {.context = request_.route.facts.prompt_tokens});
+  reserved_.release_prompt();
+  context_.router.remember(request_.route, SteadyClock::now());
+  remembered_ = true;
   Result<std::string> answer = co_await ask_prefill(*endpoint);
   Result<std::string> body = std::unexpected(Error{});
   if (answer) body = decode_body(request_.body, *std::move(answer));
@@ -234,8 +242,9 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
                                                .output = request_.route.output_load_tokens,
                                                .prefill = prefilled ? 0 : request_.route.load_tokens,
                                                .context = request_.route.facts.prompt_tokens});
+  reserved_ = {};
   request_.route.decision.decode = endpoint;
-  context_.router.remember(request_.route, SteadyClock::now());
+  if (!std::exchange(remembered_, false)) context_.router.remember(request_.route, SteadyClock::now());
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},
       &cancel_);

@@ -91,6 +91,8 @@ class Call {
   EndpointPtr endpoint_;                  // of the attempt under way
   std::optional<Error> error_;            // of the last attempt
   std::optional<net::Response> refusal_;  // the last endpoint's own "not now"
+  pool::InFlight reserved_;               // at the decode endpoint, while another computes the prompt
+  bool remembered_ = false;               // as it was decided, before its first attempt
   std::optional<net::Response> verdict_;  // the prefill endpoint's, that the request is wrong
   bool left_ = false;
   bool timed_out_ = false;

@@ -17,11 +17,10 @@ constexpr std::size_t kModelListBytesMax = 1024 * 1024;
 constexpr std::size_t kReadyBytesMax = 64 * 1024;
 constexpr Duration kSecondLook = milliseconds{50};
 
-/// It was ready a moment ago; if its connection ended meanwhile it may be gone.
-void note_end(const Error& error, Probe& found) {
+/// Whether the connection ended: the endpoint was ready a moment ago, but may be gone now.
+bool note_end(const Error& error, Probe& found) {
   found.error = error.to_string();
-  if (error.code == ErrorCode::kConnectionRefused || error.code == ErrorCode::kConnectionClosed)
-    found.readiness = Probe::Readiness::kRefused;
+  return error.code == ErrorCode::kConnectionRefused || error.code == ErrorCode::kConnectionClosed;
 }
 
 /// One endpoint under observation.
@@ -33,6 +32,7 @@ struct Watch {
   bool stopped = false;
   bool hurried = false;     // its last pause was cut short
   bool refused = false;     // the last time
+  bool cut = false;         // a page of the look under way did not come to its end
   bool has_metrics = true;  // until it answers 404
   const char* ready_path = "/ready";
   TimePoint models_due{};
@@ -173,8 +173,14 @@ Task<Probe> EndpointProber::State::probe(Watch& watch) {
   }
   co_await ask_readiness(watch, *address, found);
   const bool answers = found.readiness == Probe::Readiness::kReady;
+  watch.cut = false;
   if (answers && watch.has_metrics) co_await ask_metrics(watch, *address, found);
   if (answers && SteadyClock::now() >= watch.models_due) co_await ask_models(watch, *address, found);
+  if (watch.cut) {  // a page alone may be broken, whose server goes on
+    std::string error = std::move(found.error);
+    co_await ask_readiness(watch, *address, found);
+    if (found.readiness == Probe::Readiness::kReady) found.error = std::move(error);
+  }
   co_return found;
 }
 
@@ -207,7 +213,7 @@ Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address
 Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/metrics"}, &watch.cancel);
   if (!response) {
-    note_end(response.error(), found);
+    watch.cut = note_end(response.error(), found);
     co_return;
   }
   if ((*response)->status() == 404) watch.has_metrics = false;
@@ -219,7 +225,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
   while (true) {
     const auto piece = co_await (*response)->read();
     if (!piece) {
-      note_end(piece.error(), found);
+      watch.cut = note_end(piece.error(), found);
       co_return;
     }
     if (piece->empty()) break;
@@ -234,7 +240,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, const net::Address& 
 Task<void> EndpointProber::State::ask_models(Watch& watch, const net::Address& address, Probe& found) {
   auto response = co_await client.send(address, {.method = "GET", .target = "/v1/models"}, &watch.cancel);
   if (!response) {
-    note_end(response.error(), found);
+    watch.cut = note_end(response.error(), found);
     co_return;
   }
   if ((*response)->status() != 200) {

@@ -13,6 +13,11 @@ struct Engine {
   explicit Engine(Loop& loop, net::ServerLimits limits = {}) {
     auto handler = [this](net::Request request, net::Exchange& exchange) -> Task<void> {
       if (request.path() == "/metrics" && ends_at_metrics) server->close();
+      if (request.path() == "/metrics" && cuts_metrics) {
+        (void)co_await exchange.start(200, {});
+        (void)co_await exchange.write("vllm:num_requests_waiting 7\n");
+        co_return;
+      }
       net::Response response;
       const auto page = pages.find(std::string{request.path()});
       response.status = page == pages.end() ? 404 : page->second.first;
@@ -28,6 +33,7 @@ struct Engine {
       {"/v1/models", {200, R"({"data":[{"id":"m","max_model_len":512}]})"}}};
   std::map<std::string, int> requests;
   bool ends_at_metrics = false;
+  bool cuts_metrics = false;  // in the middle of the page
   std::unique_ptr<net::Server> server;
 };
 
@@ -117,6 +123,14 @@ TEST(EndpointProber, AServerThatClosesEachConnectionIsAskedTwiceAsOftenAtMost) {
   testkit::run_task(bench.loop, sleep_for(milliseconds{400}));
   EXPECT_LE(bench.report().probes, 45U);
   EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+}
+
+TEST(EndpointProber, AMetricsPageThatIsAlwaysCutLeavesTheEndpointReady) {
+  Bench bench;
+  bench.engine.cuts_metrics = true;
+  bench.until([](const EndpointReport& report) { return report.probes > 10; });
+  EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+  EXPECT_FALSE(bench.report().error.empty());
 }
 
 TEST(EndpointProber, ABrokenModelListIsAnErrorThatLeavesTheEndpointReady) {

@@ -300,12 +300,12 @@ void Pool::set_role(std::string_view name, std::string_view role) {
   const std::scoped_lock lock{impl_->mutex};
   Record* record = impl_->find(name);
   if (record == nullptr) return;
-  auto& endpoint = record->report.state.endpoint;
-  if (!record->role) record->role.emplace(role_of(*endpoint));
+  Endpoint changed = *record->report.state.endpoint;
+  if (!record->role) record->role.emplace(role_of(changed));
   record->role->now = role;
-  auto changed = std::make_shared<Endpoint>(*endpoint);
-  changed->labels[std::string{kRoleLabel}] = role;
-  endpoint = std::move(changed);
+  changed.labels[std::string{kRoleLabel}] = role;
+  impl_->forget_anomalies(changed.name, *record);  // its peers are others now
+  record->set_endpoint(std::move(changed));
   impl_->dirty = true;
 }
 

@@ -67,6 +67,26 @@ TEST(Pool, AnEndpointThatStaysKeepsItsStateUnlessItsUrlChanged) {
   EXPECT_EQ(view->snapshot.endpoints[2].health, EndpointHealth::kUnknown);
 }
 
+TEST(Pool, ARoleThatWasGivenStaysUntilItIsPutWithAnother) {
+  Pool pool{{.publish_interval = milliseconds{0}}};
+  const TimePoint now = SteadyClock::now();
+  const auto put = [&](const char* role) {
+    Endpoint endpoint{.name = "a", .url = "http://a", .labels = {{std::string{kRoleLabel}, role}}};
+    pool.set_endpoints({std::move(endpoint)}, now);
+  };
+  const auto role = [&] {
+    return pool.view(now)->snapshot.endpoints.at(0).endpoint->labels.at(std::string{kRoleLabel});
+  };
+  put("decode");
+  pool.set_role("a", "prefill");
+  pool.set_role("nobody", "prefill");
+  EXPECT_EQ(role(), "prefill");
+  put("decode");  // the file was read again, and says what it said
+  EXPECT_EQ(role(), "prefill");
+  put("both");
+  EXPECT_EQ(role(), "both");
+}
+
 TEST(Pool, KnowsEveryModelThatAnEndpointLists) {
   ManualClock clock;
   Pool pool{{}};

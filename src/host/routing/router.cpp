@@ -400,6 +400,9 @@ void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
     seen = scheduling::observed_latency(route.decision, outcome);
     if (seen) seen->ratios = yardstick_.learn(route.yardstick, *seen, now);
   }
+  if (seen && measures_slowness_ && seen->prefill_ratios.ttft > 0)
+    pool_.on_latency(outcome.prefill_endpoint,
+                     {.sent_at = now - outcome.total, .ttft_ratio = seen->prefill_ratios.ttft}, now);
   if (seen && measures_slowness_)
     pool_.on_latency(outcome.endpoint,
                      {.sent_at = now - outcome.total, .ttft_ratio = seen->ratios.ttft, .tpot_ratio = seen->ratios.tpot},

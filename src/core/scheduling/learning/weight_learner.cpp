@@ -56,6 +56,10 @@ WeightSearch WeightLearner::fresh_search() const {
 void WeightLearner::configure(const Options& options) {
   const std::unique_lock lock{mutex_};
   options_ = options;
+  if (steered_) options_.frozen = *steered_;
+  const WeightSearch fresh = fresh_search();
+  for (WeightSearch& search : searches_) search.configure(fresh);
+  abandon_rounds();
 }
 
 WeightLearner::Weights WeightLearner::weights_of(const WeightLevels& levels) const noexcept {
@@ -170,7 +174,7 @@ void WeightLearner::finished(const WeightTrial& trial, const Outcome& outcome, T
   const std::uint32_t behind = rounds_.back().number - trial.round;
   if (behind >= rounds_.size()) return;
   Slice& slice = rounds_[rounds_.size() - 1 - behind].slices[trial.slice];
-  ++slice.ended;
+  slice.ended += 1 + outcome.retries;  // each attempt was counted when it was sent
   if (reward) {
     ++slice.seen;
     slice.reward += static_cast<double>(*reward);
@@ -210,6 +214,7 @@ void WeightLearner::learn_from(const Round& round, TimePoint now) {
 void WeightLearner::freeze(bool frozen) {
   const std::unique_lock lock{mutex_};
   options_.frozen = frozen;
+  steered_ = frozen;
   abandon_rounds();
 }
 

@@ -152,6 +152,7 @@ class WeightLearner {
   const Subject subject_;
   mutable std::shared_mutex mutex_;
   Options options_;
+  std::optional<bool> steered_;  // frozen or not, by who operates it: it outlives configurations
   Rng rng_;
   std::vector<WeightSearch> searches_;  // one a context
   std::size_t context_ = 0;

@@ -30,11 +30,13 @@ struct Bench {
                             .metric_age_max = seconds{2}};
     const WeightLearner::Choice choice = learner.choose(input, rng.uniform());
     ++arms[choice.arm];
-    learner.sent(choice.trial, request.prompt_tokens, now);
+    const std::uint32_t retries = rng.chance(retried) ? 1 : 0;
+    for (std::uint32_t i = 0; i <= retries; ++i) learner.sent(choice.trial, request.prompt_tokens, now);
     const bool good = (choice.weights[1] > 3) == up && rng.uniform() < 0.9;
     learner.finished(choice.trial,
                      {.status = 200,
-                      .ttft = good ? milliseconds{200} : milliseconds{3'000},
+                      .retries = retries,
+                      .ttft = good ? milliseconds{200} : milliseconds{2'100},
                       .total = seconds{4},
                       .streamed = seconds{1},
                       .completion_tokens = 50},
@@ -49,6 +51,7 @@ struct Bench {
   Rng rng{3};
   TimePoint now{};
   bool up = true;
+  double retried = 0;  // share of the requests
   std::map<WeightLearner::Arm, int> arms;
 };
 
@@ -94,6 +97,23 @@ TEST(WeightLearner, FrozenItServesWhatItLearnedAndTriesNothing) {
   bench.arms.clear();
   bench.run(1'000);
   EXPECT_GT(bench.arms[WeightLearner::Arm::kControl], 0);
+}
+
+TEST(WeightLearner, AFreezeOutlivesConfigurations) {
+  Bench bench;
+  bench.learner.freeze(true);
+  bench.learner.configure({.window = seconds{60}});
+  EXPECT_TRUE(bench.learner.status().frozen);
+  bench.learner.freeze(false);
+  bench.learner.configure({.frozen = true});
+  EXPECT_FALSE(bench.learner.status().frozen);
+}
+
+TEST(WeightLearner, RetriesDoNotHoldARoundUp) {
+  Bench bench;
+  bench.retried = 0.3;
+  bench.run(10'000);
+  EXPECT_GT(bench.learner.status().weights[1], 3);
 }
 
 TEST(WeightLearner, ResetForgetsAll) {

@@ -16,6 +16,9 @@ constexpr std::uint32_t kTrialRoundsMax = 12;
 constexpr double kSunk = 0.6;  // of what the configured weights earn in the long run
 constexpr double kStandardKeep = 0.95;
 constexpr std::uint32_t kSunkRounds = 2;
+constexpr double kOverloaded = 0.33;                // mean reward of all arms: with less little is tried
+constexpr std::uint64_t kOverloadedTrialEvery = 4;  // rounds
+constexpr double kEarnedKeep = 0.7;
 
 constexpr WeightLevels kConfigured{};
 
@@ -61,8 +64,15 @@ WeightLevels WeightSearch::best_trial(Rng& rng) const noexcept {
 }
 
 WeightSearch::Plan WeightSearch::plan(bool blind, Rng& rng) noexcept {
-  if (pause_ > 0) --pause_;
-  if (blind || pause_ > 0) return {.paused = true};
+  if (pause_ > 0) {
+    --pause_;
+    return {.paused = true};
+  }
+  if (blind) return {.paused = true};
+  if (std::max(earned_, others_earned_) < kOverloaded) {
+    if (rounds_ % kOverloadedTrialEvery != 0) return {.paused = true};
+    return {.learned = kConfigured, .trial = best_trial(rng)};
+  }
   move();
   if (trial_out_ > 0) --trial_out_;
   Plan plan{.learned = levels_, .trial = levels_};
@@ -75,6 +85,7 @@ WeightSearch::Plan WeightSearch::plan(bool blind, Rng& rng) noexcept {
 /// Arms share queues and caches, so one can ruin what the configured weights earn beside it: then the difference tells
 /// nothing, and the fall of both does.
 bool WeightSearch::sunk(double configured) noexcept {
+  earned_ = kEarnedKeep * earned_ + (1 - kEarnedKeep) * configured;
   low_ = configured < kSunk * standard_ ? low_ + 1 : 0;
   standard_ = standard_ == 0 ? configured : kStandardKeep * standard_ + (1 - kStandardKeep) * configured;
   return low_ >= kSunkRounds;
@@ -99,6 +110,9 @@ void WeightSearch::learn(std::span<const Seen> round, TimePoint now) {
   if (configured_count == 0) return;
   const bool fell = sunk(configured / static_cast<double>(configured_count));
   if (configured_count == count) return;
+  const double others_mean =
+      (served * static_cast<double>(count) - configured) / static_cast<double>(count - configured_count);
+  others_earned_ = kEarnedKeep * others_earned_ + (1 - kEarnedKeep) * others_mean;
   const double others = static_cast<double>(count - configured_count) / static_cast<double>(count);
   const double loss = served - configured / static_cast<double>(configured_count);
   const double variance =

@@ -17,7 +17,9 @@ namespace llmd::scheduling {
 /// Kazerouni et al., "Conservative Contextual Linear Bandits", 2017); what else to try is drawn by Thompson sampling.
 ///
 /// The guard does not go by the model, which may be wrong, but by what was measured: in each round the slices that had
-/// other than the configured weights against those that had them. Not thread-safe.
+/// other than the configured weights against those that had them. Where all earn little the fleet is overloaded: then
+/// arms ruin each other's queues and caches, which no comparison of theirs can see, so the configured ones serve, but
+/// for a trial now and then. Not thread-safe.
 class WeightSearch {
  public:
   struct Options {
@@ -40,6 +42,9 @@ class WeightSearch {
   };
 
   explicit WeightSearch(const Options& options) noexcept : options_{options}, model_{options.scorers, kKeep} {}
+
+  /// Takes the options of another, and keeps what it knows.
+  void configure(const WeightSearch& other) noexcept { options_ = other.options_; }
 
   /// `blind`: outcomes are overdue, so nothing is risked.
   [[nodiscard]] Plan plan(bool blind, Rng& rng) noexcept;
@@ -78,6 +83,8 @@ class WeightSearch {
   std::uint32_t pause_ = 0;
   std::uint32_t trial_out_ = 0;  // rounds to wait at most for what the last trial gave
   std::uint32_t good_ = 0;       // rounds since the last fallback
+  double earned_ = 1;            // what the configured weights earn of late
+  double others_earned_ = 1;     // and all others
   double standard_ = 0;          // what the configured weights earn, in the long run; 0: not known
   std::uint32_t low_ = 0;        // rounds in which they earned far less
   std::uint64_t rounds_ = 0;

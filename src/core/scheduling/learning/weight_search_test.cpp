@@ -38,8 +38,8 @@ struct Bench {
 
 class WeightSearchSeeds : public testing::TestWithParam<std::uint64_t> {};
 
-double wants_third_up(const WeightLevels& levels) { return 0.6 + 0.08 * levels[2]; }
-double wants_third_down(const WeightLevels& levels) { return 0.6 - 0.08 * levels[2]; }
+double wants_third_up(const WeightLevels& levels) { return 0.8 + 0.08 * levels[2]; }
+double wants_third_down(const WeightLevels& levels) { return 0.8 - 0.08 * levels[2]; }
 double wants_configured(const WeightLevels& levels) {
   double worth = 0.8;
   for (const std::int8_t level : levels) worth -= 0.05 * level * level;
@@ -68,6 +68,24 @@ TEST_P(WeightSearchSeeds, CostsLittleWhereTheConfiguredAreBest) {
   EXPECT_GT(bench.run(200, wants_configured), -0.02);
 }
 
+TEST(WeightSearch, TriesLittleWhereAllWeightsEarnLittle) {
+  Bench bench{1};
+  const auto overloaded = [](const WeightLevels& levels) { return 0.2 + 0.05 * levels[2]; };
+  (void)bench.run(20, overloaded);  // it takes some rounds to notice
+  int paused = 0;
+  for (int n = 0; n < 40; ++n) {
+    (void)bench.run(1, overloaded);
+    paused += bench.search.plan(false, bench.rng).paused ? 1 : 0;
+  }
+  EXPECT_EQ(paused, 30);
+  int tried = 0;
+  for (int n = 0; n < 60; ++n) {
+    (void)bench.run(1, wants_configured);
+    tried += bench.search.plan(false, bench.rng).paused ? 0 : 1;
+  }
+  EXPECT_GT(tried, 10);
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, WeightSearchSeeds, testing::Range<std::uint64_t>(1, 21));
 
 TEST(WeightSearch, RisksNothingWhileOutcomesAreOverdue) {
@@ -88,6 +106,8 @@ TEST(WeightSearch, PausesWhenAllArmsSinkTogether) {
   learn(0.1, 22);
   EXPECT_EQ(search.fallbacks(), 1U);
   EXPECT_TRUE(search.paused());
+  Rng rng{1};
+  EXPECT_TRUE(search.plan(false, rng).paused);
 }
 
 TEST(WeightSearch, StaysInsideTheBounds) {

@@ -47,7 +47,7 @@ void ExpectedLatencyScorer::score(const PluginInput& input, std::span<const Endp
     const EndpointIndex i = candidates[c];
     float lower = kNoData;
     if (cost.here_known(i)) lower = cost.here(i);
-    if (prefill != kNoEndpointIndex && cost.apart_known(prefill, i))
+    if (prefill != kNoEndpointIndex && prefill != i && cost.apart_known(prefill, i))
       lower = std::fmin(lower, cost.apart(prefill, i, {}));
     scores[c] = lower;
     if (!std::isnan(lower)) least = std::min(least, lower);

@@ -93,6 +93,7 @@ void LlmdPolicy::finished(const PolicyOutcome& outcome, TimePoint now) {
                      .prefill_endpoint = outcome.prefilled_apart && decision.prefill != nullptr ? decision.prefill->name
                                                                                                 : std::string{},
                      .status = outcome.failed ? 0 : 200,
+                     .endpoint_failed = outcome.failed,
                      .retries = outcome.attempts - 1,
                      .prefill = outcome.prefill,
                      .ttft = outcome.ttft,
