@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/stable_sort.h"
+
 namespace llmd::explain {
 namespace {
 
@@ -56,7 +58,7 @@ std::vector<Column> columns_of(const Json& candidates) {
     }
     columns.push_back({.part = s, .apart = most - least});
   }
-  std::ranges::stable_sort(columns, [](const Column& a, const Column& b) { return a.apart > b.apart; });
+  stable_sort(columns, [](const Column& a, const Column& b) { return a.apart > b.apart; });
   return columns;
 }
 

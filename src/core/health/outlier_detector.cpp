@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/stable_sort.h"
+
 namespace llmd::health {
 namespace {
 
@@ -29,7 +31,8 @@ std::optional<RobustSpread> OutlierDetector::peers_of(const OutlierMember& membe
 bool OutlierDetector::look(std::span<OutlierMember* const> members, TimePoint now) {
   looked_at_ = now;
   by_class_.assign(members.begin(), members.end());
-  std::ranges::stable_sort(by_class_, {}, &OutlierMember::peer_class);
+  stable_sort(by_class_,
+              [](const OutlierMember* a, const OutlierMember* b) { return a->peer_class() < b->peer_class(); });
   bool changed = false;
   for (auto begin = by_class_.begin(); begin != by_class_.end();) {
     const auto end = std::find_if(begin, by_class_.end(), [&](const OutlierMember* each) {
@@ -89,7 +92,7 @@ bool OutlierDetector::look_at_class(Group group, TimePoint now) {
     changed |= member->share().share != before;
     if (member->reduced() && member->serving()) ++reduced;
   }
-  std::ranges::stable_sort(accused_, std::ranges::greater{}, [](const auto& each) { return each.second.severity; });
+  stable_sort(accused_, [](const auto& a, const auto& b) { return a.second.severity > b.second.severity; });
   for (const auto& [member, finding] : accused_) {
     if (reduced >= allowed) break;
     if (!member->serving()) continue;

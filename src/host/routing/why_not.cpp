@@ -5,6 +5,7 @@
 #include <iterator>
 #include <set>
 
+#include "base/stable_sort.h"
 #include "scheduling/nearest_name.h"
 
 namespace llmd::routing {
@@ -91,8 +92,8 @@ std::vector<ScorerGap> score_gaps(const ProfileExplanation& profile, std::size_t
                     .chosen = of_chosen[s],
                     .difference = (own[s].score - of_chosen[s].score) * scorer.weight});
   }
-  std::ranges::stable_sort(
-      gaps, [](const ScorerGap& a, const ScorerGap& b) { return std::abs(a.difference) > std::abs(b.difference); });
+  stable_sort(gaps,
+              [](const ScorerGap& a, const ScorerGap& b) { return std::abs(a.difference) > std::abs(b.difference); });
   return gaps;
 }
 
