@@ -72,7 +72,7 @@ def test_a_prefill_worker_killed_at_work_leaves_the_prompt_to_the_decode_worker(
     one = up(*SPLIT)
     prompt = "one two three four five six seven eight nine ten " * 60
     asked = Stream(one.url, {"prompt": prompt, "max_tokens": 2}, request_id="at-work")
-    prefilling = lambda: [e["name"] for e in one.endpoints() if e["inflight_requests"]] == ["worker-0"]
+    prefilling = lambda: "worker-0" in [e["name"] for e in one.endpoints() if e["inflight_requests"]]
     wait_for(prefilling, "the prompt at the prefill worker")
     killed_at = kill(one.process_of("worker-0"))
     assert_back(one, killed_at)

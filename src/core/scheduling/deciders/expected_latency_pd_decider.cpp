@@ -67,12 +67,14 @@ StageDecision ExpectedLatencyPdDecider::decide(const StageFacts& facts) const no
   return {StageRoute::kRun, "no-data-long", uncached, options_.uncached_tokens_min};
 }
 
-PairDecision ExpectedLatencyPdDecider::by_threshold(const PluginInput& input, EndpointIndex decode) const noexcept {
+PairDecision ExpectedLatencyPdDecider::by_threshold(const PluginInput& input, EndpointIndex decode, bool here_known,
+                                                    bool apart_known) const noexcept {
   PairDecision pair{
       .route = decide({.prompt_tokens = input.request.prompt_tokens, .cached_tokens = input.matched_tokens(decode)}),
       .decode = decode};
-  if (input.chance < kExploreWithoutData) {
-    const bool ran = pair.route.route == StageRoute::kRun;
+  const bool ran = pair.route.route == StageRoute::kRun;
+  // What is chosen anyway is seen anyway; once it is known, the other way is what there is to learn.
+  if ((ran ? apart_known : here_known) && input.chance < kExploreWithoutData) {
     pair.route.route = ran ? StageRoute::kSkip : StageRoute::kRun;
     pair.route.rule = "no-data-trial";
   }
@@ -96,7 +98,9 @@ PairDecision ExpectedLatencyPdDecider::choose(const PluginInput& input,
       take_if_less(apart, {.decode = d, .prefill = p, .cost = cost.apart(p, d, link_between(input, p, d))});
     }
   }
-  if (here.decode == kNoEndpointIndex || apart.decode == kNoEndpointIndex) return by_threshold(input, decodes.front());
+  const bool here_known = here.decode != kNoEndpointIndex;
+  const bool apart_known = apart.decode != kNoEndpointIndex;
+  if (!here_known || !apart_known) return by_threshold(input, decodes.front(), here_known, apart_known);
   const bool apart_wins = apart.cost < here.cost;
   const bool trial = input.chance < options_.explore_share;
   const Way& way = apart_wins != trial ? apart : here;

@@ -9,8 +9,8 @@ namespace llmd::scheduling {
 
 /// Disaggregates when that costs less (ExpectedCost), and chooses prefill and decode endpoint together, with the link
 /// between them: of the best of both profiles the pair or the single endpoint of least cost. Until enough legs of both
-/// kinds were seen, a threshold decides, and some requests go the other way so that they are seen; later very few, so
-/// that what changed is noticed.
+/// kinds were seen, a threshold decides, and once one way is known some requests go the other, so that it is seen, too;
+/// later very few, so that what changed is noticed.
 ///
 /// Of the StageDecision the numbers are costs in thousandths: `observed` of the cheapest pair, `limit` of the cheapest
 /// single endpoint; with the threshold they are tokens, as prefix-based-pd-decider's.
@@ -31,7 +31,8 @@ class ExpectedLatencyPdDecider final : public Decider {
                                     std::span<const EndpointIndex> decodes) const noexcept override;
 
  private:
-  [[nodiscard]] PairDecision by_threshold(const PluginInput& input, EndpointIndex decode) const noexcept;
+  [[nodiscard]] PairDecision by_threshold(const PluginInput& input, EndpointIndex decode, bool here_known,
+                                          bool apart_known) const noexcept;
   Options options_;
 };
 

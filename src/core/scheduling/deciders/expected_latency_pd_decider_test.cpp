@@ -102,18 +102,32 @@ TEST(ExpectedLatencyPdDecider, WhatTheDecodeEndpointHoldsNeedNotCome) {
   EXPECT_EQ(c.choose().decode, 3U);
 }
 
-TEST(ExpectedLatencyPdDecider, WithoutDataAThresholdDecidesAndSomeGoTheOtherWay) {
+TEST(ExpectedLatencyPdDecider, WithoutDataAThresholdDecides) {
   Case c;
   c.handoffs.assign(4, {});
   EXPECT_EQ(c.choose().route.rule, "no-data-long");
   EXPECT_EQ(c.choose().prefill, 0U);
+  c.chance = 0.01;  // legs are not known, so there is nothing else to learn first
+  EXPECT_EQ(c.choose().route.rule, "no-data-long");
+  c.request.prompt_tokens = 511;
+  c.chance = 0.5;
+  EXPECT_EQ(c.choose().route.rule, "no-data-short");
+  EXPECT_EQ(c.choose().prefill, kNoEndpointIndex);
+}
+
+TEST(ExpectedLatencyPdDecider, OnceOneWayIsKnownSomeGoTheOther) {
+  Case c;
+  c.predictions[2] = c.predictions[3] = {};  // all had legs
+  EXPECT_EQ(c.choose().route.rule, "no-data-long");
   c.chance = 0.05;
   EXPECT_EQ(c.choose().route.rule, "no-data-trial");
   EXPECT_EQ(c.choose().route.route, StageRoute::kSkip);
-  c.chance = 0.5;
-  c.request.prompt_tokens = 511;
-  EXPECT_EQ(c.choose().route.rule, "no-data-short");
-  EXPECT_EQ(c.choose().prefill, kNoEndpointIndex);
+  Case none;
+  none.handoffs.assign(4, {});  // none had
+  none.request.prompt_tokens = 100;
+  none.chance = 0.05;
+  EXPECT_EQ(none.choose().route.rule, "no-data-trial");
+  EXPECT_EQ(none.choose().prefill, 0U);
 }
 
 TEST(ExpectedLatencyPdDecider, AFewGoTheDearerWaySoThatBothStayKnown) {
