@@ -5,7 +5,7 @@
 namespace llmd::pd {
 namespace {
 
-constexpr float kVoteMax = 4;
+constexpr float kVoteMax = 16;
 
 }  // namespace
 

@@ -167,7 +167,7 @@ TEST(ExpectedLegs, HoldTimesAgainstObjectives) {
   EXPECT_FLOAT_EQ(legs.first_token, 0.5F);
   EXPECT_FLOAT_EQ(legs.token, 0.5F);
   request.slo_ttft_ms = 0.001F;  // whoever hopes for that has one vote, too
-  EXPECT_FLOAT_EQ(expected_legs(decision, request, {}).prefill, 4);
+  EXPECT_FLOAT_EQ(expected_legs(decision, request, {}).prefill, 16);
 }
 
 TEST(RoleBalancer, WhatIsLongAgoIsNoNeed) {
