@@ -16,6 +16,37 @@
 namespace llmd::scenarios {
 namespace {
 
+/// Prefill and decode apart by a threshold, so that a scenario can say which rule fires.
+constexpr std::string_view kByThreshold = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: prefill-filter
+- type: decode-filter
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+- type: prefix-cache-scorer
+- type: active-request-scorer
+- type: max-score-picker
+- {type: prefix-based-pd-decider, parameters: {nonCachedTokens: 64}}
+- {type: disagg-profile-handler, parameters: {deciders: {prefill: prefix-based-pd-decider}}}
+schedulingProfiles:
+- name: prefill
+  plugins:
+  - {pluginRef: prefill-filter}
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: active-request-scorer, weight: 1}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
+  - {pluginRef: max-score-picker}
+- name: decode
+  plugins:
+  - {pluginRef: decode-filter}
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
+  - {pluginRef: active-request-scorer, weight: 1}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
+  - {pluginRef: max-score-picker}
+)";
+
 using config::FieldDecoder;
 using config::ObjectDecoder;
 using config::YamlNode;
@@ -131,7 +162,7 @@ Result<Scenario> ScenarioDecoder::decode(const YamlNode& root) {
 Result<void> ScenarioDecoder::read_config(const YamlNode& node) {
   LLMD_TRY(std::string yaml, decoder_.text(node, "config"));
   if (yaml == "llm-d-default") yaml = config::llm_d_default_config();
-  if (yaml == "disagg") yaml = config::default_disagg_config();
+  if (yaml == "disagg") yaml = kByThreshold;
   LLMD_TRY(config::EndpointPickerConfig parsed,
            config::parse_endpoint_picker_config(yaml, fmt::format("{}:{}: config", source_, node.line)));
   scenario_.config = std::move(parsed.scheduling);
