@@ -9,19 +9,9 @@ import httpx
 import pytest
 
 from fake_engine import whole_answer
+from sim_profile import PROFILE
 from waiting import TIME_SCALE, wait_for
 
-PROFILE = """
-name: quick
-step_s: 0.004
-prefill_token_s: 0.00002
-decode_sequence_s: 0.0002
-submit_s: 0.0001
-stream_s: 0
-store_tokens: 65536
-slots:
-  - {slots: 8, tokens_max: 4096}
-"""
 CONFIG = """
 apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig

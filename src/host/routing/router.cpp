@@ -301,7 +301,7 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
                                  .memory = &active->memory},
                                 scratch, made.decision);
   if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
-  made.yardstick = measure_by(made, view->snapshot, scratch.live, now);
+  made.yardstick = measure_by(made, scheduler, view->snapshot, scratch.live, now);
   const auto load = scheduler.load_tokens(made.facts, made.decision);
   made.load_tokens = load.prompt;
   made.output_load_tokens = load.output;
@@ -311,8 +311,9 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   return made;
 }
 
-LatencyBasis Router::measure_by(const Route& route, const EndpointSnapshot& snapshot,
-                                std::span<const scheduling::LiveLoad> live, TimePoint now) {
+LatencyBasis Router::measure_by(const Route& route, const scheduling::Scheduler& scheduler,
+                                const EndpointSnapshot& snapshot, std::span<const scheduling::LiveLoad> live,
+                                TimePoint now) {
   const Decision& decision = route.decision;
   if (!measures_slowness_ || decision.decode == nullptr || decision.latency.made) return {};
   const auto found = std::ranges::find(snapshot.endpoints, decision.decode, &EndpointState::endpoint);
@@ -324,7 +325,7 @@ LatencyBasis Router::measure_by(const Route& route, const EndpointSnapshot& snap
                                       .live = live,
                                       .serves = {},
                                       .now = now,
-                                      .metric_age_max = active()->scheduler.config().metric_age_max};
+                                      .metric_age_max = scheduler.config().metric_age_max};
   return yardstick_.basis_of(input, place);
 }
 
@@ -400,13 +401,13 @@ void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {
     seen = scheduling::observed_latency(route.decision, outcome);
     if (seen) seen->ratios = yardstick_.learn(route.yardstick, *seen, now);
   }
-  if (seen && measures_slowness_ && seen->prefill_ratios.ttft > 0)
-    pool_.on_latency(outcome.prefill_endpoint,
-                     {.sent_at = now - outcome.total, .ttft_ratio = seen->prefill_ratios.ttft}, now);
-  if (seen && measures_slowness_)
+  if (seen && measures_slowness_) {
+    const TimePoint sent_at = now - outcome.total;
+    if (seen->prefill_ratios.ttft > 0)
+      pool_.on_latency(outcome.prefill_endpoint, {.sent_at = sent_at, .ttft_ratio = seen->prefill_ratios.ttft}, now);
     pool_.on_latency(outcome.endpoint,
-                     {.sent_at = now - outcome.total, .ttft_ratio = seen->ratios.ttft, .tpot_ratio = seen->ratios.tpot},
-                     now);
+                     {.sent_at = sent_at, .ttft_ratio = seen->ratios.ttft, .tpot_ratio = seen->ratios.tpot}, now);
+  }
   const LatencyBasis& said = route.decision.latency;
   const auto judge = [](Histogram& errors, float predicted, float got) {
     if (predicted > 0 && got > 0) errors.observe(static_cast<double>(std::abs(got - predicted) / predicted));

@@ -174,8 +174,9 @@ class Router {
   [[nodiscard]] static RequestFacts facts_for(const RouteRequest& request, const Active& active,
                                               const EndpointSnapshot& snapshot, std::string& scratch);
   /// What the router's own yardstick rests on for the endpoint that was chosen.
-  [[nodiscard]] LatencyBasis measure_by(const Route& route, const EndpointSnapshot& snapshot,
-                                        std::span<const scheduling::LiveLoad> live, TimePoint now);
+  [[nodiscard]] LatencyBasis measure_by(const Route& route, const scheduling::Scheduler& scheduler,
+                                        const EndpointSnapshot& snapshot, std::span<const scheduling::LiveLoad> live,
+                                        TimePoint now);
   /// Whether a decision is worth a full explanation before anything is known of it.
   [[nodiscard]] bool wants_all(const RouteRequest& request, TimePoint now);
   /// The record of a decision, which is made anew with a full explanation if it is a refusal.

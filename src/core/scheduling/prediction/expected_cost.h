@@ -16,18 +16,22 @@ struct CostOptions {
   double harm_weight = 1;  // of what others lose
 };
 
+inline constexpr ParameterSpec kTtftObjective{
+    .name = "ttftObjectiveMs",
+    .type = ParameterType::kNumber,
+    .number = 2'000,
+    .min = 1,
+    .help = "hoped-for time to the first token of requests that bring none, in ms"};
+inline constexpr ParameterSpec kTpotObjective{.name = "tpotObjectiveMs",
+                                              .type = ParameterType::kNumber,
+                                              .number = 50,
+                                              .min = 0.1,
+                                              .help = "hoped-for time per token of requests that bring none, in ms"};
+
 /// The parameters of these options, for a plugin's specification.
 inline constexpr std::array<ParameterSpec, 4> kCostParameters{
-    ParameterSpec{.name = "ttftObjectiveMs",
-                  .type = ParameterType::kNumber,
-                  .number = 2'000,
-                  .min = 1,
-                  .help = "hoped-for time to the first token of requests that bring none, in ms"},
-    ParameterSpec{.name = "tpotObjectiveMs",
-                  .type = ParameterType::kNumber,
-                  .number = 50,
-                  .min = 0.1,
-                  .help = "hoped-for time per token of requests that bring none, in ms"},
+    kTtftObjective,
+    kTpotObjective,
     ParameterSpec{.name = "missWeight",
                   .type = ParameterType::kNumber,
                   .number = 1,

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "scheduling/prediction/expected_cost.h"
+
 namespace llmd::scheduling {
 namespace {
 
@@ -33,16 +35,8 @@ constexpr std::array kParameters{
                   .help =
                       "learned weights that are measured to be worse are given up within so long, or 1000 requests; "
                       "longer: fewer false alarms"},
-    ParameterSpec{.name = "ttftObjectiveMs",
-                  .type = ParameterType::kNumber,
-                  .number = 2'000,
-                  .min = 1,
-                  .help = "hoped-for time to the first token of requests that bring none, in ms"},
-    ParameterSpec{.name = "tpotObjectiveMs",
-                  .type = ParameterType::kNumber,
-                  .number = 50,
-                  .min = 0.1,
-                  .help = "hoped-for time per token of requests that bring none, in ms"},
+    kTtftObjective,
+    kTpotObjective,
     ParameterSpec{
         .name = "sliceRequests",
         .type = ParameterType::kInteger,
