@@ -27,6 +27,7 @@ struct LatencyBasis {
   float link_latency = 0;  // ms; 0 if nothing is known
   float ttft_ms = 0;       // with what comes before this leg
   float tpot_ms = 0;
+  float advantage_ms = 0;  // how much later the first token would have come from the next best endpoint of its class
 };
 
 }  // namespace llmd

@@ -75,6 +75,7 @@ struct LatencyPrediction {
   float output_tokens = 0;   // mean of the endpoint's class
   float arrivals_per_s = 0;  // requests that were sent there lately
   float prefill_share = 0;   // of its time, that their prompts take
+  float advantage_ms = 0;    // mean of how much later their first tokens would have come from the next best endpoint
   /// The tightest TPOT objective among the requests that run there, infinite if none has one.
   float tpot_slo_running_ms = std::numeric_limits<float>::infinity();
 };

@@ -436,7 +436,7 @@ void Scheduler::sent(const RequestFacts& request, const Decision& decision, Time
     const bool apart = decision.prefill != nullptr;
     const LatencyBasis& computing = apart ? decision.prefill_latency : decision.latency;
     const std::string& computes = apart ? decision.prefill->name : decision.decode->name;
-    memory.predictor_->sent(computes, computing.prompt - computing.cached, now);
+    memory.predictor_->sent(computes, computing, now);
   }
   if (memory.media_ == nullptr || request.media.empty()) return;
   // Who encodes keeps the embeddings: the encode endpoints, or the decode endpoint without such a leg.

@@ -28,6 +28,25 @@ struct LiveLoad {
   std::uint32_t prefilling = 0;      // of the requests, without a first token yet
   std::uint64_t prefill_tokens = 0;  // of their prompts, not cached
   std::uint64_t context_tokens = 0;  // prompts of all requests
+  // Of the prompt that is computed now, as far as can be told from here: its tokens (of one that waited, the mean of
+  // those that did) and since when.
+  std::uint64_t prefill_head = 0;
+  TimePoint prefill_since{};
+
+  /// A prompt came to those that wait, and counts among them.
+  void prompt_sent(std::uint64_t to_compute, TimePoint now) noexcept {
+    prefill_tokens += to_compute;
+    if (prefilling++ > 0) return;
+    prefill_head = to_compute;
+    prefill_since = now;
+  }
+  /// One no longer does: it has its first token or, without `computed`, is over.
+  void prompt_left(std::uint64_t to_compute, std::optional<TimePoint> computed) noexcept {
+    prefill_tokens -= to_compute;
+    if (--prefilling == 0 || !computed) return;
+    prefill_head = prefill_tokens / prefilling;
+    prefill_since = *computed;
+  }
 };
 
 class LatencyPredictor;

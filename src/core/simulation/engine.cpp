@@ -1,7 +1,6 @@
 #include "simulation/engine.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -146,7 +145,7 @@ Duration SimEngine::begin_step() {
   if (profile_.llama_steps)
     scheduler_.limit_prefill(step_budget_.prefill_tokens(scheduler_.decoding(), scheduler_.waiting_tokens()));
   plan_ = scheduler_.schedule(restorable, shares);
-  double seconds = profile_.step_s * batches();
+  double seconds = profile_.step_s * weight_reads();
   for (const batching::Eviction& eviction : plan_.evictions) {
     Sequence*& sequence = at(eviction.slot);
     sequence->slot.reset();
@@ -172,12 +171,20 @@ Duration SimEngine::begin_step() {
   return to_duration(std::min(seconds, kStepSecondsMax));
 }
 
-/// How often the plan reads the weights.
-std::uint32_t SimEngine::batches() const {
+/// How often the plan waits for the weights.
+std::uint32_t SimEngine::weight_reads() {
   if (!profile_.llama_steps) return 1;
-  std::uint64_t classes = 0;  // a bit each
-  for (const Work& work : plan_.work) classes |= std::uint64_t{1} << std::min(work.slot.slot_class, 63U);
-  return static_cast<std::uint32_t>(std::max(1, std::popcount(classes)));
+  const double hiding = profile_.step_s / std::max(profile_.prefill_token_s, 1e-9);
+  std::uint32_t reads = 0;
+  for (std::uint32_t of_class = 0; of_class < by_slot_.size(); ++of_class) {
+    rows_.clear();
+    for (const Work& work : plan_.work) {
+      if (work.slot.slot_class == of_class) rows_.push_back({.slot = work.slot.index, .rows = work.count});
+    }
+    std::ranges::sort(rows_, {}, &SlotRows::slot);
+    reads += simulation::weight_reads(rows_, profile_.batching.prefill_chunk_max, hiding);
+  }
+  return std::max(1U, reads);
 }
 
 void SimEngine::learn_step(double seconds) {

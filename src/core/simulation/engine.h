@@ -10,6 +10,7 @@
 #include "batching/step_budget.h"
 #include "kvpolicy/block_lru.h"
 #include "simulation/hardware_profile.h"
+#include "simulation/weight_reads.h"
 #include "simulation/workload.h"
 
 namespace llmd::simulation {
@@ -105,7 +106,7 @@ class SimEngine {
   [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
   void learn_step(double seconds);
-  [[nodiscard]] std::uint32_t batches() const;
+  [[nodiscard]] std::uint32_t weight_reads();
   void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
   void store_computed(Sequence& sequence);
   void note(std::uint64_t block, bool stored) {
@@ -118,6 +119,7 @@ class SimEngine {
   bool tells_tokens_ = false;
   batching::BatchScheduler scheduler_;
   batching::StepBudget step_budget_{{}};  // of llama_steps
+  std::vector<SlotRows> rows_;            // scratch of the same
   kvpolicy::BlockLru store_;
   [[nodiscard]] Sequence*& at(batching::Slot slot) { return by_slot_[slot.slot_class][slot.index]; }
 

@@ -248,8 +248,7 @@ class Run {
     count_leg(active, active.choice.decode);
     if (active.prefilling) count_leg(active, active.choice.prefill);
     active.prefill_at = active.prefilling ? active.choice.prefill : active.choice.decode;
-    ++live_[active.prefill_at].prefilling;
-    live_[active.prefill_at].prefill_tokens += active.live_tokens;
+    live_[active.prefill_at].prompt_sent(active.live_tokens, now_);
   }
   void count_leg(const Active& active, std::uint32_t endpoint) {
     scheduling::LiveLoad& live = live_[endpoint];
@@ -261,11 +260,10 @@ class Run {
     --live_[endpoint].requests;
     live_[endpoint].context_tokens -= active.request->prompt_tokens;
   }
-  void release_tokens(Active& active) {
+  void release_tokens(Active& active, std::optional<TimePoint> computed = {}) {
     if (active.prefill_at == kNoEndpoint) return;
     const std::uint32_t place = std::exchange(active.prefill_at, kNoEndpoint);
-    --live_[place].prefilling;
-    live_[place].prefill_tokens -= active.live_tokens;
+    live_[place].prompt_left(active.live_tokens, computed);
     live_[active.choice.decode].tokens -= active.live_tokens;
     if (place == active.choice.decode) return;
     live_[place].tokens -= active.live_tokens;
@@ -379,7 +377,7 @@ class Run {
     if (event.first_token) {
       active.first_token = now_ + to_duration(options_.profile.stream_s);
       if (!active.prefilled_apart) active.cached_tokens = event.cached_tokens;
-      release_tokens(active);
+      release_tokens(active, now_);
     }
     if (event.finished) end(active, /*failed=*/false);
   }

@@ -65,10 +65,9 @@ void FleetOutliers::unhide(EndpointSnapshot& snapshot) {
 LatencyBasis FleetOutliers::sent(const PolicyInput& input, const PolicyChoice& choice, EndpointSnapshot& snapshot) {
   if (!on()) return {};
   EndpointState& state = snapshot.endpoints[choice.decode];
-  const LatencyBasis basis = yardstick_.basis_of(plugin_input(input), choice.decode);
-  const std::uint32_t prompt = input.request.prompt_tokens;
-  const std::uint32_t uncached = prompt - std::min(prompt, choice.cached_tokens);
-  yardstick_.sent(state.endpoint->name, static_cast<float>(uncached) / kKilo, input.now);
+  LatencyBasis basis = yardstick_.basis_of(plugin_input(input), choice.decode);
+  basis.cached = std::min(basis.prompt, static_cast<float>(choice.cached_tokens) / kKilo);
+  yardstick_.sent(state.endpoint->name, basis, input.now);
   members_[choice.decode].on_sent(detector_.options(), input.now);
   state.traffic = members_[choice.decode].share();
   return basis;

@@ -129,7 +129,7 @@ TEST(SimEngine, TellsEachTokenIfAskedAndForgetsWhatIsCancelled) {
   EXPECT_EQ(totals.waiting_tokens, 0U);
 }
 
-TEST(SimEngine, PaysAStepForEachClassOfSlotsAsTheLlamaEngineDoes) {
+TEST(SimEngine, PaysAStepForEachBatchAsTheLlamaEngineDoes) {
   for (const bool llama : {false, true}) {
     HardwareProfile profile;
     profile.step_s = 0.01;

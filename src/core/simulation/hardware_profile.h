@@ -32,7 +32,8 @@ struct HardwareProfile {
                                      .waiting_max = 4'096,
                                      .block_tokens = 64};
   /// Steps are made as our llama engine makes them: prompts come in pieces beside sequences that decode
-  /// (batching::StepBudget), and each class of slots is a batch of its own, so that step_s is paid for each.
+  /// (batching::StepBudget), and step_s is paid whenever llama.cpp waits for the weights
+  /// (weight_reads).
   bool llama_steps = false;
   std::uint64_t store_tokens = 500'000;  // the block store's capacity
   double kv_bytes_per_token = 131'072;   // for transfers between endpoints

@@ -179,9 +179,9 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   if (!address) co_return std::unexpected(address.error());
   const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
-  const pool::InFlight in_flight = count(endpoint, {.prompt = request_.route.facts.prompt_tokens,
-                                                    .prefill = request_.route.facts.prompt_tokens,
-                                                    .context = request_.route.facts.prompt_tokens});
+  pool::InFlight in_flight = count(endpoint, {.prompt = request_.route.facts.prompt_tokens,
+                                              .prefill = request_.route.facts.prompt_tokens,
+                                              .context = request_.route.facts.prompt_tokens});
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
@@ -209,6 +209,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   if (status < 200 || status > 299) {
     co_return fail(ErrorCode::kUpstreamFailed, fmt::format("it answered {}", status));
   }
+  in_flight.prompt_computed(SteadyClock::now());
   context_.pool.on_request_success(endpoint.name, SteadyClock::now());
   co_return answer;
 }
@@ -485,8 +486,9 @@ void Call::tell_served(bool server_error) {
 }
 
 void Call::first_byte(pool::InFlight& in_flight) {
-  in_flight.release_prompt();
-  outcome_.ttft = SteadyClock::now() - started_;
+  const TimePoint now = SteadyClock::now();
+  in_flight.prompt_computed(now);
+  outcome_.ttft = now - started_;
 }
 
 void Call::client_left() {

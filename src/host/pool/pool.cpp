@@ -12,12 +12,12 @@
 
 namespace llmd::pool {
 
-InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens) noexcept
+InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens, TimePoint now) noexcept
     : counters_{std::move(counters)}, tokens_{tokens}, prefilling_{counters_ != nullptr} {
   if (counters_ == nullptr) return;
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
   counters_->tokens.fetch_add(tokens_.prompt + tokens_.output, std::memory_order_relaxed);
-  counters_->prefilling.fetch_add(1, std::memory_order_relaxed);
+  if (counters_->prefilling.fetch_add(1, std::memory_order_relaxed) == 0) begin_prompt(tokens_.prefill, now);
   counters_->prefill_tokens.fetch_add(tokens_.prefill, std::memory_order_relaxed);
   counters_->context_tokens.fetch_add(tokens_.context, std::memory_order_relaxed);
 }
@@ -32,6 +32,18 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   std::swap(tokens_, other.tokens_);
   std::swap(prefilling_, other.prefilling_);
   return *this;
+}
+
+void InFlight::prompt_computed(TimePoint now) noexcept {
+  if (!prefilling_) return;
+  release_prompt();
+  const std::uint32_t left = counters_->prefilling.load(std::memory_order_relaxed);
+  if (left > 0) begin_prompt(counters_->prefill_tokens.load(std::memory_order_relaxed) / left, now);
+}
+
+void InFlight::begin_prompt(std::uint64_t tokens, TimePoint now) noexcept {
+  counters_->prefill_head.store(tokens, std::memory_order_relaxed);
+  counters_->prefill_since.store(now, std::memory_order_relaxed);
 }
 
 void InFlight::release_prompt() noexcept {
@@ -398,7 +410,7 @@ InFlight Pool::begin_request(std::string_view name, LoadTokens tokens, TimePoint
     record->outlier.on_sent(impl_->options.outliers, now);
     impl_->dirty = true;  // it may have been the probe
   }
-  return InFlight{record->in_flight, tokens};
+  return InFlight{record->in_flight, tokens, now};
 }
 
 Anomalies Pool::take_anomalies() {

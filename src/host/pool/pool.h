@@ -26,6 +26,8 @@ struct InFlightCounters {
   std::atomic<std::uint32_t> prefilling{0};  // as scheduling::LiveLoad has them
   std::atomic<std::uint64_t> prefill_tokens{0};
   std::atomic<std::uint64_t> context_tokens{0};
+  std::atomic<std::uint64_t> prefill_head{0};
+  std::atomic<TimePoint> prefill_since{TimePoint{}};
 };
 
 /// What a request weighs, in tokens.
@@ -40,15 +42,20 @@ struct LoadTokens {
 class InFlight {
  public:
   InFlight() = default;
-  InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens) noexcept;
+  InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens, TimePoint now) noexcept;
   InFlight(InFlight&& other) noexcept;
   InFlight& operator=(InFlight&& other) noexcept;
   ~InFlight() { end(); }
-  /// The prompt is computed: its tokens no longer weigh on the endpoint. The request and its output still count.
+  /// The prompt is computed: its tokens no longer weigh on the endpoint, which goes on with the next one. The request
+  /// and its output still count.
+  void prompt_computed(TimePoint now) noexcept;
+  /// The prompt is not computed there. The rest still counts.
   void release_prompt() noexcept;
   void end() noexcept;
 
  private:
+  void begin_prompt(std::uint64_t tokens, TimePoint now) noexcept;
+
   std::shared_ptr<InFlightCounters> counters_;
   LoadTokens tokens_;
   bool prefilling_ = false;

@@ -106,6 +106,28 @@ TEST(Pool, KnowsEveryModelThatAnEndpointLists) {
   EXPECT_EQ(pool.report(clock.now())[0].state.endpoint->models, *probe.models);
 }
 
+TEST(Pool, TellsWhichPromptIsComputedAndSinceWhen) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a")}, clock.now());
+  const auto view = pool.view(clock.now());
+  const auto& live = *view->in_flight[0];
+  const TimePoint began = clock.now();
+  InFlight first = pool.begin_request("a", {.prefill = 4'000}, began);
+  clock.advance(seconds{1});
+  InFlight second = pool.begin_request("a", {.prefill = 300}, clock.now());
+  EXPECT_EQ(live.prefill_head, 4'000U);
+  EXPECT_EQ(live.prefill_since.load(), began);
+  {
+    InFlight gave_up = pool.begin_request("a", {.prefill = 50}, clock.now());
+  }
+  EXPECT_EQ(live.prefill_since.load(), began);
+  clock.advance(seconds{1});
+  first.prompt_computed(clock.now());
+  EXPECT_EQ(live.prefill_head, 300U);
+  EXPECT_EQ(live.prefill_since.load(), clock.now());
+}
+
 TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
   ManualClock clock;
   Pool pool{{}};
@@ -116,8 +138,8 @@ TEST(Pool, CountsRequestsInFlightBesideTheSnapshot) {
   InFlight moved = std::move(request);
   EXPECT_EQ(live.requests, 1U);
   EXPECT_EQ(live.tokens, 120U);
-  moved.release_prompt();
-  moved.release_prompt();
+  moved.prompt_computed(clock.now());
+  moved.prompt_computed(clock.now());
   EXPECT_EQ(live.tokens, 20U) << "the answer weighs until it ends";
   EXPECT_EQ(live.requests, 1U);
   pool.remove("a");

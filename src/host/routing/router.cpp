@@ -290,7 +290,9 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
                             .tokens = counters->tokens.load(std::memory_order_relaxed),
                             .prefilling = counters->prefilling.load(std::memory_order_relaxed),
                             .prefill_tokens = counters->prefill_tokens.load(std::memory_order_relaxed),
-                            .context_tokens = counters->context_tokens.load(std::memory_order_relaxed)});
+                            .context_tokens = counters->context_tokens.load(std::memory_order_relaxed),
+                            .prefill_head = counters->prefill_head.load(std::memory_order_relaxed),
+                            .prefill_since = counters->prefill_since.load(std::memory_order_relaxed)});
   }
   RequestRecord record = decide(request, scheduler,
                                 {.request = made.facts,
@@ -386,9 +388,7 @@ void Router::remember(const Route& route, TimePoint now) {
   const auto active = this->active();
   active->scheduler.sent(route.facts, route.decision, now, active->memory);
   if (!route.yardstick.made) return;
-  const std::uint32_t prompt = route.facts.prompt_tokens;
-  const std::uint32_t uncached = prompt - std::min(prompt, route.decision.cached_tokens_expected);
-  yardstick_.sent(route.decision.decode->name, static_cast<float>(uncached) / 1'000, now);
+  yardstick_.sent(route.decision.decode->name, route.yardstick, now);
 }
 
 void Router::finish(const Route& route, const Outcome& outcome, TimePoint now) {

@@ -45,7 +45,8 @@ inline constexpr std::array<ParameterSpec, 4> kCostParameters{
 
 /// The expected cost of one request on each endpoint, in objectives: its own predicted latencies against what it hopes
 /// for, the chance to miss them, and what others lose: the tokens that wait while its prompt is computed, what one more
-/// sequence adds to each of theirs, and who comes while it is computed. Less is better; the values mean nothing else.
+/// sequence adds to each of theirs, and who comes while it is computed, unless another endpoint is as good for them.
+/// Less is better; the values mean nothing else.
 class ExpectedCost {
  public:
   ExpectedCost(const CostOptions& options, const PluginInput& input) noexcept;

@@ -19,6 +19,7 @@ constexpr float kFactorPrior = 5;       // observations before a factor counts b
 constexpr double kRatioMax = 8;         // one outlier
 constexpr float kErrorKeep = 0.99F;
 constexpr float kMeanKeep = 0.98F;
+constexpr float kAdvantageStep = 0.1F;
 
 /// About e^-x, above 0. Enough for fading.
 float fade(float x) noexcept { return 1.0F / (1.0F + x + 0.5F * x * x); }
@@ -29,6 +30,8 @@ float seconds_between(TimePoint from, TimePoint to) noexcept {
 
 // What a first token waits for: the prompt's computation (longer, the longer what it attends to), that of the prompts
 // before it, the tokens that others make between, a slot.
+constexpr std::size_t kQueuedFeature = 3;
+constexpr std::size_t kSharedFeature = 4;  // by those that decode meanwhile
 Regression::Features ttft_features(const LatencyBasis& b) noexcept {
   const float uncached = b.prompt - b.cached;
   return {1.0F,       uncached, uncached * b.prompt, b.queued, (b.queued + uncached) * b.decoding, b.slot_wait,
@@ -144,6 +147,16 @@ float LatencyPredictor::rate_left(const Known& known, TimePoint now) const noexc
   return fade(seconds_between(known.rate_at, now) / window);
 }
 
+float LatencyPredictor::queued(const LiveLoad& live, const Known& known, float decoding, TimePoint now) const noexcept {
+  const float all = static_cast<float>(live.prefill_tokens) / kKilo;
+  if (live.prefilling == 0) return all;
+  const auto of_ttft = classes_[known.of_class].ttft.coefficients();
+  const float ms_each = (of_ttft[kQueuedFeature] + of_ttft[kSharedFeature] * decoding) * factor(known.ttft, now);
+  if (ms_each <= 0) return all;
+  const float done = kKilo * seconds_between(live.prefill_since, now) / ms_each;
+  return all - std::min(done, static_cast<float>(std::min(live.prefill_head, live.prefill_tokens)) / kKilo);
+}
+
 LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept {
   LatencyBasis basis{.made = true};
   basis.prompt = static_cast<float>(input.request.prompt_tokens) / kKilo;
@@ -153,8 +166,8 @@ LatencyBasis LatencyPredictor::observe(const PluginInput& input, std::uint32_t s
     basis.decoding = static_cast<float>(input.endpoints[i].inflight_requests);
   } else {
     const LiveLoad& live = input.live[i];
-    basis.queued = static_cast<float>(live.prefill_tokens) / kKilo;
     basis.decoding = static_cast<float>(live.requests - std::min(live.requests, live.prefilling));
+    basis.queued = queued(live, known_[slot], basis.decoding, input.now);
     basis.context = static_cast<float>(live.context_tokens) / kKilo;
   }
   // Those that wait for a place get it when those that run end: Little's law.
@@ -228,11 +241,12 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     // What a queued prompt delays those behind it by, is the engine time that it takes.
     const auto of_ttft = model.ttft.coefficients();
     const auto of_tpot = model.tpot.coefficients();
-    out.prefill_ms = ttft[1] * (of_ttft[3] + of_ttft[4] * b.decoding) * ttft_factor;
+    out.prefill_ms = ttft[1] * (of_ttft[kQueuedFeature] + of_ttft[kSharedFeature] * b.decoding) * ttft_factor;
     out.sequence_ms = (of_tpot[1] + of_tpot[2] * b.prompt) * tpot_factor;
     out.output_tokens = model.output_tokens;
+    out.advantage_ms = known.advantage_ms;
     out.arrivals_per_s = known.arrivals * rate_left(known, input.now);
-    out.prefill_share = std::min(1.0F, b.prefill_rate * of_ttft[3] * ttft_factor / kKilo);
+    out.prefill_share = std::min(1.0F, b.prefill_rate * of_ttft[kQueuedFeature] * ttft_factor / kKilo);
   }
 }
 
@@ -251,8 +265,19 @@ LatencyBasis LatencyPredictor::basis(const PluginInput& input, const Places& pla
     basis.known = true;
     basis.ttft_ms = input.predictions[i].ttft_ms;
     basis.tpot_ms = input.predictions[i].tpot_ms;
+    basis.advantage_ms = advantage_of(input, places, i);
   }
   return basis;
+}
+
+float LatencyPredictor::advantage_of(const PluginInput& input, const Places& places, EndpointIndex i) const noexcept {
+  float best = input.predictions[i].ttft_ms + kAdvantageMaxMs;
+  const std::uint32_t of_class = known_[places.slots[i]].of_class;
+  for (EndpointIndex other = 0; other < input.predictions.size(); ++other) {
+    if (other == i || !input.predictions[other].known || known_[places.slots[other]].of_class != of_class) continue;
+    best = std::min(best, input.predictions[other].ttft_ms);
+  }
+  return std::max(0.0F, best - input.predictions[i].ttft_ms);
 }
 
 LatencyBasis LatencyPredictor::basis_apart(const PluginInput& input, const Places& places, EndpointIndex i,
@@ -273,7 +298,7 @@ LatencyBasis LatencyPredictor::basis_apart(const PluginInput& input, const Place
   return basis;
 }
 
-void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint now) {
+void LatencyPredictor::sent(std::string_view endpoint, const LatencyBasis& basis, TimePoint now) {
   const std::unique_lock lock{mutex_};
   const auto found = slots_.find(endpoint);
   if (found == slots_.end()) return;
@@ -281,7 +306,8 @@ void LatencyPredictor::sent(std::string_view endpoint, float uncached, TimePoint
   const float window = std::chrono::duration<float>(options_.rate_window).count();
   const float left = rate_left(known, now);
   known.arrivals = known.arrivals * left + 1 / window;
-  known.rate = known.rate * left + uncached / window;
+  known.rate = known.rate * left + (basis.prompt - basis.cached) / window;
+  if (basis.known) known.advantage_ms += kAdvantageStep * (basis.advantage_ms - known.advantage_ms);
   known.rate_at = now;
 }
 

@@ -64,8 +64,8 @@ class LatencyPredictor {
                                          EndpointIndex prefill) const;
   /// The same without predict() before, and without what it would have said: for those who only learn() later.
   [[nodiscard]] LatencyBasis basis_of(const PluginInput& input, EndpointIndex i);
-  /// A request with `uncached` thousand tokens of prompt to compute went to the endpoint.
-  void sent(std::string_view endpoint, float uncached, TimePoint now);
+  /// A request on this basis went to the endpoint, which computes its prompt.
+  void sent(std::string_view endpoint, const LatencyBasis& basis, TimePoint now);
   /// Of a request that went to the endpoint on this basis. If it was a decode leg, its prefill leg is told by itself,
   /// as a request that ends with its first token.
   /// Also says how slow it was for its class; of the endpoint's own factor that is free.
@@ -99,6 +99,7 @@ class LatencyPredictor {
     Factor handoff;
     float rate = 0;      // thousand uncached tokens a second
     float arrivals = 0;  // requests a second
+    float advantage_ms = kAdvantageMaxMs;
     TimePoint rate_at{};
   };
   struct NameHash {
@@ -108,13 +109,18 @@ class LatencyPredictor {
   using Slots = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
   static constexpr std::uint32_t kNoSlot = static_cast<std::uint32_t>(-1);
   static constexpr std::uint32_t kNoClass = static_cast<std::uint32_t>(-1);
+  static constexpr float kAdvantageMaxMs = 10'000;
 
   void resolve(std::span<const EndpointState> endpoints, Places& places);
   [[nodiscard]] std::uint32_t slot_for(const Endpoint& endpoint);
   [[nodiscard]] std::uint32_t class_for(const Endpoint& endpoint);
   void join_class(Known& known, std::uint32_t of_class);
   [[nodiscard]] LatencyBasis observe(const PluginInput& input, std::uint32_t slot, EndpointIndex i) const noexcept;
+  /// Thousands of tokens that wait to be computed: of the prompt under way only what is thought to be left.
+  [[nodiscard]] float queued(const LiveLoad& live, const Known& known, float decoding, TimePoint now) const noexcept;
   [[nodiscard]] HandoffPrediction handoff(const Known& known, LatencyBasis basis, TimePoint now) const noexcept;
+  /// How much later than from `i` the first token would come from the next best of its class, at most kAdvantageMaxMs.
+  [[nodiscard]] float advantage_of(const PluginInput& input, const Places& places, EndpointIndex i) const noexcept;
   [[nodiscard]] float weight_now(const Factor& factor, TimePoint now) const noexcept;
   [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;
   void correct(Factor& factor, double ratio, TimePoint now) const noexcept;

@@ -60,7 +60,7 @@ struct Fleet {
     with.predictions = predictions;
     const LatencyBasis basis = predictor.basis(with, places, static_cast<EndpointIndex>(i));
     const std::string& name = snapshot.endpoints[i].endpoint->name;
-    predictor.sent(name, basis.prompt - basis.cached, now);
+    predictor.sent(name, basis, now);
     predictor.learn(basis,
                     {.endpoint = name,
                      .ttft_ms = static_cast<float>(ttft(i)),
@@ -117,6 +117,53 @@ TEST(LatencyPredictor, SaysHowSlowARequestWasForItsClassWithoutAnyPredictionBefo
     const float other = serve(1 + n % 7).tpot;
     EXPECT_NEAR(slow / other, 4, 0.6) << "that it is known to be slow does not hide it";
   }
+}
+
+TEST(LatencyPredictor, CountsOfThePromptUnderWayWhatIsLeft) {
+  Fleet fleet{4};
+  fleet.teach(800);
+  fleet.request.prompt_tokens = 100;
+  fleet.matched = {0, 0, 0, 0};
+  const std::uint64_t head = 4'000;  // 240 ms by the law
+  for (LiveLoad& live : fleet.live) live = {.requests = 2, .prefilling = 2, .prefill_tokens = 5'000};
+  for (std::size_t i = 1; i < 4; ++i) fleet.live[i].prefill_head = head;
+  fleet.live[1].prefill_since = fleet.now;
+  fleet.live[2].prefill_since = fleet.now - milliseconds{120};
+  fleet.live[3].prefill_since = fleet.now - seconds{9};
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  const float all = fleet.predictions[0].ttft_ms;
+  EXPECT_FLOAT_EQ(fleet.predictions[1].ttft_ms, all) << "it has just begun";
+  EXPECT_NEAR(all - fleet.predictions[2].ttft_ms, 120, 20) << "half of it is done";
+  EXPECT_NEAR(all - fleet.predictions[3].ttft_ms, 240, 40) << "no more of it can be done than there is";
+}
+
+TEST(LatencyPredictor, KnowsHowMuchBetterAnEndpointHasBeenForItsRequestsThanTheNext) {
+  Fleet fleet{4};
+  fleet.teach(800);
+  fleet.request.prompt_tokens = 4'000;
+  for (LiveLoad& live : fleet.live) live = {.requests = 2};
+  fleet.matched = {38, 20, 0, 0};  // 1,800 tokens between the first two, 60 ms for each thousand
+  for (int n = 0; n < 100; ++n) fleet.serve(0);
+  for (int n = 0; n < 100; ++n) fleet.serve(2);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_NEAR(fleet.predictions[0].advantage_ms, 108, 15);
+  EXPECT_EQ(fleet.predictions[2].advantage_ms, 0) << "others were better for all that went there";
+}
+
+TEST(LiveLoad, TellsWhichPromptIsComputedAndSinceWhen) {
+  LiveLoad live;
+  live.prompt_sent(4'000, kNow);
+  live.prompt_sent(100, kNow + seconds{1});
+  live.prompt_sent(300, kNow + seconds{2});
+  EXPECT_EQ(live.prefill_head, 4'000U);
+  EXPECT_EQ(live.prefill_since, kNow);
+  live.prompt_left(300, {});
+  EXPECT_EQ(live.prefill_since, kNow) << "one that waited gave up";
+  live.prompt_sent(500, kNow + seconds{3});
+  live.prompt_left(4'000, kNow + seconds{4});
+  EXPECT_EQ(live.prefill_head, 300U) << "the mean of those that wait";
+  EXPECT_EQ(live.prefill_since, kNow + seconds{4});
+  EXPECT_EQ(live.prefill_tokens, 600U);
 }
 
 TEST(LatencyPredictor, LearnsWhatOneClassHasInCommon) {

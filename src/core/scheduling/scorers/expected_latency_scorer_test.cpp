@@ -76,6 +76,25 @@ TEST(ExpectedLatencyScorer, APatientRequestHarmsOthersNoLess) {
   EXPECT_EQ(scores_of(predictions, {{.requests = 60}, {}}, 1e6F)[1], 1);
 }
 
+TEST(ExpectedLatencyScorer, SparesAnEndpointForThoseWhoWouldNotGoElsewhere) {
+  // Three such prompts a second keep coming to the first one. Where they are as well served next door, it loses
+  // nothing.
+  std::vector<LatencyPrediction> predictions{predicted(500, 10, 400), predicted(600, 10, 400)};
+  predictions[0].arrivals_per_s = 3;
+  predictions[0].prefill_share = 0.6F;
+  predictions[0].advantage_ms = 2'000;
+  EXPECT_EQ(scores_of(predictions, {{}, {}})[1], 1);
+  predictions[0].advantage_ms = 20;
+  EXPECT_EQ(scores_of(predictions, {{}, {}})[0], 1);
+}
+
+TEST(ExpectedLatencyScorer, MindsLittleHowMuchQuickerQuickTokensCome) {
+  // Three ms a token are dearer than 100 ms before the first one where answers come at half the objective, and cheaper
+  // where they come at an eighth of it.
+  EXPECT_EQ(scores_of({predicted(300, 25), predicted(200, 28)}, {{}, {}})[0], 1);
+  EXPECT_EQ(scores_of({predicted(300, 6), predicted(200, 9)}, {{}, {}})[1], 1);
+}
+
 TEST(ExpectedLatencyScorer, ScoresAreBetweenZeroAndOne) {
   const auto scores = scores_of({predicted(1, 0.1F), predicted(1e6, 1e4F, 1e6, 1e4F), predicted(0, 0)},
                                 {{.requests = 0}, {.requests = 4'000}, {}});

@@ -95,6 +95,9 @@ void StepRunner::run_class(std::uint32_t slot_class, std::vector<Job>& jobs, Eve
     for (const Job& job : jobs) fail_job(job, there.error(), events, result);
     return;
   }
+  // llama.cpp computes slots at once that follow each other in the batch: in any other order it reads the weights
+  // again.
+  std::ranges::sort(jobs, {}, [](const Job& job) { return job.work.slot.index; });
   rows_.clear();
   std::vector<Job*> batch;
   for (Job& job : jobs) {
