@@ -36,7 +36,7 @@ BatchScheduler::BatchScheduler(const BatchScheduler& other)
   order_.reserve(other.order_.size());
   for (const Sequence* sequence : other.order_) order_.push_back(&sequences_.at(sequence->spec.id));
   for (auto& slots : owners_) {
-    for (const Sequence*& owner : slots) owner = owner == nullptr ? nullptr : &sequences_.at(owner->spec.id);
+    for (Sequence*& owner : slots) owner = owner == nullptr ? nullptr : &sequences_.at(owner->spec.id);
   }
 }
 
@@ -295,11 +295,24 @@ void BatchScheduler::work(const Sequence& sequence, StepPlan& plan, std::uint32_
                        .sample = sequence.computed + count == sequence.tokens});
 }
 
+BatchScheduler::Sequence* BatchScheduler::find(const StepOutcome& outcome) {
+  if (outcome.slot) {
+    Sequence* const owner = owners_[outcome.slot->slot_class][outcome.slot->index];
+    if (owner != nullptr && owner->spec.id == outcome.id) return owner;
+  }
+  const auto found = sequences_.find(outcome.id);
+  return found == sequences_.end() ? nullptr : &found->second;
+}
+
 void BatchScheduler::update(const std::vector<StepOutcome>& outcomes) {
+  // Where a process has many engines (the twin), they push each other's sequences out of the caches.
   for (const StepOutcome& outcome : outcomes) {
-    const auto found = sequences_.find(outcome.id);
-    if (found == sequences_.end()) continue;
-    Sequence& sequence = found->second;
+    if (outcome.slot) __builtin_prefetch(owners_[outcome.slot->slot_class][outcome.slot->index]);
+  }
+  for (const StepOutcome& outcome : outcomes) {
+    Sequence* const known = find(outcome);
+    if (known == nullptr) continue;
+    Sequence& sequence = *known;
     if (outcome.finished) {
       constexpr double kNewShare = 1.0 / 16;
       const double output = sequence.tokens + outcome.appended - sequence.spec.prompt_tokens;

@@ -106,6 +106,7 @@ struct StepOutcome {
   bool finished = false;       // the slot is free now
   /// The restore of this step's Admission gave fewer tokens than planned (a block was gone or did not verify).
   std::optional<std::uint32_t> restored_tokens;
+  std::optional<Slot> slot{};  // of the Work: then it is found without a look-up by id
 };
 
 /// Continuous batching with chunked prefill: decides what each engine step runs. Not thread-safe, no I/O, no clock.
@@ -212,6 +213,7 @@ class BatchScheduler {
   [[nodiscard]] std::uint32_t open_slots(std::uint32_t slot_class) const noexcept {
     return free_[slot_class] - claimed_[slot_class];
   }
+  [[nodiscard]] Sequence* find(const StepOutcome& outcome);
   void evict(Sequence& sequence, StepPlan& plan, bool moving);
   void take_slot(Sequence& sequence, std::uint32_t slot_class);
   void free_slot(Sequence& sequence);
@@ -221,10 +223,10 @@ class BatchScheduler {
   BatchingOptions options_;
   std::uint32_t largest_class_ = 0;
   std::unordered_map<SequenceId, Sequence> sequences_;
-  std::vector<Sequence*> order_;                      // all of them, sorted by Before: walked in every step
-  std::vector<std::vector<const Sequence*>> owners_;  // [class][index], null: free
-  std::vector<std::uint32_t> free_;                   // slots a class
-  std::vector<std::uint32_t> claimed_;                // of them, in this step kept for sequences that await a prefix
+  std::vector<Sequence*> order_;                // all of them, sorted by Before: walked in every step
+  std::vector<std::vector<Sequence*>> owners_;  // [class][index], null: free
+  std::vector<std::uint32_t> free_;             // slots a class
+  std::vector<std::uint32_t> claimed_;          // of them, in this step kept for sequences that await a prefix
   std::uint32_t running_ = 0;
   std::uint32_t prefill_limit_ = std::numeric_limits<std::uint32_t>::max();
   std::uint64_t step_ = 0;

@@ -128,7 +128,7 @@ struct EndpointState {
   Reading<std::uint64_t> kv_blocks;        // blocks in all
   Reading<std::shared_ptr<const LoraState>> lora{};
   std::shared_ptr<const EndpointSignals> signals{};  // null: none known
-  // Live, raised by decisions before dispatch, so that loops do not herd between two snapshots.
+  // Sent from here and not ended, as of the endpoint's last change. Who decides has live counters beside the snapshot.
   std::uint32_t inflight_requests = 0;
   std::uint64_t inflight_tokens = 0;
 };

@@ -22,6 +22,32 @@ float stand_in(std::span<const float> scores) {
   return known == 0 ? kNobodyHasData : sum / static_cast<float>(known);
 }
 
+// These loops are written so that compilers turn them into vector instructions: no branches, no calls. Only NaN is not
+// equal to itself.
+
+bool all_known(std::span<const float> scores) noexcept {
+  std::uint32_t missing = 0;
+  for (const float score : scores) missing += score != score ? 1U : 0U;
+  return missing == 0;
+}
+
+struct Counting {
+  float weight;
+  float stand_in;  // for kNoData
+};
+
+void add_weighted(std::span<const float> scores, Counting as, std::span<float> totals) noexcept {
+  const float* const from = scores.data();
+  float* const to = totals.data();
+  for (std::size_t c = 0; c < scores.size(); ++c) {
+    float score = from[c];
+    score = score != score ? as.stand_in : score;
+    score = score < 0.0F ? 0.0F : score;
+    score = score > 1.0F ? 1.0F : score;
+    to[c] += score * as.weight;
+  }
+}
+
 }  // namespace
 
 void Profile::hand_over(const Slots& slots, const Belongings& belongings, PluginInput& input) {
@@ -97,17 +123,8 @@ void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, 
     hand_over(parts_.scorers[s].slots, belongings, input);
     input.chance = rng.uniform();
     parts_.scorers[s].scorer->score(input, scratch.candidates, row);
-    // Mostly all have data: then the sum is a loop without branches, which compilers turn into vector instructions.
-    bool any_missing = false;
-    for (const float score : row) any_missing |= std::isnan(score);
-    const float weight = scratch.weights[s];
-    if (any_missing) {
-      scratch.stand_ins[s] = stand_in(row);
-      for (std::size_t c = 0; c < count; ++c) scratch.totals[c] += counted_score(row[c], scratch.stand_ins[s]) * weight;
-      continue;
-    }
-    float* const totals = scratch.totals.data();
-    for (std::size_t c = 0; c < count; ++c) totals[c] += std::min(std::max(row[c], 0.0F), 1.0F) * weight;
+    scratch.stand_ins[s] = all_known(row) ? 0.0F : stand_in(row);
+    add_weighted(row, {scratch.weights[s], scratch.stand_ins[s]}, scratch.totals);
   }
 }
 

@@ -485,7 +485,7 @@ Scheduler::LoadTokens Scheduler::load_tokens(const RequestFacts& request, const 
           .output = estimated_output_tokens(impl_->built.inflight, request)};
 }
 
-bool Scheduler::can_serve(const EndpointSnapshot& snapshot) const {
+bool Scheduler::can_serve(const EndpointSnapshot& snapshot, std::span<const LiveLoad> live) const {
   const BuiltScheduler& built = impl_->built;
   if (built.stages.decode == nullptr) return !snapshot.endpoints.empty();  // a header will name the profile
   EndpointCache cache;
@@ -494,7 +494,7 @@ bool Scheduler::can_serve(const EndpointSnapshot& snapshot) const {
   const PluginInput input{.request = anything,
                           .endpoints = snapshot.endpoints,
                           .matched_blocks = {},
-                          .live = {},
+                          .live = live,
                           .serves = {},
                           .now = snapshot.taken_at,
                           .metric_age_max = built.config.metric_age_max};

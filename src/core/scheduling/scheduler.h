@@ -142,8 +142,8 @@ class Scheduler {
   [[nodiscard]] const std::vector<std::string>& headers_read() const noexcept;
 
   /// Whether a request could be served now: the decode profile's filters keep an endpoint that is ready or on trial.
-  /// For health checks, not for the hot path: it allocates.
-  [[nodiscard]] bool can_serve(const EndpointSnapshot& snapshot) const;
+  /// For health checks, not for the hot path: it allocates. `live` as DecisionInput has it.
+  [[nodiscard]] bool can_serve(const EndpointSnapshot& snapshot, std::span<const LiveLoad> live = {}) const;
 
   /// With defaults applied.
   [[nodiscard]] const SchedulingConfig& config() const noexcept;

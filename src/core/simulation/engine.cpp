@@ -70,7 +70,11 @@ bool SimEngine::submit(const SimRequest& request, std::uint32_t output_tokens) {
                                      .tokens_max = prompt + output_tokens,
                                      .priority = request.priority});
   if (!added) return false;
-  sequences_.emplace(request.id, Sequence{.request = &request, .output_tokens = output_tokens, .tokens = prompt});
+  sequences_.emplace(request.id, Sequence{.request = &request,
+                                          .output_tokens = output_tokens,
+                                          .tokens = prompt,
+                                          .prompt_tokens = request.prompt_tokens,
+                                          .blocks = static_cast<std::uint32_t>(request.blocks.size())});
   return true;
 }
 
@@ -124,7 +128,8 @@ void SimEngine::store_computed(Sequence& sequence) {
 }
 
 std::uint32_t SimEngine::restorable_blocks(const SimRequest& request) const {
-  // What is held has its parents held, so the longest held beginning is found by halving.
+  // What is held has its parents held, so the longest held beginning is found by halving. Mostly there is none.
+  if (request.blocks.empty() || !store_.find(block_id(request.blocks.front()))) return 0;
   const auto end = std::partition_point(request.blocks.begin(), request.blocks.end(),
                                         [this](std::uint64_t name) { return store_.find(block_id(name)).has_value(); });
   return static_cast<std::uint32_t>(end - request.blocks.begin());
@@ -159,7 +164,7 @@ Duration SimEngine::begin_step() {
     seconds += admission.restore_tokens * profile_.restore_token_s;
   }
   for (const Work& work : plan_.work) {
-    const std::uint32_t prompt = at(work.slot)->request->prompt_tokens;
+    const std::uint32_t prompt = at(work.slot)->prompt_tokens;
     const double kilotokens = (work.first + work.count * 0.5) / 1'000;
     if (work.count == 1 && work.first >= prompt) {
       seconds += profile_.decode_sequence_s + profile_.decode_sequence_per_kilotoken_s * kilotokens;
@@ -191,7 +196,7 @@ void SimEngine::learn_step(double seconds) {
   std::uint32_t decodes = 0;
   std::uint32_t prefills = 0;
   for (const Work& work : plan_.work) {
-    (work.first >= at(work.slot)->request->prompt_tokens ? decodes : prefills) += work.count;
+    (work.first >= at(work.slot)->prompt_tokens ? decodes : prefills) += work.count;
   }
   step_budget_.observe(decodes, prefills, seconds * 1'000);
 }
@@ -215,13 +220,15 @@ const std::vector<EngineEvent>& SimEngine::end_step() {
       events_.push_back({.request = admission.id.value, .cached_tokens = sequence.cached_tokens, .admitted = true});
     }
   }
+  // The other endpoints' steps have pushed them out of the caches.
+  for (const Work& work : plan_.work) __builtin_prefetch(at(work.slot));
   for (const Work& work : plan_.work) {
     Sequence& sequence = *at(work.slot);
-    const std::uint32_t prompt = std::max(1U, sequence.request->prompt_tokens);
+    const std::uint32_t prompt = std::max(1U, sequence.prompt_tokens);
     prompt_tokens_ += std::min(work.count, prompt - std::min(prompt, work.first));
     sequence.computed = work.first + work.count;
-    store_computed(sequence);
-    StepOutcome outcome{.id = work.id, .computed = work.count, .restored_tokens = std::nullopt};
+    if (sequence.stored < sequence.blocks) store_computed(sequence);
+    StepOutcome outcome{.id = work.id, .computed = work.count, .restored_tokens = std::nullopt, .slot = work.slot};
     if (work.sample) {
       outcome.appended = 1;
       ++sequence.tokens;

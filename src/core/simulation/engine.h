@@ -100,6 +100,9 @@ class SimEngine {
     std::uint32_t tokens = 0;    // prompt and output so far
     std::uint32_t stored = 0;    // leading blocks given to the store
     std::uint32_t cached_tokens = 0;
+    // Of the request, which is mostly in no cache any more when its sequence makes a token.
+    std::uint32_t prompt_tokens = 0;
+    std::uint32_t blocks = 0;
     bool admitted = false;
   };
 

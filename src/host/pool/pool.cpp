@@ -1,14 +1,17 @@
 #include "pool/pool.h"
 
+#include <array>
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "health/endpoint_monitor.h"
 #include "health/outlier_detector.h"
 #include "health/signal_keeper.h"
 #include "model/peer_class.h"
+#include "pool/view_buffers.h"
 
 namespace llmd::pool {
 
@@ -82,7 +85,31 @@ std::string role_of(const Endpoint& endpoint) {
   return label == endpoint.labels.end() ? std::string{} : label->second;
 }
 
+bool may_serve(EndpointHealth health) noexcept {
+  using enum EndpointHealth;
+  return health == kReady || health == kProbing || health == kUnknown;
+}
+
+/// Live counters, side by side: a decision reads all, and memory comes in order faster than from everywhere. A block is
+/// freed once the last endpoint and the last request of its 64 are gone.
+class CounterBlocks {
+ public:
+  [[nodiscard]] std::shared_ptr<InFlightCounters> next() {
+    if (given_ == kBlock) {
+      block_ = std::make_shared<std::array<InFlightCounters, kBlock>>();
+      given_ = 0;
+    }
+    return {block_, &(*block_)[given_++]};
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 64;
+  std::shared_ptr<std::array<InFlightCounters, kBlock>> block_;
+  std::size_t given_ = kBlock;
+};
+
 struct Record {
+  std::size_t place = 0;  // in views
   EndpointReport report;
   health::OutlierMember outlier;
   health::FlatReadings flats;
@@ -91,16 +118,17 @@ struct Record {
   std::optional<ChangedRole> role;  // none: as it was put
   bool drained = false;             // by us
   bool not_ready = false;           // it says so itself
-  std::shared_ptr<InFlightCounters> in_flight = std::make_shared<InFlightCounters>();
+  std::shared_ptr<InFlightCounters> in_flight{};
 
   void apply_draining() { monitor.set_draining(drained || not_ready); }
   void set_endpoint(Endpoint endpoint) {
     outlier.set_peer_class(xxh64(peer_class(endpoint)));
     report.state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
   }
-  [[nodiscard]] bool serves() const noexcept {
-    using enum EndpointHealth;
-    return report.state.health == kReady || report.state.health == kProbing || report.state.health == kUnknown;
+  /// When time alone makes its health another.
+  [[nodiscard]] TimePoint judged_until(TimePoint now) const noexcept {
+    const health::CircuitBreaker& breaker = monitor.breaker();
+    return breaker.state(now) == health::BreakerState::kOpen ? breaker.open_until() : TimePoint::max();
   }
   void judge(TimePoint now) {
     const auto verdict = monitor.verdict(now);
@@ -156,10 +184,11 @@ struct Pool::Impl {
     } else {
       forget_anomalies(endpoint.name, record);
       record = Record{};
+      record.in_flight = counters.next();
     }
     record.set_endpoint(std::move(endpoint));
     record.judge(now);
-    dirty = true;
+    mark_set();
   }
 
   /// The record's share of traffic is another.
@@ -199,33 +228,76 @@ struct Pool::Impl {
     if (!detector.due(now)) return;
     members.clear();
     for (auto& [name, record] : records) {
-      record.judge(now);
-      record.outlier.set_serving(record.serves());
+      record.outlier.set_serving(may_serve(record.monitor.verdict(now).health));
       members.push_back(&record.outlier);
     }
-    (void)detector.look(members, now);
+    if (!detector.look(members, now)) return;
+    for (auto& [name, record] : records) {
+      if (record.report.state.traffic == record.outlier.share()) continue;
+      mark(record);
+      urgent = true;
+    }
+  }
+
+  /// The next view is to show it as it is then.
+  void note(const Record& record) {
+    if (!set_changed) marks[record.place].changed_in = version + 1;
+  }
+  /// The same, and that view is made as soon as one may be.
+  void mark(const Record& record) {
+    note(record);
+    dirty = true;
+  }
+  /// The same; at once if nothing more may be sent there.
+  void mark(const Record& record, TimePoint now) {
+    mark(record);
+    const bool lost = may_serve(record.report.state.health) && !may_serve(record.monitor.verdict(now).health);
+    urgent = urgent || lost;
+  }
+  void mark_set() { set_changed = dirty = true; }
+
+  void give_places() {
+    marks.clear();
+    for (auto& [name, record] : records) {
+      record.place = marks.size();
+      marks.push_back({.record = &record, .changed_in = version + 1});
+    }
+    set_version = version + 1;
+    set_changed = false;
+  }
+
+  void bring_up_to_date(Record& record, TimePoint now) {
+    EndpointState& state = record.report.state;
+    record.judge(now);
+    state.signals = record.signals.signals();
+    note_share(state.endpoint->name, record, record.outlier.share());
+    state.traffic = record.outlier.share();
+    state.inflight_requests = record.in_flight->requests.load(std::memory_order_relaxed);
+    state.inflight_tokens = record.in_flight->tokens.load(std::memory_order_relaxed);
   }
 
   void rebuild(TimePoint now) {
     look_for_outliers(now);
-    auto next = std::make_shared<PoolView>();
+    if (set_changed) give_places();
+    std::unique_ptr<PoolView> next = buffers->take(set_version);
+    const std::uint64_t has = next->snapshot.version;
     next->snapshot.version = ++version;
     next->snapshot.taken_at = now;
-    next->snapshot.endpoints.reserve(records.size());
-    next->in_flight.reserve(records.size());
-    for (auto& [name, record] : records) {
-      EndpointState& state = record.report.state;
-      record.judge(now);
-      state.signals = record.signals.signals();
-      note_share(name, record, record.outlier.share());
-      state.traffic = record.outlier.share();
-      state.inflight_requests = record.in_flight->requests.load(std::memory_order_relaxed);
-      state.inflight_tokens = record.in_flight->tokens.load(std::memory_order_relaxed);
-      next->snapshot.endpoints.push_back(state);
-      next->in_flight.push_back(record.in_flight);
+    next->snapshot.endpoints.resize(marks.size());
+    next->in_flight.resize(marks.size());
+    for (std::size_t place = 0; place < marks.size(); ++place) {
+      Mark& known = marks[place];
+      if (known.changed_in == version || now >= known.judged_until) {
+        bring_up_to_date(*known.record, now);
+        known.changed_in = version;
+        known.judged_until = known.record->judged_until(now);
+      }
+      if (known.changed_in <= has) continue;
+      next->snapshot.endpoints[place] = known.record->report.state;
+      next->in_flight[place] = known.record->in_flight;
     }
-    published = std::move(next);
-    dirty = false;
+    published = buffers->publish(std::move(next));
+    dirty = urgent = false;
   }
 
   Record* find(std::string_view name) {
@@ -245,12 +317,24 @@ struct Pool::Impl {
   const PoolOptions options;
   mutable std::mutex mutex;  // guards all below
   std::map<std::string, Record, std::less<>> records;
+  CounterBlocks counters;
+  /// What the next view must do for an endpoint, in the order of views.
+  struct Mark {
+    Record* record = nullptr;
+    std::uint64_t changed_in = 0;  // the first view that shows it as it is
+    TimePoint judged_until = TimePoint::max();
+  };
+  std::vector<Mark> marks;        // of all records, unless set_changed
+  std::uint64_t set_version = 0;  // the first view of these records
+  std::shared_ptr<ViewBuffers> buffers = std::make_shared<ViewBuffers>();
   std::shared_ptr<const PoolView> published = std::make_shared<const PoolView>();
   health::OutlierDetector detector;
   std::vector<health::OutlierMember*> members;  // scratch
   Anomalies anomalies;
   std::uint64_t version = 0;
-  bool dirty = true;
+  bool set_changed = true;
+  bool dirty = true;    // something has changed that a decision should see
+  bool urgent = false;  // or must see
   std::function<void()> on_change;
 };
 
@@ -265,9 +349,10 @@ void Pool::set_endpoints(std::vector<Endpoint> endpoints, TimePoint now) {
       if (auto node = impl_->records.extract(endpoint.name)) kept.insert(std::move(node));
     }
     for (auto& [name, gone] : impl_->records) impl_->forget_anomalies(name, gone);
+    impl_->urgent = impl_->urgent || !impl_->records.empty();
     impl_->records = std::move(kept);
     for (Endpoint& endpoint : endpoints) impl_->put(std::move(endpoint), now);
-    impl_->dirty = true;
+    impl_->mark_set();
   }
   impl_->changed();
 }
@@ -287,7 +372,8 @@ void Pool::remove(std::string_view name) {
     if (found == impl_->records.end()) return;
     impl_->forget_anomalies(found->first, found->second);
     impl_->records.erase(found);
-    impl_->dirty = true;
+    impl_->mark_set();
+    impl_->urgent = true;
   }
   impl_->changed();
 }
@@ -305,7 +391,8 @@ void Pool::restart(std::string_view name) {
   record->report.state = EndpointState{};
   record->report.state.endpoint = endpoint;
   record->report.readings = {};
-  impl_->dirty = true;
+  impl_->mark(*record);
+  impl_->urgent = true;
 }
 
 void Pool::set_role(std::string_view name, std::string_view role) {
@@ -318,7 +405,7 @@ void Pool::set_role(std::string_view name, std::string_view role) {
   changed.labels[std::string{kRoleLabel}] = role;
   impl_->forget_anomalies(changed.name, *record);  // its peers are others now
   record->set_endpoint(std::move(changed));
-  impl_->dirty = true;
+  impl_->mark(*record);
 }
 
 void Pool::drain(std::string_view name) {
@@ -327,7 +414,8 @@ void Pool::drain(std::string_view name) {
   if (record == nullptr) return;
   record->drained = true;
   record->apply_draining();
-  impl_->dirty = true;
+  impl_->mark(*record);
+  impl_->urgent = true;
 }
 
 void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
@@ -355,7 +443,8 @@ void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
     endpoint.models = std::move(*probe.models);
     record->set_endpoint(std::move(endpoint));
   }
-  impl_->dirty = true;
+  impl_->mark(*record, now);
+  impl_->look_for_outliers(now);  // rather than in a decision's time
 }
 
 void Pool::on_first_byte(std::string_view name, TimePoint now) {
@@ -363,7 +452,7 @@ void Pool::on_first_byte(std::string_view name, TimePoint now) {
   Record* record = impl_->find(name);
   if (record == nullptr) return;
   record->monitor.on_request_success(now);
-  if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
+  if (record->monitor.verdict(now).health != record->report.state.health) impl_->mark(*record);
 }
 
 void Pool::on_request_success(std::string_view name, TimePoint now) {
@@ -374,7 +463,8 @@ void Pool::on_request_success(std::string_view name, TimePoint now) {
   record->signals.on_request(/*failed=*/false, now);
   record->outlier.on_ended(/*failed=*/false, impl_->options.outliers, now);
   record->flats.on_ended();
-  if (record->monitor.verdict(now).health != record->report.state.health) impl_->dirty = true;
+  impl_->note(*record);
+  if (record->monitor.verdict(now).health != record->report.state.health) impl_->mark(*record);
 }
 
 void Pool::on_latency(std::string_view name, const health::LatencySample& sample, TimePoint now) {
@@ -391,14 +481,14 @@ void Pool::on_request_failure(std::string_view name, health::FailureKind kind, T
   record->signals.on_request(/*failed=*/true, now);
   record->outlier.on_ended(/*failed=*/true, impl_->options.outliers, now);
   record->flats.on_ended();
-  impl_->dirty = true;
+  impl_->mark(*record, now);
 }
 
 std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
   const std::scoped_lock lock{impl_->mutex};
   const Duration age = now - impl_->published->snapshot.taken_at;
   const bool due = impl_->dirty ? age >= impl_->options.publish_interval : age >= impl_->options.refresh_interval;
-  if (due || impl_->version == 0) impl_->rebuild(now);
+  if (due || impl_->urgent || impl_->version == 0) impl_->rebuild(now);
   return impl_->published;
 }
 
@@ -408,7 +498,7 @@ InFlight Pool::begin_request(std::string_view name, LoadTokens tokens, TimePoint
   if (record == nullptr) return {};
   if (record->outlier.reduced()) {
     record->outlier.on_sent(impl_->options.outliers, now);
-    impl_->dirty = true;  // it may have been the probe
+    impl_->mark(*record);  // it may have been the probe
   }
   return InFlight{record->in_flight, tokens, now};
 }
@@ -420,6 +510,7 @@ Anomalies Pool::take_anomalies() {
 
 std::vector<EndpointReport> Pool::report(TimePoint now) {
   const std::scoped_lock lock{impl_->mutex};
+  for (Impl::Mark& mark : impl_->marks) mark.changed_in = impl_->version + 1;  // of what is in flight nobody tells
   impl_->rebuild(now);
   std::vector<EndpointReport> reports;
   reports.reserve(impl_->records.size());

@@ -113,14 +113,17 @@ struct Anomalies {
 
 struct PoolOptions {
   health::OutlierOptions outliers{};
-  milliseconds publish_interval{10};  // at most one snapshot in it. Higher: cheaper, and decisions see older metrics
-  milliseconds refresh_interval{
-      100};  // a snapshot that nothing changed is renewed after it, for what time alone changes
+  /// At most one snapshot in it, but for endpoints that get no more requests, which the next view() shows. Higher:
+  /// cheaper, and decisions see older metrics.
+  milliseconds publish_interval{10};
+  /// A snapshot that nothing changed is renewed after it, for what time alone changes.
+  milliseconds refresh_interval{100};
 };
 
 /// Who the endpoints are and how they are: the only owner of endpoint state. Events come in from probes and requests;
 /// an immutable view goes out. No I/O and no clock: see EndpointProber for what feeds it. Thread-safe; view() costs a
-/// lock and a reference count, and rebuilds (about 0.1 us an endpoint) at most once a publish_interval.
+/// lock and a reference count, and at most once a publish_interval it brings an old view up to date: a few ns an
+/// endpoint and about 0.2 us for each that has changed; all count as changed where the set has.
 class Pool {
  public:
   explicit Pool(PoolOptions options);

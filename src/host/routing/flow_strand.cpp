@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "routing/fairness_id.h"
+#include "routing/live_loads.h"
 
 namespace llmd::routing {
 namespace {
@@ -183,11 +184,7 @@ void FlowStrand::admit(FlowPass& pass, Leaving& leaving, TimePoint now) {
 const flow::GateReading& FlowStrand::read_gate(TimePoint now) {
   const auto view = pool_.view(now);
   if (view->in_flight.size() > kSmallPool && now - read_at_ < kReadInterval) return reading_;
-  live_.clear();
-  for (const auto& counters : view->in_flight) {
-    live_.push_back({.requests = counters->requests.load(std::memory_order_relaxed),
-                     .tokens = counters->tokens.load(std::memory_order_relaxed)});
-  }
+  read_live_loads(*view, live_);
   reading_ = parts_.gate.read({.snapshot = view->snapshot, .live = live_, .undecided = undecided_, .now = now});
   read_at_ = now;
   return reading_;

@@ -9,6 +9,7 @@
 
 #include "api/openai/model_list.h"
 #include "model/prefix_key.h"
+#include "routing/live_loads.h"
 
 namespace llmd::routing {
 namespace {
@@ -284,16 +285,7 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   const auto active = this->active();
   const scheduling::Scheduler& scheduler = active->scheduler;
   Route made{.facts = facts_for(request, *active, view->snapshot, scratch.prompt), .decision = {}};
-  scratch.live.clear();
-  for (const auto& counters : view->in_flight) {
-    scratch.live.push_back({.requests = counters->requests.load(std::memory_order_relaxed),
-                            .tokens = counters->tokens.load(std::memory_order_relaxed),
-                            .prefilling = counters->prefilling.load(std::memory_order_relaxed),
-                            .prefill_tokens = counters->prefill_tokens.load(std::memory_order_relaxed),
-                            .context_tokens = counters->context_tokens.load(std::memory_order_relaxed),
-                            .prefill_head = counters->prefill_head.load(std::memory_order_relaxed),
-                            .prefill_since = counters->prefill_since.load(std::memory_order_relaxed)});
-  }
+  read_live_loads(*view, scratch.live);
   RequestRecord record = decide(request, scheduler,
                                 {.request = made.facts,
                                  .snapshot = view->snapshot,
@@ -421,6 +413,13 @@ void Router::forget(std::string_view endpoint) {
   index_->remove(endpoint);
   scheduling::Scheduler::forget(endpoint, active()->memory);
   yardstick_.forget(endpoint);
+}
+
+bool Router::can_serve(TimePoint now) const {
+  const auto view = pool_.view(now);
+  std::vector<scheduling::LiveLoad> live;
+  read_live_loads(*view, live);
+  return active()->scheduler.can_serve(view->snapshot, live);
 }
 
 void Router::sweep(TimePoint now) {

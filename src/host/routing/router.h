@@ -146,7 +146,7 @@ class Router {
   void finish(const Route& route, const Outcome& outcome, TimePoint now);
 
   /// Whether a request could be served now, see Scheduler::can_serve().
-  [[nodiscard]] bool can_serve(TimePoint now) const { return active()->scheduler.can_serve(pool_.view(now)->snapshot); }
+  [[nodiscard]] bool can_serve(TimePoint now) const;
 
   [[nodiscard]] std::optional<RequestRecord> find(std::string_view request_id) const;
   /// The endpoint lost what it held: it left, or is a new process.

@@ -14,7 +14,9 @@ std::size_t OutlierFilter::filter(const PluginInput& input, std::span<EndpointIn
   const std::uint64_t request = xxh64(input.request.request_id);
   return keep_if_any(candidates, [&](EndpointIndex i) {
     const EndpointState& state = input.endpoints[i];
-    return admits(state.traffic, request, state.endpoint->name, input.inflight_requests(i), input.now);
+    // Asked here already, so that nobody fetches the names of those that have all of their traffic.
+    return state.traffic.share >= 1 ||
+           admits(state.traffic, request, state.endpoint->name, input.inflight_requests(i), input.now);
   });
 }
 

@@ -14,7 +14,8 @@ namespace llmd::scheduling {
 [[nodiscard]] inline std::optional<float> usable_signal(const PluginInput& input, EndpointIndex i,
                                                         Signal signal) noexcept {
   const std::optional<float> value = input.signal(i, signal);
-  return value && std::isfinite(*value) && *value >= 0 ? value : std::nullopt;
+  if (!value || !std::isfinite(*value) || *value < 0) return std::nullopt;
+  return *value;  // as in PluginInput::fresh()
 }
 
 /// `score_of(value)` for candidates that tell the signal, kNoData for the others.
