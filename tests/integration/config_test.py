@@ -210,6 +210,10 @@ def test_learned_weights_are_shown_frozen_and_reset(engines, gateway, config, co
     assert "queue-scorer 1 (configured 1)" in shown
     assert metric(url, 'llmd_gateway_learned_weight{profile="default",scorer="queue-scorer"}') == 1
     assert metric(url, "llmd_gateway_learned_weight_fallbacks_total") == 0
+    assert "poor: " in shown and "0 pauses" in shown, "nothing is tried before a round has ended"
+    assert metric(url, 'llmd_gateway_learned_weights_state{state="poor"}') == 1
+    assert metric(url, 'llmd_gateway_learned_weights_state{state="mixed"}') == 0
+    assert metric(url, "llmd_gateway_learned_weights_pauses_total") == 0
     assert "profile default: frozen" in config("weights", "freeze").stdout
     assert metric(url, "llmd_gateway_learned_weights_frozen") == 1
     assert "profile default: learning" in config("weights", "unfreeze").stdout

@@ -38,6 +38,20 @@ std::string weights_line(const Json& scorers, const Json& weights) {
   return line;
 }
 
+/// Whether learned weights serve at all now, and why not.
+std::string guard_text(const Json& json) {
+  if (json.value("frozen", false)) return {};  // then nothing is compared
+  std::string text = fmt::format("{}: {}", json.value("state", std::string{}), json.value("reason", std::string{}));
+  if (const auto left = json.value("pause_rounds_left", 0U); left > 0) text += fmt::format(" for {} more rounds", left);
+  text += fmt::format("; {} pauses\n", json.value("pauses", 0U));
+  if (const auto blocks = json.value("compared_blocks", 0U); blocks > 0) {
+    text +=
+        fmt::format("in {} blocks with learned weights requests were worth {:+.3f} (±{:.3f}) against those around\n",
+                    blocks, json.value("difference", 0.0), json.value("difference_deviation", 0.0));
+  }
+  return text;
+}
+
 std::string weights_text(const Json& json) {
   const Json scorers = json.value("scorers", Json::array());
   std::string text = fmt::format("profile {}: {}, after {} requests\n", json.value("profile", std::string{}),
@@ -45,6 +59,7 @@ std::string weights_text(const Json& json) {
   text +=
       fmt::format("outcomes of late are worth {:.3f} with the configured weights, {:.3f} with others; {} fallbacks\n",
                   json.value("control_reward", 0.0), json.value("learned_reward", 0.0), json.value("fallbacks", 0U));
+  text += guard_text(json);
   text += fmt::format("now: {}\n{}\n", json.value("context", std::string{}),
                       weights_line(scorers, json.value("weights", Json::array())));
   for (const Json& each : json.value("contexts", Json::array())) {

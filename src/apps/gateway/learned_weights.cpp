@@ -26,6 +26,17 @@ void write_weights(std::span<const float> weights, openai::JsonWriter& writer) {
   writer.end_array();
 }
 
+/// Whether anything is tried now, and why not.
+void write_guard(const WeightLearner::Status& status, openai::JsonWriter& writer) {
+  writer.key("state").string(scheduling::state_name(status.state));
+  writer.key("reason").string(scheduling::state_reason(status.state));
+  writer.key("pauses").integer(static_cast<std::int64_t>(status.pauses));
+  writer.key("pause_rounds_left").integer(status.pause_rounds_left);
+  writer.key("difference").number(static_cast<float>(status.difference.mean));
+  writer.key("difference_deviation").number(static_cast<float>(status.difference.deviation));
+  writer.key("compared_blocks").integer(static_cast<std::int64_t>(status.difference.blocks));
+}
+
 void write_context(const WeightLearner::ContextStatus& context, openai::JsonWriter& writer) {
   writer.begin_object().key("context").string(context.name);
   writer.key("rounds").integer(static_cast<std::int64_t>(context.rounds));
@@ -49,6 +60,7 @@ Result<std::string> learned_weights_json(const routing::Router& router) {
   writer.key("control_reward").number(static_cast<float>(status.control_reward));
   writer.key("learned_reward").number(static_cast<float>(status.learned_reward));
   writer.key("context").string(status.context);
+  write_guard(status, writer);
   writer.key("scorers").begin_array();
   for (const WeightLearner::Scorer& scorer : status.scorers) {
     writer.begin_object().key("scorer").string(scorer.name);

@@ -30,6 +30,12 @@ class EvictionPlanner {
   /// Whom to cut now so that `blocked` can be served; each is named once. Empty mostly.
   [[nodiscard]] std::vector<std::uint64_t> choose(float saturation, const FlowController::Blocked& blocked,
                                                   TimePoint now);
+  /// In units of saturation, for metrics, as llm-d has them.
+  struct Reclaim {
+    float target = 0;   // by how much the saturation was above the ceiling at the last decision
+    float pending = 0;  // what its victims hold, until they have ended and kCooling is over
+  };
+  [[nodiscard]] Reclaim reclaim(TimePoint now) const noexcept;
   /// How many victims did not end within kConfirmTimeout, so far.
   [[nodiscard]] std::uint64_t given_up() const noexcept { return given_up_; }
 
@@ -53,6 +59,9 @@ class EvictionPlanner {
   std::set<VictimKey> victims_;                         // of negative priority, not named yet; the next first
   std::unordered_map<std::uint64_t, TimePoint> named_;  // and when
   TimePoint cool_at_{};
+  float target_ = 0;
+  float share_of_one_ = 0;   // of the saturation, at the last decision
+  std::size_t cooling_ = 0;  // victims of it that have ended, or were given up
   std::uint64_t given_up_ = 0;
 };
 

@@ -51,5 +51,22 @@ TEST(EvictionPlanner, WaitsForItsVictimsToEndAndTheMetricsToShowIt) {
   EXPECT_EQ(planner.ended(2, kNow + seconds{20}), std::nullopt) << "it is no victim any more";
 }
 
+TEST(EvictionPlanner, TellsWhatItWantsBackAndWhatIsUnderWay) {
+  EvictionPlanner planner;
+  EXPECT_EQ(planner.reclaim(kNow).pending, 0);
+  for (std::uint64_t id = 0; id < 4; ++id) planner.started(id, -1, kNow + milliseconds{id});
+  ASSERT_EQ(planner.choose(1.5F, {.priority = 0, .ceiling = 1}, kNow), (Ids{3, 2}));
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow).target, 0.5F);
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow).pending, 2 * 1.5F / 4);
+  planner.ended(3, kNow + seconds{1});
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow + seconds{2}).pending, 2 * 1.5F / 4) << "the other has not ended";
+  planner.ended(2, kNow + seconds{3});
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow + milliseconds{3'499}).pending, 2 * 1.5F / 4) << "cooling";
+  EXPECT_EQ(planner.reclaim(kNow + milliseconds{3'500}).pending, 0);
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow + seconds{9}).target, 0.5F) << "of the last decision";
+  EXPECT_EQ(planner.choose(2, {.priority = -1, .ceiling = 1}, kNow + seconds{9}), Ids{});
+  EXPECT_FLOAT_EQ(planner.reclaim(kNow + seconds{9}).target, 0.5F) << "there was nobody to cut, so none was taken";
+}
+
 }  // namespace
 }  // namespace llmd::flow

@@ -188,6 +188,18 @@ void FlowController::drain(TimePoint now, std::vector<Departure>& out) {
   while (items_.size() > 0) out.push_back(take(items_.oldest(), Outcome::kEvictedShuttingDown, now));
 }
 
+std::optional<double> FlowController::attained_service(std::int32_t band, std::string_view fairness_id,
+                                                       TimePoint now) const {
+  double sum = 0;
+  bool asked = false;
+  for (const auto& each : bands_) {
+    if (!each->rules().fairness.policy->program_aware()) continue;
+    asked = asked || each->priority() == band;
+    sum += each->service_of(fairness_id.empty() ? kDefaultFairnessId : fairness_id, now);
+  }
+  return asked ? std::optional{sum} : std::nullopt;
+}
+
 void FlowController::finish(const Finished& finished, TimePoint now) {
   const auto band = std::ranges::find(bands_, finished.band, &Band::priority);
   if (band == bands_.end()) return;

@@ -66,6 +66,9 @@ class FlowController {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Band>>& bands() const noexcept { return bands_; }  // highest first
   [[nodiscard]] const FlowRules& rules() const noexcept { return rules_; }
+  /// The tokens that a flow got of late, over all bands with program-aware fairness. Nothing if `band` is none of them.
+  [[nodiscard]] std::optional<double> attained_service(std::int32_t band, std::string_view fairness_id,
+                                                       TimePoint now) const;
   /// The highest band that has requests although the gate is closed for it, and its ceiling; as of the last step.
   struct Blocked {
     std::int32_t priority = 0;

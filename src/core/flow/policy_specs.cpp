@@ -140,11 +140,12 @@ constexpr PluginSpec kSpecs[] = {
      .parameters = kStaticLimit},
     {.type = "priority-then-time-eviction-order-policy",
      .kind = PluginKind::kEvictionPolicy,
-     .help = "lowest priority first, then the newest",
+     .help = "lowest priority first, then the newest. In force with enableEviction, named or not, and nothing else can "
+             "be, as in llm-d (`buildRequestEvictor` in its cmd/epp/runner/runner.go)",
      .stability = Stability::kAlpha},
     {.type = "sheddable-eviction-filter",
      .kind = PluginKind::kEvictionPolicy,
-     .help = "only requests of negative priority",
+     .help = "only requests of negative priority. In force with enableEviction, named or not, as above",
      .stability = Stability::kAlpha},
 };
 

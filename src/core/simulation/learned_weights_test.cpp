@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -30,20 +31,24 @@ scheduling::SchedulingConfig config(bool learns) {
   return config;
 }
 
-double goodput(std::string_view workload, double rate_per_s, bool learns) {
+double goodput(std::string_view workload, double rate_per_s, std::uint64_t count, bool learns) {
   auto policy = LlmdPolicy::make(config(learns), {.seed = 1});
   EXPECT_TRUE(policy.has_value());
-  const auto requests = make_workload(workload, {.requests = 24'000, .rate_per_s = rate_per_s, .seed = 1});
+  const auto requests = make_workload(workload, {.requests = count, .rate_per_s = rate_per_s, .seed = 1});
   const FleetResult result = run_fleet({.endpoints = 8, .seed = 1}, *requests, **policy);
   return summarise(result, {.ttft_ms = kTtftMs, .tpot_ms = kTpotMs}).goodput;
 }
 
 TEST(LearnedWeights, GainOnTrafficWhoseBestWeightsChangeAtHalfTime) {
-  EXPECT_GT(goodput("flip", 22.4, true), goodput("flip", 22.4, false));
+  EXPECT_GT(goodput("flip", 22.4, 40'000, true), goodput("flip", 22.4, 40'000, false));
 }
 
 TEST(LearnedWeights, CostLittleWhereTheConfiguredOnesAreBest) {
-  EXPECT_GT(goodput("tenants", 29, true), goodput("tenants", 29, false) - 0.03);
+  EXPECT_GT(goodput("tenants", 29, 24'000, true), goodput("tenants", 29, 24'000, false) - 0.03);
+}
+
+TEST(LearnedWeights, DoNotCostMoreWhereTheFleetCannotServeAll) {
+  EXPECT_GT(goodput("flip", 42, 24'000, true), goodput("flip", 42, 24'000, false) - 0.03);
 }
 
 }  // namespace

@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <set>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -47,41 +45,6 @@ std::size_t ejections(const FleetResult& result) {
   return count;
 }
 
-// To look at, with LLMD_WORKLOAD and LLMD_RATE (requests a second): no claim.
-TEST(OutlierFleet, DISABLED_Table) {
-  const char* only = std::getenv("LLMD_WORKLOAD");
-  const char* rate = std::getenv("LLMD_RATE");
-  for (const std::string_view workload : workload_names()) {
-    if (only != nullptr && workload != only) continue;
-    for (const std::string_view policy : {"llm-d-default", "least-requests", "expected-latency", "random"}) {
-      for (const double factor : {1.0, 2.0, 4.0}) {
-        for (const bool detects : {false, true}) {
-          Scene scene{.policy = policy, .workload = workload, .detects = detects};
-          if (rate != nullptr) scene.rate_per_s = std::atof(rate);
-          if (factor > 1)
-            scene.faults = {{.at = seconds{20}, .endpoint = 3, .kind = Fault::Kind::kSlows, .factor = factor}};
-          const FleetResult result = run(scene);
-          const Summary summary = summarise(result, {});
-          fmt::print(
-              "{:14} {:17} x{} {:3}: goodput {:.4f} ttft p50 {:6.0f} p99 {:7.0f} tpot p99 {:5.0f} busy {:.2f} "
-              "sent to 3 {:5} changes {}",
-              workload, policy, factor, detects ? "on" : "off", summary.goodput, summary.ttft_ms.p50,
-              summary.ttft_ms.p99, summary.tpot_ms.p99, summary.busy_mean, result.sent[3], result.share_changes.size());
-          std::size_t shown = 0;
-          for (const ShareChange& change : result.share_changes) {
-            if (++shown > 7) break;
-            fmt::print(" {}s:{}={:.2f}({:.1f})",
-                       std::chrono::duration_cast<seconds>(change.at.time_since_epoch()).count() - 3600,
-                       change.endpoint, change.share.share, change.share.observed);
-          }
-          fmt::print("\n");
-          std::fflush(stdout);
-        }
-      }
-    }
-  }
-}
-
 constexpr std::string_view kPolicies[] = {"llm-d-default", "least-requests", "expected-latency"};
 
 Fault slows(std::uint32_t endpoint, double factor, Duration at = seconds{20}) {
@@ -90,23 +53,6 @@ Fault slows(std::uint32_t endpoint, double factor, Duration at = seconds{20}) {
 
 constexpr std::pair<std::string_view, double> kLoads[] = {{"chat", 45},  {"documents", 2},      {"documents", 6},
                                                           {"agents", 8}, {"shared-prefix", 30}, {"tenants", 20}};
-
-// To look at: how often healthy endpoints are ejected in many more runs.
-TEST(OutlierFleet, DISABLED_FalseEjections) {
-  for (const auto& [workload, rate] : kLoads) {
-    for (const std::string_view policy : kPolicies) {
-      std::size_t wronged = 0;
-      double hours = 0;
-      for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        const FleetResult result = run({.policy = policy, .workload = workload, .rate_per_s = rate, .seed = seed});
-        wronged += ejections(result);
-        hours += result.measured_s * kEndpoints / 3'600;
-      }
-      fmt::print("{:14} {:3}/s {:17} {} in {:.1f} endpoint hours\n", workload, rate, policy, wronged, hours);
-      std::fflush(stdout);
-    }
-  }
-}
 
 TEST(OutlierFleet, WrongsNobodyInHealthyFleetsHoweverSkewed) {
   std::size_t wronged = 0;

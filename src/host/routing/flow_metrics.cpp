@@ -95,6 +95,18 @@ void FlowMetrics::evicting(std::int32_t priority, std::size_t requests) {
       .add(static_cast<double>(requests));
 }
 
+void FlowMetrics::reclaiming(const flow::EvictionPlanner::Reclaim& reclaim) {
+  const LabelSet labels{{"inference_pool", kPool}};
+  metrics_
+      .gauge("llm_d_epp_flow_control_reclaim_target", "Saturation above the ceiling when requests were last cut",
+             labels)
+      .set(reclaim.target);
+  metrics_
+      .gauge("llm_d_epp_flow_control_pending_reclaim", "Saturation that cut requests held and that does not show yet",
+             labels)
+      .set(reclaim.pending);
+}
+
 void FlowMetrics::evicted(Duration took) {
   revocations("confirmed").add();
   metrics_

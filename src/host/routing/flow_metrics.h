@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "flow/eviction_planner.h"
 #include "flow/flow_controller.h"
 #include "telemetry/metrics.h"
 
@@ -57,6 +58,8 @@ class FlowMetrics {
 
   void stepped(Duration took) { cycle_.observe(to_seconds(took)); }
   void evicting(std::int32_t priority, std::size_t requests);
+  /// What evictions want back and have under way.
+  void reclaiming(const flow::EvictionPlanner::Reclaim& reclaim);
   /// A victim has ended, so long after it was named.
   void evicted(Duration took);
   /// How many victims did not end in time, in all.

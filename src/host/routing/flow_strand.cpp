@@ -104,6 +104,7 @@ FlowStrand::FlowStrand(Loop& home, pool::Pool& pool, FlowParts parts, MetricsReg
     : home_{home},
       pool_{pool},
       metrics_{metrics},
+      programs_{metrics},
       wake_{home},
       enabled_{parts.enabled},
       parts_{std::move(parts)},
@@ -211,6 +212,9 @@ void FlowStrand::take_out(std::vector<flow::Departure>& departures, Leaving& lea
     pass->series_->left(pass->request_.bytes, departure.outcome, departure.waited);
     if (departure.outcome == flow::Outcome::kDispatched) {
       pass->undecided_ = pass->running_ = true;
+      const std::string& fairness_id = pass->request_.fairness_id;
+      if (controller_.attained_service(departure.band, fairness_id, now))
+        programs_.dispatched(fairness_id, departure.waited, now);
       ++undecided_;
       if (parts_.evicts) {
         planner_.started(departure.id, pass->request_.priority, now);
@@ -233,7 +237,9 @@ void FlowStrand::make_room(TimePoint now) {
       loop.post([pass = std::move(pass)] { pass->evict(); });
     }
   }
-  if (!victims.empty()) metrics_.evicting(controller_.blocked()->priority, victims.size());
+  if (victims.empty()) return;
+  metrics_.evicting(controller_.blocked()->priority, victims.size());
+  metrics_.reclaiming(planner_.reclaim(now));
 }
 
 void FlowStrand::tell(Leaving& leaving, const FlowPass* own) {
@@ -273,6 +279,8 @@ void FlowStrand::end(FlowPass& pass, std::uint32_t output_tokens) {
                                    .output_tokens_expected = departure.output_tokens_expected},
                         .output_tokens = output_tokens},
                        now);
+    if (const auto attained = controller_.attained_service(departure.band, pass.request_.fairness_id, now))
+      programs_.finished(pass.request_.fairness_id, *attained, now);
     if (const auto took = planner_.ended(pass.id_, now)) metrics_.evicted(*took);
     evictable_.erase(pass.id_);
     if (!closed_) pump(leaving, now);
@@ -289,6 +297,8 @@ void FlowStrand::look() {
     if (parts_.enabled && now - gauges_at_ >= kGaugesInterval) {
       gauges_at_ = now;
       metrics_.refresh(controller_, read_gate(now), parts_.gate.detector_name());
+      if (parts_.evicts) metrics_.reclaiming(planner_.reclaim(now));
+      programs_.forget_idle(now);
     }
   }
   tell(leaving, nullptr);

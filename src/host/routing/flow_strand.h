@@ -18,6 +18,7 @@
 #include "flow/saturation_gate.h"
 #include "pool/pool.h"
 #include "routing/flow_metrics.h"
+#include "routing/program_metrics.h"
 #include "runtime/event.h"
 #include "runtime/loop.h"
 #include "scheduling/config.h"
@@ -150,6 +151,7 @@ class FlowStrand {
   Loop& home_;
   pool::Pool& pool_;
   FlowMetrics metrics_;
+  ProgramMetrics programs_;
   Event wake_;  // of run()
   std::atomic<bool> enabled_{false};
   std::atomic<bool> closed_{false};

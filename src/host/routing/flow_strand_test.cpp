@@ -157,6 +157,21 @@ TEST(FlowStrand, CutsARequestOfLowPriorityForOneThatWaits) {
   const auto high = scene.enter(1);
   EXPECT_EQ(scene.outcome(high), flow::Outcome::kDispatched);
   EXPECT_TRUE(told);
+  EXPECT_GT(scene.count("llm_d_epp_flow_control_pending_reclaim"), 0) << "metrics cannot show yet that it left";
+}
+
+TEST(FlowStrand, ShowsWhatProgramAwareFairnessGoesBy) {
+  for (const bool aware : {true, false}) {
+    flow::FlowConfig flow;
+    flow.default_band = flow::BandConfig{};
+    if (aware) flow.default_band->fairness = "program-aware-fairness";
+    Scene scene{flow};
+    auto first = scene.enter();
+    ASSERT_EQ(scene.outcome(first), flow::Outcome::kDispatched);
+    EXPECT_EQ(scene.count("llm_d_epp_program_aware_jains_fairness_index"), aware ? 1 : 0);
+    first->finish(30);
+    EXPECT_NEAR(scene.count("llm_d_epp_program_aware_attained_service_tokens"), aware ? 60 : 0, 1);
+  }
 }
 
 TEST(FlowStrand, AVictimThatIsNotSentYetIsToldWhenItCanBe) {

@@ -1,20 +1,19 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "scheduling/learning/weight_learner.h"
 #include "telemetry/metrics.h"
-
-namespace llmd::scheduling {
-class WeightLearner;
-}
 
 namespace llmd::routing {
 
 /// Shows what a WeightLearner does on the metrics page: the learned weights, what they and the configured ones earn,
-/// and how often they were given up. Nothing is on the page before there is a learner. Thread-safe.
+/// how often they were given up, and whether they serve at all now. Nothing is on the page before there is a learner.
+/// Thread-safe.
 class LearnedWeightMetrics {
  public:
   /// `metrics` must outlive it, and collects no more once it is gone.
@@ -23,17 +22,29 @@ class LearnedWeightMetrics {
   void watch(std::shared_ptr<scheduling::WeightLearner> learner);
 
  private:
+  struct Series {
+    std::vector<Gauge*> weights;  // one a scorer
+    Gauge* control_reward = nullptr;
+    Gauge* learned_reward = nullptr;
+    Gauge* frozen = nullptr;
+    std::array<Gauge*, scheduling::SwitchbackGuard::kStates> states{};
+    Gauge* difference = nullptr;
+    Counter* fallbacks = nullptr;
+    Counter* pauses = nullptr;
+  };
+  /// What the counters have of this learner.
+  struct Told {
+    std::uint64_t fallbacks = 0;
+    std::uint64_t pauses = 0;
+  };
+  [[nodiscard]] Series make(const scheduling::WeightLearner::Subject& subject);
   void refresh();
 
   MetricsRegistry& metrics_;
   std::mutex mutex_;  // guards all below; never held while series are made, as refresh() runs under the registry's lock
   std::shared_ptr<scheduling::WeightLearner> learner_;
-  std::vector<Gauge*> weights_;  // one a scorer
-  Gauge* control_reward_ = nullptr;
-  Gauge* learned_reward_ = nullptr;
-  Gauge* frozen_ = nullptr;
-  Counter* fallbacks_ = nullptr;
-  std::uint64_t fallbacks_told_ = 0;  // of this learner
+  Series series_;
+  Told told_;
 };
 
 }  // namespace llmd::routing

@@ -62,6 +62,8 @@ class FairnessPolicy {
   [[nodiscard]] virtual std::unique_ptr<FairnessIndex> make_index() const = 0;
   /// After how long without a request a flow is forgotten.
   [[nodiscard]] virtual Duration idle_max() const noexcept { return std::chrono::minutes{5}; }
+  /// It is llm-d's program-aware-fairness, which has series of its own.
+  [[nodiscard]] virtual bool program_aware() const noexcept { return false; }
 };
 
 }  // namespace llmd::flow

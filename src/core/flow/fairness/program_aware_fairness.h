@@ -22,6 +22,7 @@ class ProgramAwareFairness final : public FairnessPolicy {
   explicit ProgramAwareFairness(Options options) noexcept : options_{options} {}
   [[nodiscard]] std::unique_ptr<FairnessIndex> make_index() const override;
   [[nodiscard]] Duration idle_max() const noexcept override { return options_.idle_max; }
+  [[nodiscard]] bool program_aware() const noexcept override { return true; }
 
  private:
   Options options_;

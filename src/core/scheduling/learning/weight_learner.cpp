@@ -74,9 +74,11 @@ void WeightLearner::start_round() {
   WeightSearch& search = searches_[context_];
   const auto controls = static_cast<std::size_t>(
       std::clamp(std::ceil(options_.control_share * static_cast<double>(kSlices) - 1e-9), 1.0, kSlices - 1.0));
-  const WeightSearch::Plan plan = options_.frozen
-                                      ? WeightSearch::Plan{.learned = search.levels(), .trial = search.levels()}
-                                      : search.plan(blind_, rng_);
+  WeightSearch::Plan plan{.learned = search.levels(), .trial = search.levels()};
+  if (!options_.frozen) {
+    round.plan = guard_.plan(blind_);
+    plan = round.plan.mixed ? search.plan(rng_) : WeightSearch::Plan{.paused = true};
+  }
   for (std::size_t i = 0; i < kSlices; ++i) {
     Slice& slice = round.slices[i];
     if (options_.frozen) {
@@ -202,13 +204,18 @@ void WeightLearner::learn_from(const Round& round, TimePoint now) {
   if (options_.frozen) return;
   std::array<WeightSearch::Seen, kSlices> seen;
   std::size_t count = 0;
+  double worth = 0;
+  std::uint32_t told = 0;
   for (const Slice& slice : round.slices) {
+    worth += slice.reward;
+    told += slice.seen;
     if (slice.seen < kSeenMin) continue;
     const double reward = slice.reward / slice.seen;
     note(slice.arm == Arm::kControl ? control_reward_ : learned_reward_, reward);
     seen[count++] = {slice.levels, reward};
   }
-  searches_[round.context].learn(std::span{seen}.first(count), now);
+  if (told > 0) guard_.learn(round.plan.block, worth / told);
+  if (round.plan.mixed) searches_[round.context].learn(std::span{seen}.first(count), now);
 }
 
 void WeightLearner::freeze(bool frozen) {
@@ -220,6 +227,7 @@ void WeightLearner::freeze(bool frozen) {
 
 void WeightLearner::abandon_rounds() {
   rounds_.clear();
+  guard_.abandon();
   traffic_ = {};
   start_round();
 }
@@ -227,6 +235,7 @@ void WeightLearner::abandon_rounds() {
 void WeightLearner::reset() {
   const std::unique_lock lock{mutex_};
   searches_.assign(kContexts, fresh_search());
+  guard_ = {};
   control_reward_ = learned_reward_ = 0;
   abandon_rounds();
 }
@@ -248,7 +257,11 @@ WeightLearner::Status WeightLearner::status() const {
                 .frozen = options_.frozen,
                 .control_reward = control_reward_,
                 .learned_reward = learned_reward_,
-                .requests = requests_};
+                .requests = requests_,
+                .state = guard_.state(),
+                .pauses = guard_.pauses(),
+                .pause_rounds_left = guard_.pause_rounds_left(),
+                .difference = guard_.difference()};
   for (std::size_t c = 0; c < kContexts; ++c) {
     const WeightSearch& search = searches_[c];
     status.fallbacks += search.fallbacks();

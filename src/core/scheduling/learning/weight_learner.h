@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "model/decision.h"
+#include "scheduling/learning/switchback_guard.h"
 #include "scheduling/learning/weight_search.h"
 #include "scheduling/plugin.h"
 
@@ -32,6 +33,9 @@ namespace llmd::scheduling {
 /// What is best depends on the traffic, so each context has a WeightSearch of its own. A round has one context, by what
 /// came in the round before: how much of the prompts some endpoint held, and how many prompt tokens a second came for
 /// each endpoint. Neither depends on the arms.
+///
+/// A SwitchbackGuard puts in static rounds, in which everyone has the configured weights, and more of them where the
+/// fleet as a whole earns less in the others.
 ///
 /// Thread-safe: choose() shares a lock; sent() and finished() take it alone, for 0.1 us, at a round's end some 10 us.
 /// Memory: about 60 KB.
@@ -87,7 +91,11 @@ class WeightLearner {
     double learned_reward = 0;  // of all other slices
     std::uint64_t requests = 0;
     std::uint64_t fallbacks = 0;
-    std::vector<ContextStatus> contexts;  // that were met
+    SwitchbackGuard::State state = SwitchbackGuard::State::kMixed;
+    std::uint64_t pauses = 0;
+    std::uint32_t pause_rounds_left = 0;
+    SwitchbackGuard::Difference difference;  // what mixed blocks earned, less what static ones did
+    std::vector<ContextStatus> contexts;     // that were met
   };
 
   /// Pre: at most kLearnedScorersMax scorers, at least one.
@@ -127,6 +135,7 @@ class WeightLearner {
   struct Round {
     std::uint32_t number = 0;
     std::size_t context = 0;
+    SwitchbackGuard::Plan plan;
     std::array<Slice, kSlices> slices{};
     bool over = false;
     TimePoint over_at{};
@@ -154,6 +163,7 @@ class WeightLearner {
   Options options_;
   std::optional<bool> steered_;  // frozen or not, by who operates it: it outlives configurations
   Rng rng_;
+  SwitchbackGuard guard_;
   std::vector<WeightSearch> searches_;  // one a context
   std::size_t context_ = 0;
   std::deque<Round> rounds_;  // the last is under way

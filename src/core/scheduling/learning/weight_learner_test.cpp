@@ -9,8 +9,8 @@
 namespace llmd::scheduling {
 namespace {
 
-/// Ten requests a second whose prompts nobody holds; an answer is fast if the second weight is above the configured
-/// one.
+/// Ten requests a second whose prompts nobody holds; answers are mostly fast if the second weight is above the
+/// configured one, and else so often as `otherwise` says.
 struct Bench {
   explicit Bench(WeightLearner::Options options = {}) : learner{subject(), options} {}
   static WeightLearner::Subject subject() {
@@ -32,7 +32,8 @@ struct Bench {
     ++arms[choice.arm];
     const std::uint32_t retries = rng.chance(retried) ? 1 : 0;
     for (std::uint32_t i = 0; i <= retries; ++i) learner.sent(choice.trial, request.prompt_tokens, now);
-    const bool good = (choice.weights[1] > 3) == up && rng.uniform() < 0.9;
+    ruin += ((choice.arm == WeightLearner::Arm::kControl ? 0 : shared_loss) - ruin) / 100;
+    const bool good = !rng.chance(ruin) && rng.uniform() < ((choice.weights[1] > 3) == up ? 0.95 : otherwise);
     learner.finished(choice.trial,
                      {.status = 200,
                       .retries = retries,
@@ -51,7 +52,10 @@ struct Bench {
   Rng rng{3};
   TimePoint now{};
   bool up = true;
-  double retried = 0;  // share of the requests
+  double otherwise = 0.55;
+  double shared_loss = 0;  // share of all requests that other arms than the control's make slow in the end
+  double ruin = 0;         // of it, what is felt now
+  double retried = 0;      // share of the requests
   std::map<WeightLearner::Arm, int> arms;
 };
 
@@ -63,7 +67,33 @@ TEST(WeightLearner, LearnsBesideItsControlGroup) {
   EXPECT_LE(status.weights[1], 12);
   EXPECT_GT(status.learned_reward, status.control_reward + 0.2);
   EXPECT_EQ(status.requests, 10'000U);
-  EXPECT_NEAR(bench.arms[WeightLearner::Arm::kControl], 2'000, 700);
+  EXPECT_NEAR(bench.arms[WeightLearner::Arm::kControl], 3'000, 700) << "a fifth, and static blocks";
+  EXPECT_EQ(status.pauses, 0U);
+  EXPECT_GT(status.difference.mean, 0.05) << "mixed blocks earn more";
+}
+
+TEST(WeightLearner, TriesNothingWhereTheConfiguredWeightsEarnLittle) {
+  Bench bench;
+  bench.otherwise = 0;
+  bench.run(5'000);
+  EXPECT_EQ(bench.arms[WeightLearner::Arm::kControl], 5'000);
+  EXPECT_EQ(bench.learner.status().state, SwitchbackGuard::State::kPoor);
+  bench.otherwise = 0.7;
+  bench.run(5'000);
+  EXPECT_LT(bench.arms[WeightLearner::Arm::kControl], 9'000);
+}
+
+/// Arms that ruin the fleet for all alike: within a round there is no difference to see.
+TEST(WeightLearner, GivesUpWhatCostsAllArmsAlike) {
+  Bench bench;
+  bench.up = false;  // no weight is better than the configured ones
+  bench.otherwise = 0.95;
+  bench.shared_loss = 0.4;
+  bench.run(12'000);
+  EXPECT_GE(bench.learner.status().pauses, 1U);
+  bench.arms.clear();
+  bench.run(40'000);
+  EXPECT_GT(bench.arms[WeightLearner::Arm::kControl], 34'000);
 }
 
 TEST(WeightLearner, LearnsAlsoInTurns) {

@@ -13,12 +13,6 @@ constexpr std::uint32_t kPatienceMax = 16;
 constexpr double kKeptAtFallback = 0.3;  // of what was believed
 constexpr std::size_t kLossesMax = 64;
 constexpr std::uint32_t kTrialRoundsMax = 12;
-constexpr double kSunk = 0.6;  // of what the configured weights earn in the long run
-constexpr double kStandardKeep = 0.95;
-constexpr std::uint32_t kSunkRounds = 2;
-constexpr double kOverloaded = 0.33;                // mean reward of all arms: with less little is tried
-constexpr std::uint64_t kOverloadedTrialEvery = 4;  // rounds
-constexpr double kEarnedKeep = 0.7;
 
 constexpr WeightLevels kConfigured{};
 
@@ -63,15 +57,10 @@ WeightLevels WeightSearch::best_trial(Rng& rng) const noexcept {
   return best;
 }
 
-WeightSearch::Plan WeightSearch::plan(bool blind, Rng& rng) noexcept {
+WeightSearch::Plan WeightSearch::plan(Rng& rng) noexcept {
   if (pause_ > 0) {
     --pause_;
     return {.paused = true};
-  }
-  if (blind) return {.paused = true};
-  if (std::max(earned_, others_earned_) < kOverloaded) {
-    if (rounds_ % kOverloadedTrialEvery != 0) return {.paused = true};
-    return {.learned = kConfigured, .trial = best_trial(rng)};
   }
   move();
   if (trial_out_ > 0) --trial_out_;
@@ -80,15 +69,6 @@ WeightSearch::Plan WeightSearch::plan(bool blind, Rng& rng) noexcept {
   plan.trial = best_trial(rng);
   if (options_.one_trial && plan.trial != levels_) trial_out_ = kTrialRoundsMax;
   return plan;
-}
-
-/// Arms share queues and caches, so one can ruin what the configured weights earn beside it: then the difference tells
-/// nothing, and the fall of both does.
-bool WeightSearch::sunk(double configured) noexcept {
-  earned_ = kEarnedKeep * earned_ + (1 - kEarnedKeep) * configured;
-  low_ = configured < kSunk * standard_ ? low_ + 1 : 0;
-  standard_ = standard_ == 0 ? configured : kStandardKeep * standard_ + (1 - kStandardKeep) * configured;
-  return low_ >= kSunkRounds;
 }
 
 void WeightSearch::learn(std::span<const Seen> round, TimePoint now) {
@@ -107,12 +87,7 @@ void WeightSearch::learn(std::span<const Seen> round, TimePoint now) {
   }
   model_.add_round(std::span{samples}.first(count));
   if (configured_count < count) trial_out_ = 0;
-  if (configured_count == 0) return;
-  const bool fell = sunk(configured / static_cast<double>(configured_count));
-  if (configured_count == count) return;
-  const double others_mean =
-      (served * static_cast<double>(count) - configured) / static_cast<double>(count - configured_count);
-  others_earned_ = kEarnedKeep * others_earned_ + (1 - kEarnedKeep) * others_mean;
+  if (configured_count == 0 || configured_count == count) return;
   const double others = static_cast<double>(count - configured_count) / static_cast<double>(count);
   const double loss = served - configured / static_cast<double>(configured_count);
   const double variance =
@@ -120,7 +95,7 @@ void WeightSearch::learn(std::span<const Seen> round, TimePoint now) {
       (1.0 / static_cast<double>(configured_count) + 1.0 / static_cast<double>(count - configured_count));
   if (losses_.empty()) since_ = now;
   losses_.push_back({now, loss, variance});
-  if (fell || too_bad(now)) {
+  if (too_bad(now)) {
     fall_back();
   } else if (++good_ % (4 * patience_) == 0) {
     patience_ = std::max(1U, patience_ / 2);
@@ -144,7 +119,6 @@ bool WeightSearch::too_bad(TimePoint now) {
 }
 
 void WeightSearch::fall_back() noexcept {
-  low_ = 0;
   levels_ = kConfigured;
   losses_.clear();
   model_.fade(kKeptAtFallback);

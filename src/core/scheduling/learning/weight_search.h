@@ -17,9 +17,8 @@ namespace llmd::scheduling {
 /// Kazerouni et al., "Conservative Contextual Linear Bandits", 2017); what else to try is drawn by Thompson sampling.
 ///
 /// The guard does not go by the model, which may be wrong, but by what was measured: in each round the slices that had
-/// other than the configured weights against those that had them. Where all earn little the fleet is overloaded: then
-/// arms ruin each other's queues and caches, which no comparison of theirs can see, so the configured ones serve, but
-/// for a trial now and then. Not thread-safe.
+/// other than the configured weights against those that had them. What arms do to each other through queues and caches
+/// it cannot see: that is SwitchbackGuard's. Not thread-safe.
 class WeightSearch {
  public:
   struct Options {
@@ -46,8 +45,7 @@ class WeightSearch {
   /// Takes the options of another, and keeps what it knows.
   void configure(const WeightSearch& other) noexcept { options_ = other.options_; }
 
-  /// `blind`: outcomes are overdue, so nothing is risked.
-  [[nodiscard]] Plan plan(bool blind, Rng& rng) noexcept;
+  [[nodiscard]] Plan plan(Rng& rng) noexcept;
   /// A round's arms; they are told in order of time.
   void learn(std::span<const Seen> round, TimePoint now);
 
@@ -69,7 +67,6 @@ class WeightSearch {
   void move() noexcept;
   [[nodiscard]] WeightLevels best_trial(Rng& rng) const noexcept;
   [[nodiscard]] bool too_bad(TimePoint now);
-  [[nodiscard]] bool sunk(double configured) noexcept;
   void fall_back() noexcept;
   template <class Visit>
   void each_neighbour(const Visit& visit) const;
@@ -83,10 +80,6 @@ class WeightSearch {
   std::uint32_t pause_ = 0;
   std::uint32_t trial_out_ = 0;  // rounds to wait at most for what the last trial gave
   std::uint32_t good_ = 0;       // rounds since the last fallback
-  double earned_ = 1;            // what the configured weights earn of late
-  double others_earned_ = 1;     // and all others
-  double standard_ = 0;          // what the configured weights earn, in the long run; 0: not known
-  std::uint32_t low_ = 0;        // rounds in which they earned far less
   std::uint64_t rounds_ = 0;
   std::uint64_t fallbacks_ = 0;
 };

@@ -22,7 +22,7 @@ struct Bench {
     double gain = 0;
     for (int i = 0; i < rounds; ++i) {
       now += seconds{15};
-      const WeightSearch::Plan plan = search.plan(false, rng);
+      const WeightSearch::Plan plan = search.plan(rng);
       const WeightLevels learned = plan.paused ? kConfigured : plan.learned;
       const WeightLevels trial = plan.paused ? kConfigured : plan.trial;
       std::vector<WeightSearch::Seen> seen;
@@ -68,47 +68,7 @@ TEST_P(WeightSearchSeeds, CostsLittleWhereTheConfiguredAreBest) {
   EXPECT_GT(bench.run(200, wants_configured), -0.02);
 }
 
-TEST(WeightSearch, TriesLittleWhereAllWeightsEarnLittle) {
-  Bench bench{1};
-  const auto overloaded = [](const WeightLevels& levels) { return 0.2 + 0.05 * levels[2]; };
-  (void)bench.run(20, overloaded);  // it takes some rounds to notice
-  int paused = 0;
-  for (int n = 0; n < 40; ++n) {
-    (void)bench.run(1, overloaded);
-    paused += bench.search.plan(false, bench.rng).paused ? 1 : 0;
-  }
-  EXPECT_EQ(paused, 30);
-  int tried = 0;
-  for (int n = 0; n < 60; ++n) {
-    (void)bench.run(1, wants_configured);
-    tried += bench.search.plan(false, bench.rng).paused ? 0 : 1;
-  }
-  EXPECT_GT(tried, 10);
-}
-
 INSTANTIATE_TEST_SUITE_P(Seeds, WeightSearchSeeds, testing::Range<std::uint64_t>(1, 21));
-
-TEST(WeightSearch, RisksNothingWhileOutcomesAreOverdue) {
-  WeightSearch search{{.scorers = 3}};
-  Rng rng{1};
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(search.plan(true, rng).paused);
-}
-
-TEST(WeightSearch, PausesWhenAllArmsSinkTogether) {
-  WeightSearch search{{.scorers = 1}};
-  const auto learn = [&](double all, int at) {
-    const std::vector<WeightSearch::Seen> seen{{kConfigured, all}, {WeightLevels{1}, all}};
-    search.learn(seen, TimePoint{} + seconds{at});
-  };
-  for (int i = 0; i < 20; ++i) learn(0.9, i);
-  EXPECT_EQ(search.fallbacks(), 0U);
-  learn(0.1, 21);
-  learn(0.1, 22);
-  EXPECT_EQ(search.fallbacks(), 1U);
-  EXPECT_TRUE(search.paused());
-  Rng rng{1};
-  EXPECT_TRUE(search.plan(false, rng).paused);
-}
 
 TEST(WeightSearch, StaysInsideTheBounds) {
   Bench bench{5};

@@ -1,0 +1,68 @@
+#include "routing/program_metrics.h"
+
+#include <utility>
+
+namespace llmd::routing {
+
+ProgramMetrics::Program& ProgramMetrics::program_of(std::string_view name) {
+  key_ = name;
+  if (const auto found = programs_.find(key_); found != programs_.end()) return found->second;
+  if (programs_.size() >= kProgramsMax) key_ = std::string_view{"other"};
+  Program& program = programs_[key_];
+  if (program.wait != nullptr) return program;
+  const LabelSet labels{{"program_id", key_}};
+  program.wait = &metrics_.gauge("llm_d_epp_program_aware_avg_wait_time_milliseconds",
+                                 "Mean wait of a program's requests in flow control", labels);
+  program.attained = &metrics_.gauge("llm_d_epp_program_aware_attained_service_tokens",
+                                     "Weighted tokens that a program got of late", labels);
+  return program;
+}
+
+void ProgramMetrics::dispatched(std::string_view program, Duration waited, TimePoint now) {
+  Program& seen = program_of(program);
+  sum_ -= seen.wait_mean_ms;
+  squares_ -= seen.wait_mean_ms * seen.wait_mean_ms;
+  if (seen.dispatched++ == 0) ++count_;
+  seen.wait_mean_ms += (1e3 * to_seconds(waited) - seen.wait_mean_ms) / static_cast<double>(seen.dispatched);
+  sum_ += seen.wait_mean_ms;
+  squares_ += seen.wait_mean_ms * seen.wait_mean_ms;
+  seen.wait->set(seen.wait_mean_ms);
+  seen.last = now;
+  show_evenness();
+}
+
+void ProgramMetrics::finished(std::string_view program, double attained, TimePoint now) {
+  Program& seen = program_of(program);
+  seen.attained->set(attained);
+  seen.last = now;
+}
+
+void ProgramMetrics::forget_idle(TimePoint now) {
+  const auto forgotten = std::erase_if(programs_, [&](const auto& entry) {
+    const Program& program = entry.second;
+    if (now - program.last < kIdleMax) return false;
+    program.wait->set(0);
+    program.attained->set(0);
+    return true;
+  });
+  if (forgotten == 0) return;
+  sum_ = squares_ = 0;
+  count_ = 0;
+  for (const auto& [name, program] : programs_) {
+    if (program.dispatched == 0) continue;
+    sum_ += program.wait_mean_ms;
+    squares_ += program.wait_mean_ms * program.wait_mean_ms;
+    ++count_;
+  }
+  show_evenness();
+}
+
+void ProgramMetrics::show_evenness() {
+  const bool even = count_ < 2 || squares_ <= 0;
+  metrics_
+      .gauge("llm_d_epp_program_aware_jains_fairness_index",
+             "How even the mean waits of programs are: 1 if all are alike")
+      .set(even ? 1 : sum_ * sum_ / (static_cast<double>(count_) * squares_));
+}
+
+}  // namespace llmd::routing
