@@ -1,5 +1,6 @@
 #include "kvevents/channel.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kvevents/encode_batch.h"
@@ -53,20 +54,18 @@ Result<void> Channel::open_replays() {
   return {};
 }
 
-std::optional<Duration> Channel::advance(TimePoint now) {
+void Channel::advance(TimePoint now) {
   if (!live_ && now >= open_again_) {
     if (const auto opened = open_live(); !opened) log::debug("KV events: {}", opened.error().to_string());
     open_again_ = now + kOpenAgain;
   }
   for (const QueuedBatch& batch : queue_.take()) publish(batch, now);
-  std::optional<Duration> again;
-  if (!live_) again = kOpenAgain;
-  if (!replays_) return again;
+  due_ = live_ ? TimePoint::max() : open_again_;
+  if (!replays_) return;
   const ReplayServer::Left left = replays_->advance(buffer_, now);
   metrics_.replays.add(static_cast<double>(replays_->requests()) - metrics_.replays.value());
-  if (left == ReplayServer::Left::kMore) return Duration{};
-  if (left == ReplayServer::Left::kBlocked) return kReplayAgain;
-  return again;
+  if (left == ReplayServer::Left::kMore) due_ = now;
+  if (left == ReplayServer::Left::kBlocked) due_ = std::min(due_, now + kReplayAgain);
 }
 
 void Channel::publish(const QueuedBatch& batch, TimePoint now) {

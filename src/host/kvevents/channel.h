@@ -34,10 +34,12 @@ class Channel {
 
   [[nodiscard]] EventQueue& queue() noexcept { return queue_; }
   [[nodiscard]] std::string address() const { return place_; }
-  /// Null: no replays.
-  [[nodiscard]] const ZmqSocket* replay_socket() const noexcept { return replays_ ? &replays_->socket() : nullptr; }
-  /// Sends what waits and serves replays. Returns when to be called again at the latest, if nothing comes.
-  [[nodiscard]] std::optional<Duration> advance(TimePoint now);
+  /// -1: no replays. Readable: advance() has something to do.
+  [[nodiscard]] int signal_fd() const noexcept { return replays_ ? replays_->socket().signal_fd() : -1; }
+  /// Sends what waits and serves replays.
+  void advance(TimePoint now);
+  /// When advance() is to be called even if nothing comes.
+  [[nodiscard]] TimePoint due() const noexcept { return due_; }
 
  private:
   Channel(const ZmqContext& context, const Wake& wake, PublisherOptions options, const ByteLimits& limits,
@@ -60,6 +62,7 @@ class Channel {
   TimePoint open_again_{};
   bool consumer_full_ = false;  // one at least misses batches
   std::optional<ReplayServer> replays_;
+  TimePoint due_{};
 };
 
 }  // namespace llmd::kvevents

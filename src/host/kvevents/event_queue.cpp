@@ -18,7 +18,7 @@ void EventQueue::on_kv_events(std::vector<KvEvent>&& events) noexcept {
       metrics_.dropped_queue.add();
       return;
     }
-    first = batches_.empty();
+    first = !waiting_.exchange(true, std::memory_order_acq_rel);
     bytes_ += bytes;
     batches_.push_back({.seq = seq, .unix_s = unix_s, .events = std::move(events)});
   }
@@ -28,6 +28,7 @@ void EventQueue::on_kv_events(std::vector<KvEvent>&& events) noexcept {
 std::vector<QueuedBatch> EventQueue::take() {
   const std::lock_guard lock{mutex_};
   bytes_ = 0;
+  waiting_.store(false, std::memory_order_release);
   return std::exchange(batches_, {});
 }
 

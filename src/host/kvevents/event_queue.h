@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -30,6 +31,8 @@ class EventQueue final : public KvEventSink {
       : options_{options}, wake_{wake}, metrics_{metrics} {}
 
   void on_kv_events(std::vector<KvEvent>&& events) noexcept override;
+  /// Whether something waits. Lock-free.
+  [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_acquire); }
   /// All that waits, in order.
   [[nodiscard]] std::vector<QueuedBatch> take();
 
@@ -40,6 +43,7 @@ class EventQueue final : public KvEventSink {
   std::mutex mutex_;
   std::vector<QueuedBatch> batches_;
   std::size_t bytes_ = 0;
+  std::atomic<bool> waiting_{false};
   std::uint64_t next_seq_ = 0;
 };
 

@@ -1,10 +1,10 @@
 #include "kvevents/publisher.h"
 
-#include <fmt/format.h>
-#include <zmq.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <optional>
+#include <array>
 #include <utility>
 
 #include "base/clock.h"
@@ -13,6 +13,8 @@
 namespace llmd::kvevents {
 namespace {
 
+constexpr std::uint64_t kWakeKey = UINT64_MAX;
+constexpr std::size_t kEventsAtOnce = 64;
 constexpr std::size_t kSpareSockets = 16;  // libzmq has some of its own
 constexpr std::size_t kEndpointBytesMin = std::size_t{64} << 10;
 
@@ -28,20 +30,24 @@ void replace(std::string& text, std::string_view name, std::string_view value) {
     text.replace(at, name.size(), value);
 }
 
-long milliseconds_of(std::optional<Duration> wait) {
-  if (!wait) return -1;
-  return static_cast<long>(std::chrono::ceil<milliseconds>(*wait).count());
+int milliseconds_until(TimePoint due) {
+  if (due == TimePoint::max()) return -1;
+  const auto left = std::chrono::ceil<milliseconds>(due - SteadyClock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000));
 }
 
 }  // namespace
 
 Publisher::Publisher(std::size_t endpoints_max, const ByteLimits& limits)
-    : limits_{share(limits, endpoints_max)}, context_{2 * endpoints_max + kSpareSockets} {}
+    : limits_{share(limits, endpoints_max)},
+      context_{2 * endpoints_max + kSpareSockets},
+      epoll_{::epoll_create1(EPOLL_CLOEXEC)} {}
 
 Publisher::~Publisher() {
   stopping_ = true;
   wake_.signal();
   if (thread_.joinable()) thread_.join();
+  ::close(epoll_);
 }
 
 Result<std::shared_ptr<KvEventSink>> Publisher::add(const PublisherOptions& options, MetricsRegistry& registry) {
@@ -55,20 +61,39 @@ void Publisher::start() {
   thread_ = std::thread{[this] { run(); }};
 }
 
-void Publisher::run() {
-  std::vector<zmq_pollitem_t> items{{.socket = nullptr, .fd = wake_.fd(), .events = ZMQ_POLLIN, .revents = 0}};
-  for (const auto& channel : channels_) {
-    if (const ZmqSocket* socket = channel->replay_socket())
-      items.push_back({.socket = socket->handle(), .fd = 0, .events = ZMQ_POLLIN, .revents = 0});
+void Publisher::watch_replays() const {
+  const auto watch = [this](int fd, std::uint64_t key) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = key;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  };
+  watch(wake_.fd(), kWakeKey);
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    if (const int fd = channels_[i]->signal_fd(); fd >= 0) watch(fd, i);
   }
+}
+
+void Publisher::wait(TimePoint due) {
+  std::array<epoll_event, kEventsAtOnce> events{};
+  const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_until(due));
+  wake_.clear();
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
+    if (key != kWakeKey) channels_[key]->advance(SteadyClock::now());
+  }
+}
+
+void Publisher::run() {
+  watch_replays();
   while (!stopping_) {
-    std::optional<Duration> wait;
+    const TimePoint now = SteadyClock::now();
+    TimePoint due = TimePoint::max();
     for (const auto& channel : channels_) {
-      const std::optional<Duration> again = channel->advance(SteadyClock::now());
-      if (again && (!wait || *again < *wait)) wait = again;
+      if (channel->queue().waiting() || channel->due() <= now) channel->advance(now);
+      due = std::min(due, channel->due());
     }
-    zmq_poll(items.data(), static_cast<int>(items.size()), milliseconds_of(wait));
-    wake_.clear();
+    wait(due);
   }
 }
 

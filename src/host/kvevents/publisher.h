@@ -32,10 +32,14 @@ class Publisher {
 
  private:
   void run();
+  void watch_replays() const;
+  /// Until `due`, a signal, or a request for a replay, whose channel is then advanced.
+  void wait(TimePoint due);
 
   const ByteLimits limits_;  // of one endpoint
   ZmqContext context_;       // after the sockets it waits for nothing
   Wake wake_;
+  const int epoll_;  // of wake_ and of the channels' replays, by index
   std::vector<std::unique_ptr<Channel>> channels_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

@@ -27,17 +27,16 @@ std::string encode_seq(std::uint64_t seq) {
   return bytes;
 }
 
-void ReplayServer::take_requests(const ReplayBuffer& buffer, TimePoint now) {
-  for (std::size_t i = 0; i < kReplaysMax; ++i) {
-    auto frames = socket_.receive(4);
-    if (!frames) return;
-    const auto wanted = first_wanted(*frames);
-    if (!wanted) continue;
-    ++requests_;
-    std::erase_if(replays_, [&](const Replay& each) { return each.peer == frames->front(); });
-    if (replays_.size() >= kReplaysMax) continue;
+bool ReplayServer::take_request(const ReplayBuffer& buffer, TimePoint now) {
+  auto frames = socket_.receive(4);
+  if (!frames) return false;
+  const auto wanted = first_wanted(*frames);
+  if (!wanted) return true;
+  ++requests_;
+  std::erase_if(replays_, [&](const Replay& each) { return each.peer == frames->front(); });
+  if (replays_.size() < kReplaysMax)
     replays_.push_back({.peer = std::move(frames->front()), .next = *wanted, .end = buffer.end(), .progress = now});
-  }
+  return true;
 }
 
 ZmqSocket::Sent ReplayServer::send_head(const std::string& peer, std::string_view topic, std::uint64_t seq) {
@@ -67,7 +66,6 @@ ReplayServer::Progress ReplayServer::go_on(Replay& replay, const ReplayBuffer& b
 }
 
 ReplayServer::Left ReplayServer::advance(const ReplayBuffer& buffer, TimePoint now) {
-  take_requests(buffer, now);
   Left left = Left::kNothing;
   for (std::size_t i = 0, count = replays_.size(); i < count; ++i) {
     Replay replay = std::move(replays_.front());
@@ -78,7 +76,7 @@ ReplayServer::Left ReplayServer::advance(const ReplayBuffer& buffer, TimePoint n
     if (progress == Progress::kMore) left = Left::kMore;
     if (left == Left::kNothing) left = Left::kBlocked;
   }
-  return left;
+  return take_request(buffer, now) ? Left::kMore : left;
 }
 
 }  // namespace llmd::kvevents

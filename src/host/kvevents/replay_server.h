@@ -23,7 +23,8 @@ class ReplayServer {
   ReplayServer(ZmqSocket socket, std::string topic) noexcept : socket_{std::move(socket)}, topic_{std::move(topic)} {}
 
   enum class Left : std::uint8_t { kNothing, kMore, kBlocked };
-  /// Takes requests and goes on with those under way. kMore: call again at once; kBlocked: their consumers do not read.
+  /// Goes on with replays under way and takes requests. kMore: call again at once; kBlocked: their consumers do not
+  /// read; kNothing: when socket().signal_fd() is readable.
   Left advance(const ReplayBuffer& buffer, TimePoint now);
   /// Requests that were taken since the start.
   [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
@@ -36,7 +37,8 @@ class ReplayServer {
     std::uint64_t end = 0;
     TimePoint progress{};
   };
-  void take_requests(const ReplayBuffer& buffer, TimePoint now);
+  /// Whether there was one. After false libzmq signals the next one.
+  [[nodiscard]] bool take_request(const ReplayBuffer& buffer, TimePoint now);
   enum class Progress : std::uint8_t { kDone, kMore, kBlocked };
   [[nodiscard]] Progress go_on(Replay& replay, const ReplayBuffer& buffer, TimePoint now);
   /// The frames before the payload.

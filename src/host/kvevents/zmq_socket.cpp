@@ -96,6 +96,13 @@ std::string ZmqSocket::bound_to() const {
   return {text.data(), size - 1};
 }
 
+int ZmqSocket::signal_fd() const noexcept {
+  int fd = -1;
+  std::size_t size = sizeof fd;
+  zmq_getsockopt(handle(), ZMQ_FD, &fd, &size);
+  return fd;
+}
+
 ZmqSocket::Sent ZmqSocket::send(std::string_view frame, bool more) {
   return sent(zmq_send(handle(), frame.data(), frame.size(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)));
 }

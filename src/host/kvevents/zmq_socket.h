@@ -53,6 +53,9 @@ class ZmqSocket {
   /// The next message, if there is one; frames beyond `frames_max` are thrown away.
   [[nodiscard]] std::optional<std::vector<std::string>> receive(std::size_t frames_max);
 
+  /// Readable when something may have come since receive() found nothing.
+  [[nodiscard]] int signal_fd() const noexcept;
+
   [[nodiscard]] void* handle() const noexcept { return handle_.get(); }
 
  private:
