@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import struct
 import time
 from pathlib import Path
@@ -351,6 +352,23 @@ def test_a_consumer_that_never_reads_holds_nothing_up(workers, context):
     assert len(reader.blocks) == metric(url, "llmd_worker_store_blocks")
     assert dropped(url, "hwm") > 0, "the one that never reads misses batches"
     assert resident_kib() - before < 16 * 1024
+
+
+def test_bytes_that_are_no_zeromq_disturb_nobody(workers, context):
+    process, [(url, live, replay)] = workers()
+    consumer = Consumer(context, live, replay)
+    joined(consumer, url)
+    greeting = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00NULL" + bytes(48)
+    for place in (live, replay):
+        address = ("127.0.0.1", int(place.rsplit(":", 1)[1]))
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 5_000, greeting + b"\x02" + b"\xff" * 64, greeting):
+            with socket.create_connection(address, timeout=10) as raw:
+                raw.sendall(junk)
+    complete(url, prompt_of(1))
+    settled(consumer, url)
+    assert consumer.chain_of(tokens_of(url, prompt_of(1))) > 0
+    assert consumer.replay(0) == len(consumer.numbers)
+    assert process.terminate() == 0
 
 
 def test_without_events_nothing_is_opened(start, tmp_path):
