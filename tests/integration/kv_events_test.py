@@ -52,6 +52,8 @@ class Consumer:
         stamp, events, rank = msgpack.unpackb(payload)
         assert abs(stamp - time.time()) < 600 and rank == 0
         number = struct.unpack(">Q", seq)[0]
+        if self.numbers and number > self.numbers[-1] + 1:
+            self.replay(self.numbers[-1] + 1)
         if self.numbers and number <= self.numbers[-1]:
             return  # came by a replay already
         self.topics.add(topic.decode())
