@@ -28,6 +28,7 @@ llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt ll
 llmd_declare_module(host/api        USES base model THIRD_PARTY fmt simdjson nlohmann)
 llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt)
 llmd_declare_module(host/kvstore    USES base model kvpolicy telemetry THIRD_PARTY fmt)
+llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY fmt zmq)
 llmd_declare_module(host/kvtransfer USES base model telemetry runtime net kvstore THIRD_PARTY fmt asio xxhash)
 llmd_declare_module(host/flags      USES base model telemetry net kvtransfer THIRD_PARTY fmt cli11)
 llmd_declare_module(host/pool       USES base model health telemetry runtime net config api THIRD_PARTY fmt asio yaml)
@@ -39,7 +40,7 @@ llmd_declare_module(host/admin      USES base model telemetry runtime net pool r
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvtransfer flags engine
+llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/up      USES base model pd telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway
                                  THIRD_PARTY fmt asio cli11)

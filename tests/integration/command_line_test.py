@@ -58,6 +58,7 @@ COMMANDS = {
             "--profile": ["gpu"],  # without --engine sim
             "--sim-endpoints": [*COUNTS, "0", "4097"],
             "--sim-output-tokens": [*COUNTS, "0"],
+            "--kv-events-config": ["{}"],  # without --engine sim
             "--role": ["both"],
             "--listen": ADDRESSES,
             **WORKER,

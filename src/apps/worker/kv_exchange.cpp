@@ -18,11 +18,48 @@ std::uint64_t random_number() {
   return (std::uint64_t{device()} << 32U) | device();
 }
 
-kvtransfer::Hello identity_of(const EngineInfo& info) {
-  return {.model_fingerprint = info.model_fingerprint,
-          .block_tokens = info.block_tokens,
-          .block_bytes = info.block_bytes,
-          .shared_memory = true};
+/// Blocks of an engine that has a store: its bytes are what travels.
+class StoreExchange final : public KvExchange {
+ public:
+  StoreExchange(const KvSetup& setup, Engine& engine, MetricsRegistry& registry)
+      : KvExchange{setup, engine, registry} {}
+  [[nodiscard]] Result<void> open(Loop& loop, const KvSetup& setup);
+
+ private:
+  [[nodiscard]] std::vector<kvstore::BlockHandle> leading_blocks(const std::vector<BlockId>& chain) override {
+    return engine().block_store()->get_leading(chain);
+  }
+  [[nodiscard]] Task<std::optional<Error>> pull(Wanted wanted, KvArrival* arrival) override;
+};
+
+Result<void> StoreExchange::open(Loop& loop, const KvSetup& setup) {
+  if (engine().block_store() == nullptr) {
+    if (setup.listen) log::warn("this model is served without block reuse, so no blocks are moved");
+    return {};
+  }
+  const EngineInfo& info = engine().info();
+  // Half of the store stays for the prompts of running requests.
+  return KvExchange::open(loop, setup,
+                          {.store = *engine().block_store(),
+                           .block_bytes = info.block_bytes,
+                           .leased_bytes_max = info.store_bytes_max / 2,
+                           .pulls = metrics()});
+}
+
+Task<std::optional<Error>> StoreExchange::pull(Wanted wanted, KvArrival* arrival) {
+  const std::vector<BlockId>& chain = wanted.chain;
+  std::vector<kvstore::BlockHandle> held = leading_blocks(chain);
+  const std::size_t here = held.size();
+  std::ranges::move(held, std::back_inserter(arrival->pinned));
+  wanted.pull.ids.assign(chain.begin() + static_cast<std::ptrdiff_t>(here), chain.end());
+  if (here > 0) wanted.pull.parent = chain[here - 1];
+  kvtransfer::PullResult result = co_await client().pull(std::move(wanted.pull));
+  const std::size_t missing = chain.size() - here - result.blocks.size();
+  std::ranges::move(result.blocks, std::back_inserter(arrival->pinned));
+  arrival->blocks += result.blocks_received;
+  arrival->bytes += result.bytes_received;
+  arrival->recomputed_tokens += missing * engine().info().block_tokens;
+  co_return std::move(result.error);
 }
 
 /// Where the blocks lie, as the prefill worker's answer says.
@@ -47,35 +84,25 @@ Result<kvtransfer::PullRequest> pull_request_of(const openai::KvTransferParams& 
 
 }  // namespace
 
-KvExchange::KvExchange(const KvSetup& setup, Engine& engine, MetricsRegistry& registry)
+KvExchange::KvExchange(const KvSetup& setup, Engine& engine, MetricsRegistry& registry, std::size_t counted_block_bytes)
     : engine_{engine},
-      metrics_{registry},
+      metrics_{registry, counted_block_bytes},
       pull_timeout_{setup.pull_timeout},
       advertised_host_{setup.advertised_host},
       engine_id_{fmt::format("llmd-{:016x}", random_number())} {}
 
-Result<std::unique_ptr<KvExchange>> KvExchange::make(Loop& loop, const KvSetup& setup, Engine& engine,
-                                                     MetricsRegistry& registry) {
-  auto made = std::unique_ptr<KvExchange>{new KvExchange{setup, engine, registry}};
-  LLMD_TRY_VOID(made->open(loop, setup));
-  return made;
-}
-
-Result<void> KvExchange::open(Loop& loop, const KvSetup& setup) {
-  kvstore::BlockStore* store = engine_.block_store();
-  if (store == nullptr) {
-    if (setup.listen) log::warn("this model is served without block reuse, so no blocks are moved");
-    return {};
-  }
-  const kvtransfer::Hello identity = identity_of(engine_.info());
+Result<void> KvExchange::open(Loop& loop, const KvSetup& setup, const Wire& wire) {
+  const kvtransfer::Hello identity{.model_fingerprint = engine_.info().model_fingerprint,
+                                   .block_tokens = engine_.info().block_tokens,
+                                   .block_bytes = wire.block_bytes,
+                                   .shared_memory = true};
   client_ = std::make_unique<kvtransfer::BlockClient>(
-      loop, kvtransfer::BlockClientOptions{.identity = identity, .peers = setup.peers}, *store, metrics_);
+      loop, kvtransfer::BlockClientOptions{.identity = identity, .peers = setup.peers}, wire.store, wire.pulls);
   if (!setup.listen) return {};
   kvtransfer::BlockServerOptions options;
   options.listen = *setup.listen;
   options.identity = identity;
-  // Half of the store stays for the prompts of running requests.
-  options.leases = {.bytes_max = engine_.info().store_bytes_max / 2, .id_seed = random_number()};
+  options.leases = {.bytes_max = wire.leased_bytes_max, .id_seed = random_number()};
   options.lease_time = setup.lease;
   if (!setup.listen->is_loopback()) {
     log::warn("{} can be reached from other machines: whoever reaches it and learns a lease may read its blocks",
@@ -84,6 +111,11 @@ Result<void> KvExchange::open(Loop& loop, const KvSetup& setup) {
   LLMD_TRY(server_, kvtransfer::BlockServer::listen(loop, std::move(options), metrics_));
   log::info("keeping blocks for decode workers on {}", server_->address().to_string());
   return {};
+}
+
+void KvExchange::close() noexcept {
+  client_.reset();
+  server_.reset();
 }
 
 /// The engine computes at least the last token of a prompt, so a block that ends with it is of no use.
@@ -99,7 +131,7 @@ std::optional<openai::KvTransferParams> KvExchange::keep(const KvPrompts& reques
   std::vector<kvtransfer::LeasedBlock> blocks;
   for (const std::vector<TokenId>& prompt : request.prompts) {
     const std::vector<BlockId> ids = usable_blocks(prompt, request.cache_salt);
-    std::vector<kvstore::BlockHandle> handles = engine_.block_store()->get_leading(ids);
+    std::vector<kvstore::BlockHandle> handles = leading_blocks(ids);
     for (std::size_t i = 0; i < handles.size(); ++i) blocks.push_back({ids[i], std::move(handles[i])});
   }
   if (blocks.empty()) return std::nullopt;
@@ -121,22 +153,6 @@ std::optional<openai::KvTransferParams> KvExchange::keep(const KvPrompts& reques
   return params;
 }
 
-Task<std::optional<Error>> KvExchange::pull(kvtransfer::PullRequest request, std::vector<BlockId> chain,
-                                            KvArrival* arrival) {
-  std::vector<kvstore::BlockHandle> held = engine_.block_store()->get_leading(chain);
-  const std::size_t here = held.size();
-  std::ranges::move(held, std::back_inserter(arrival->pinned));
-  request.ids.assign(chain.begin() + static_cast<std::ptrdiff_t>(here), chain.end());
-  if (here > 0) request.parent = chain[here - 1];
-  kvtransfer::PullResult result = co_await client_->pull(std::move(request));
-  const std::size_t missing = chain.size() - here - result.blocks.size();
-  std::ranges::move(result.blocks, std::back_inserter(arrival->pinned));
-  arrival->blocks += result.blocks_received;
-  arrival->bytes += result.bytes_received;
-  arrival->recomputed_tokens += missing * engine_.info().block_tokens;
-  co_return std::move(result.error);
-}
-
 Task<KvArrival> KvExchange::receive(openai::KvTransferParams params, KvPrompts request, net::CancelToken& token) {
   KvArrival arrival;
   Result<kvtransfer::PullRequest> where = pull_request_of(params);
@@ -152,11 +168,12 @@ Task<KvArrival> KvExchange::receive(openai::KvTransferParams params, KvPrompts r
       arrival.recomputed_tokens += chain.size() * engine_.info().block_tokens;
       continue;
     }
-    kvtransfer::PullRequest wanted = *where;
-    wanted.last = i + 1 == request.prompts.size();
-    wanted.deadline = deadline;
-    wanted.token = &token;
-    arrival.error = co_await pull(std::move(wanted), std::move(chain), &arrival);
+    Wanted wanted{
+        .pull = *where, .prompt = request.prompts[i], .cache_salt = request.cache_salt, .chain = std::move(chain)};
+    wanted.pull.last = i + 1 == request.prompts.size();
+    wanted.pull.deadline = deadline;
+    wanted.pull.token = &token;
+    arrival.error = co_await pull(std::move(wanted), &arrival);
   }
   metrics_.count_recomputed_tokens(arrival.recomputed_tokens);
   if (arrival.error && arrival.error->code != ErrorCode::kCancelled) {
@@ -168,5 +185,12 @@ Task<KvArrival> KvExchange::receive(openai::KvTransferParams params, KvPrompts r
 }
 
 std::size_t KvExchange::leases() const { return server_ ? server_->leases().leases : 0; }
+
+Result<std::unique_ptr<KvExchange>> make_kv_exchange(Loop& loop, const KvSetup& setup, Engine& engine,
+                                                     MetricsRegistry& registry) {
+  auto made = std::make_unique<StoreExchange>(setup, engine, registry);
+  LLMD_TRY_VOID(made->open(loop, setup));
+  return made;
+}
 
 }  // namespace llmd::worker

@@ -36,15 +36,13 @@ struct KvArrival {
   std::optional<Error> error;           // the first reason why
 };
 
-/// Moves the blocks of prompts between this worker's store and others': keeps them for decode workers, and pulls them
-/// from prefill workers. A failure never fails a request: what does not come is computed here. Belongs to one loop.
+/// Moves the blocks of prompts between this worker's prefix cache and others': keeps them for decode workers, and pulls
+/// them from prefill workers. A failure never fails a request: what does not come is computed here. Belongs to one
+/// loop.
 class KvExchange {
  public:
-  /// Errors of the listener. Engine and registry must outlive it.
-  [[nodiscard]] static Result<std::unique_ptr<KvExchange>> make(Loop& loop, const KvSetup& setup, Engine& engine,
-                                                                MetricsRegistry& registry);
   /// Lets go of every block.
-  ~KvExchange() = default;
+  virtual ~KvExchange() = default;
   KvExchange(const KvExchange&) = delete;
   KvExchange& operator=(const KvExchange&) = delete;
 
@@ -52,19 +50,47 @@ class KvExchange {
   /// are none, or if they cannot be kept; the decode worker then computes the prompts.
   [[nodiscard]] std::optional<openai::KvTransferParams> keep(const KvPrompts& request);
 
-  /// Pulls those blocks of the prompts that the store lacks from where `params` says. `token` must outlive the task.
+  /// Pulls those blocks of the prompts that the cache lacks from where `params` says. `token` must outlive the task.
   [[nodiscard]] Task<KvArrival> receive(openai::KvTransferParams params, KvPrompts request, net::CancelToken& token);
 
   /// Finished prompts that wait for their decode worker.
   [[nodiscard]] std::size_t leases() const;
 
+ protected:
+  /// What travels.
+  struct Wire {
+    kvstore::BlockStore& store;     // where blocks arrive
+    std::uint64_t block_bytes = 0;  // as they travel
+    std::uint64_t leased_bytes_max = 0;
+    kvtransfer::TransferMetrics& pulls;  // what the client counts
+  };
+  /// One prompt of a request for which blocks are to come.
+  struct Wanted {
+    kvtransfer::PullRequest pull;  // of no blocks yet
+    const std::vector<TokenId>& prompt;
+    const std::string& cache_salt;
+    std::vector<BlockId> chain;  // that it can use
+  };
+
+  KvExchange(const KvSetup& setup, Engine& engine, MetricsRegistry& registry, std::size_t counted_block_bytes = 0);
+  /// Errors of the listener.
+  [[nodiscard]] Result<void> open(Loop& loop, const KvSetup& setup, const Wire& wire);
+
+  /// Ends pulls and leases, for whose store a derived class answers.
+  void close() noexcept;
+
+  [[nodiscard]] Engine& engine() noexcept { return engine_; }
+  [[nodiscard]] kvtransfer::TransferMetrics& metrics() noexcept { return metrics_; }
+  /// Pre: open() was called.
+  [[nodiscard]] kvtransfer::BlockClient& client() noexcept { return *client_; }
+
  private:
-  KvExchange(const KvSetup& setup, Engine& engine, MetricsRegistry& registry);
-  [[nodiscard]] Result<void> open(Loop& loop, const KvSetup& setup);
   [[nodiscard]] std::vector<BlockId> usable_blocks(const std::vector<TokenId>& prompt,
                                                    const std::string& cache_salt) const;
-  [[nodiscard]] Task<std::optional<Error>> pull(kvtransfer::PullRequest request, std::vector<BlockId> chain,
-                                                KvArrival* arrival);
+  /// Handles on the leading blocks of a chain that the cache has.
+  [[nodiscard]] virtual std::vector<kvstore::BlockHandle> leading_blocks(const std::vector<BlockId>& chain) = 0;
+  /// Brings what the cache lacks of `wanted.chain`, and adds to `arrival` what came and what is missing.
+  [[nodiscard]] virtual Task<std::optional<Error>> pull(Wanted wanted, KvArrival* arrival) = 0;
 
   Engine& engine_;
   kvtransfer::TransferMetrics metrics_;
@@ -74,5 +100,9 @@ class KvExchange {
   std::unique_ptr<kvtransfer::BlockServer> server_;
   std::unique_ptr<kvtransfer::BlockClient> client_;  // null if the model is served without block reuse
 };
+
+/// Errors of the listener. Engine and registry must outlive it.
+[[nodiscard]] Result<std::unique_ptr<KvExchange>> make_kv_exchange(Loop& loop, const KvSetup& setup, Engine& engine,
+                                                                   MetricsRegistry& registry);
 
 }  // namespace llmd::worker

@@ -48,6 +48,22 @@ std::vector<std::string> peers_of_this_machine(const net::Address& http, const K
 
 }  // namespace
 
+KvSetup KvSetup::of_endpoint(std::uint32_t index) const {
+  KvSetup setup{.listen = listen,
+                .advertised_host = advertised_host,
+                .peers = peers,
+                .lease = lease,
+                .pull_timeout = pull_timeout,
+                .directory = nullptr};
+  if (!setup.listen || index == 0) return setup;
+  if (setup.listen->is_unix()) {
+    setup.listen->unix_path += fmt::format("-{}", index);
+  } else if (setup.listen->port != 0) {
+    setup.listen->port = static_cast<std::uint16_t>(setup.listen->port + index);
+  }
+  return setup;
+}
+
 Result<KvSetup> make_kv_setup(const Options& options) {
   KvSetup setup;
   setup.lease = options.kv.lease;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,10 @@ struct KvSetup {
   std::chrono::milliseconds lease{30'000};
   std::chrono::milliseconds pull_timeout{5'000};
   std::unique_ptr<RuntimeDirectory> directory;  // of a socket whose place was chosen here
+
+  /// That of the `index`-th of several endpoints of the process, on a port or socket of its own. `directory` stays
+  /// here.
+  [[nodiscard]] KvSetup of_endpoint(std::uint32_t index) const;
 };
 
 /// `auto` listens for prefill workers only: beside the worker's own socket if it has one, as PATH.kv, else in a runtime

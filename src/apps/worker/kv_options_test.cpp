@@ -52,6 +52,25 @@ TEST(KvSetup, ListensForPrefillWorkersUnlessToldOtherwise) {
   EXPECT_EQ(setup->advertised_host, "127.0.0.1");
 }
 
+TEST(KvSetup, GivesEachOfSeveralEndpointsAPlaceOfItsOwn) {
+  Options given = options(Role::kPrefill, "127.0.0.1:0");
+  given.kv.listen = "127.0.0.1:5600";
+  given.kv.lease = std::chrono::seconds{7};
+  const auto tcp = make_kv_setup(given);
+  ASSERT_TRUE(tcp.has_value());
+  EXPECT_EQ(tcp->of_endpoint(0).listen.value().to_string(), "127.0.0.1:5600");
+  EXPECT_EQ(tcp->of_endpoint(3).listen.value().to_string(), "127.0.0.1:5603");
+  EXPECT_EQ(tcp->of_endpoint(3).lease, std::chrono::seconds{7});
+  EXPECT_EQ(tcp->of_endpoint(3).advertised_host, "127.0.0.1");
+  given.kv.listen = "127.0.0.1:0";
+  EXPECT_EQ(make_kv_setup(given)->of_endpoint(3).listen.value().port, 0);
+  given.kv.listen = "unix:/run/x/kv.sock";
+  EXPECT_EQ(make_kv_setup(given)->of_endpoint(0).listen.value().to_string(), "unix:/run/x/kv.sock");
+  EXPECT_EQ(make_kv_setup(given)->of_endpoint(2).listen.value().to_string(), "unix:/run/x/kv.sock-2");
+  given.kv.listen = "none";
+  EXPECT_FALSE(make_kv_setup(given)->of_endpoint(2).listen.has_value());
+}
+
 TEST(KvSetup, MakesAFolderForTheSocketOfAWorkerOnTcp) {
   const auto setup = make_kv_setup(options(Role::kPrefill, "127.0.0.1:0"));
   ASSERT_TRUE(setup.has_value()) << setup.error().to_string();

@@ -64,12 +64,14 @@ Result<SimulatedSetup> make_simulated_setup(const Options& options) {
   return setup;
 }
 
-LoadedModel make_simulated_model(Loop& loop, const Options& options, const SimulatedSetup& setup) {
+LoadedModel make_simulated_model(Loop& loop, const Options& options, const SimulatedSetup& setup,
+                                 std::shared_ptr<KvEventSink> kv_events) {
   auto engine =
       std::make_unique<SimulatedEngine>(loop, SimulatedEngineOptions{.model_name = options.served_names.front(),
                                                                      .profile = setup.profile,
                                                                      .output_tokens = options.sim_output_tokens,
-                                                                     .words = setup.words});
+                                                                     .words = setup.words,
+                                                                     .kv_events = std::move(kv_events)});
   LoadedModel loaded;
   loaded.prompts = make_prompt_context(setup.tokenizer, engine->info().context_tokens);
   loaded.simulated = engine.get();

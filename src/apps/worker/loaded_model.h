@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/simulated_engine.h"
+#include "model/kv_event.h"
 #include "runtime/loop.h"
 #include "simulation/hardware_profile.h"
 #include "tokenizer/prepare.h"
@@ -39,7 +40,8 @@ struct SimulatedSetup {
 };
 /// Errors: those of the profile's file.
 [[nodiscard]] Result<SimulatedSetup> make_simulated_setup(const Options& options);
-/// A simulated engine on the loop. Cheap.
-[[nodiscard]] LoadedModel make_simulated_model(Loop& loop, const Options& options, const SimulatedSetup& setup);
+/// A simulated engine on the loop. Cheap. `kv_events`: who hears of its blocks; may be null.
+[[nodiscard]] LoadedModel make_simulated_model(Loop& loop, const Options& options, const SimulatedSetup& setup,
+                                               std::shared_ptr<KvEventSink> kv_events);
 
 }  // namespace llmd::worker

@@ -24,7 +24,13 @@ const std::map<std::string, Role, std::less<>>& roles() {
 struct EngineFlags {
   std::vector<CLI::Option*> llama;
   std::vector<CLI::Option*> simulated;
+  std::string kv_events;
 };
+
+/// Names of a model and of what passes between workers mean the same to both kinds.
+bool is_of_both(std::string_view flag) {
+  return flag == "--served-model-name" || (flag.starts_with("--kv-") && flag != "--kv-memory");
+}
 
 void add_simulated_flags(CLI::App& app, Options& options, EngineFlags& flags) {
   flags.simulated = {
@@ -38,6 +44,8 @@ void add_simulated_flags(CLI::App& app, Options& options, EngineFlags& flags) {
                      "Tokens of a simulated answer whose request sets no limit")
           ->check(CLI::Range(1U, 1'000'000U))
           ->capture_default_str(),
+      app.add_option("--kv-events-config", flags.kv_events,
+                     "JSON as vLLM's: where what the prefix cache takes up and gives away is published"),
   };
 }
 
@@ -52,17 +60,17 @@ void add_options(CLI::App& app, Options& options, EngineFlags& flags) {
       ->default_str("llama");
   flags.llama.push_back(app.add_option("--model", options.model_path, "GGUF file to serve"));
   add_simulated_flags(app, options, flags);
-  flags.llama.push_back(app.add_option_function<std::string>(
-                               "--role", [&options](const std::string& name) { options.role = roles().at(name); },
-                               "What routers use it for; prefill workers also keep blocks for others")
-                            ->check(CLI::IsMember({"unified", "prefill", "decode"}))
-                            ->default_str("unified"));
+  app.add_option_function<std::string>(
+         "--role", [&options](const std::string& name) { options.role = roles().at(name); },
+         "What routers use it for; prefill workers also keep blocks for others")
+      ->check(CLI::IsMember({"unified", "prefill", "decode"}))
+      ->default_str("unified");
   flags::add_address_flag(app, "--listen", options.listen, "HOST:PORT or unix:PATH; port 0 picks one")
       ->capture_default_str();
   flags.llama.push_back(
       app.add_option("--threads", options.threads, "Compute threads; 0: all cores")->check(CLI::Range(0U, 1'024U)));
   for (CLI::Option* option : flags::add_worker_flags(app, options)) {
-    if (option->get_name() != "--served-model-name") flags.llama.push_back(option);
+    if (!is_of_both(option->get_name())) flags.llama.push_back(option);
   }
   flags::add_body_flag(app, options.body_bytes_max);
   flags::add_serving_flags(app, options);
@@ -83,6 +91,26 @@ Result<void> check_engine_flags(const Options& options, const EngineFlags& flags
   return {};
 }
 
+/// That each endpoint can have a place of its own, from `place` on.
+Result<void> check_places(const Options& options, const std::string& place) {
+  const auto last = kvevents::place_of(place, options.sim_endpoints - 1);
+  if (last || place.empty()) return {};
+  return std::unexpected(last.error());
+}
+
+Result<void> read_kv_events(Options& options, const EngineFlags& flags) {
+  if (flags.kv_events.empty()) return {};
+  LLMD_TRY(options.kv_events, kvevents::parse_publisher_options(flags.kv_events));
+  LLMD_TRY_VOID(check_places(options, options.kv_events.endpoint));
+  return check_places(options, options.kv_events.replay_endpoint);
+}
+
+Result<void> check_ports(const Options& options, std::string_view flag, const net::Address& first) {
+  if (first.port == 0 || first.port + options.sim_endpoints <= 65'536) return {};
+  return fail(ErrorCode::kConfigInvalid, fmt::format("{} {}: {} endpoints need ports beyond 65535", flag,
+                                                     first.to_string(), options.sim_endpoints));
+}
+
 Result<void> check_listen(const Options& options) {
   if (options.sim_endpoints == 1) return {};
   LLMD_TRY(const net::Address first, net::Address::parse(options.listen));
@@ -91,15 +119,17 @@ Result<void> check_listen(const Options& options) {
                 fmt::format("--listen {} is one place for {} endpoints", options.listen, options.sim_endpoints),
                 "give HOST:PORT");
   }
-  if (first.port == 0 || first.port + options.sim_endpoints <= 65'536) return {};
-  return fail(ErrorCode::kConfigInvalid,
-              fmt::format("--listen {}: {} endpoints need ports beyond 65535", options.listen, options.sim_endpoints));
+  LLMD_TRY_VOID(check_ports(options, "--listen", first));
+  if (options.kv.listen == "auto" || options.kv.listen == "none") return {};
+  LLMD_TRY(const net::Address blocks, net::Address::parse(options.kv.listen));
+  return check_ports(options, "--kv-listen", blocks);
 }
 
-Result<void> check_options(const Options& options, const EngineFlags& flags) {
+Result<void> check_options(Options& options, const EngineFlags& flags) {
   LLMD_TRY_VOID(check_engine_flags(options, flags));
+  LLMD_TRY_VOID(flags::check_worker_flags(options));
   LLMD_TRY_VOID(check_listen(options));
-  return flags::check_worker_flags(options);
+  return read_kv_events(options, flags);
 }
 
 }  // namespace

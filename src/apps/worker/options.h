@@ -8,6 +8,7 @@
 #include "flags/command_line.h"
 #include "flags/shared_flags.h"
 #include "flags/worker_flags.h"
+#include "kvevents/publisher_options.h"
 
 namespace llmd::worker {
 
@@ -24,6 +25,7 @@ struct Options : flags::WorkerFlags, flags::ServingFlags {
   std::string profile;     // of kSimulated: what config::find_hardware_profile() takes
   std::uint32_t sim_endpoints = 1;
   std::uint32_t sim_output_tokens = 128;  // of answers without a limit
+  kvevents::PublisherOptions kv_events;   // of kSimulated
   Role role = Role::kUnified;
   std::string listen = "127.0.0.1:8081";
   unsigned threads = 0;  // 0: all cores

@@ -149,6 +149,17 @@ TEST(WorkerOptions, OfASimulatedEngineNeedNoModel) {
   EXPECT_EQ(line.options->sim_endpoints, 3U);
 }
 
+TEST(WorkerOptions, OfASimulatedEngineSayRoleAndEvents) {
+  const CommandLine line =
+      parse({"--engine", "sim", "--role", "prefill", "--kv-listen", "127.0.0.1:0", "--kv-events-config",
+             R"({"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:7000","topic":"t"})"});
+  ASSERT_TRUE(line.options.has_value()) << line.ending.text;
+  EXPECT_EQ(line.options->role, Role::kPrefill);
+  EXPECT_TRUE(line.options->kv_events.enabled);
+  EXPECT_EQ(line.options->kv_events.endpoint, "tcp://*:7000");
+  EXPECT_EQ(line.options->kv_events.topic, "t");
+}
+
 TEST(WorkerOptions, RefuseWhatTheOtherEngineTakes) {
   struct Case {
     std::vector<const char*> arguments;
@@ -158,10 +169,14 @@ TEST(WorkerOptions, RefuseWhatTheOtherEngineTakes) {
       {{}, "--model is required"},
       {{"--model", "m.gguf", "--profile", "gpu"}, "--profile is not of --engine llama"},
       {{"--engine", "sim", "--model", "m.gguf"}, "--model is not of --engine sim"},
-      {{"--engine", "sim", "--role", "prefill"}, "--role is not of --engine sim"},
-      {{"--engine", "sim", "--kv-listen", "none"}, "--kv-listen is not of --engine sim"},
+      {{"--engine", "sim", "--kv-memory", "1GiB"}, "--kv-memory is not of --engine sim"},
+      {{"--model", "m.gguf", "--kv-events-config", "{}"}, "--kv-events-config is not of --engine llama"},
       {{"--engine", "sim", "--sim-endpoints", "2", "--listen", "unix:/tmp/x"}, "is one place for 2 endpoints"},
       {{"--engine", "sim", "--sim-endpoints", "10", "--listen", "127.0.0.1:65530"}, "ports beyond 65535"},
+      {{"--engine", "sim", "--sim-endpoints", "10", "--kv-listen", "127.0.0.1:65530"}, "ports beyond 65535"},
+      {{"--engine", "sim", "--sim-endpoints", "2", "--kv-events-config", R"({"endpoint": "ipc:///tmp/x"})"},
+       "one place for several endpoints"},
+      {{"--engine", "sim", "--kv-events-config", R"({"topics": "x"})"}, "did you mean topic?"},
   };
   for (const Case& each : cases) {
     const CommandLine line = parse(each.arguments);

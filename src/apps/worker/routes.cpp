@@ -12,6 +12,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/tokenize", handle_tokenize, false, true, false},
     Route{"POST", "/detokenize", handle_detokenize, false, true, false},
     Route{"POST", "/sim/speed", handle_sim_speed, false, true, false, true},
+    Route{"POST", "/reset_prefix_cache", handle_reset_prefix_cache, false, true, false, true},
     Route{"GET", "/v1/models", handle_models, false, false, false},
     Route{"GET", "/v1/models/*", handle_model, false, false, false},
     Route{"GET", "/health", handle_health, true, false, false},

@@ -31,6 +31,7 @@ struct RouteMatch {
 [[nodiscard]] Task<void> handle_tokenize(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_detokenize(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_sim_speed(Service& service, Call& call);
+[[nodiscard]] Task<void> handle_reset_prefix_cache(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_models(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_model(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_health(Service& service, Call& call);

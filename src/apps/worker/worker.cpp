@@ -99,7 +99,7 @@ void Process::on_loaded(Result<LoadedModel> loaded) {
   log::info("ready: model {}, context {} tokens, {} sequences at once, KV {}, prefix cache {}",
             options_.served_names.front(), info.context_tokens, info.sequences_max, in_mebibytes(info.kv_bytes),
             in_mebibytes(info.store_bytes_max));
-  auto kv = KvExchange::make(loop_, kv_setup_, *loaded->engine, registry_);
+  auto kv = make_kv_exchange(loop_, kv_setup_, *loaded->engine, registry_);
   if (!kv) {
     log::error("cannot keep blocks for decode workers: {}", kv.error().to_string());
     exit_code_ = 1;

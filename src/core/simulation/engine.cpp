@@ -11,7 +11,6 @@ namespace {
 
 using batching::StepOutcome;
 using batching::Work;
-using BlockIndex = kvpolicy::BlockLru::Index;
 
 constexpr double kStepSecondsMax = 100'000;  // a day; whatever the profile says, the sum of many fits a TimePoint
 
@@ -87,18 +86,19 @@ void SimEngine::cancel(std::uint64_t request) {
 
 void SimEngine::import_blocks(const SimRequest& request, std::uint32_t tokens) {
   const std::size_t blocks = std::min<std::size_t>(request.blocks.size(), tokens / block_tokens_);
-  for (std::size_t i = 0; i < blocks; ++i) {
-    const auto parent = i == 0 ? std::nullopt : store_.find(block_id(request.blocks[i - 1]));
-    if (i > 0 && !parent) return;
-    store_block(request.blocks[i], parent);
+  for (std::uint32_t i = 0; i < blocks; ++i) {
+    if (!store_block(request, i)) return;
   }
 }
 
-void SimEngine::store_block(std::uint64_t name, std::optional<BlockIndex> parent) {
-  const BlockId id = block_id(name);
+/// False if its beginning was evicted meanwhile: it could not be matched.
+bool SimEngine::store_block(const SimRequest& request, std::uint32_t index) {
+  const BlockId id = block_id(request.blocks[index]);
+  const auto parent = index == 0 ? std::nullopt : store_.find(block_id(request.blocks[index - 1]));
+  if (index > 0 && !parent) return false;
   if (const auto held = store_.find(id)) {
     store_.touch(*held);
-    return;
+    return true;
   }
   if (parent) store_.pin(*parent);  // it must not make room for its own child
   while (!store_.fits(1)) {
@@ -107,22 +107,20 @@ void SimEngine::store_block(std::uint64_t name, std::optional<BlockIndex> parent
     std::uint64_t gone = 0;
     std::memcpy(&gone, victim->id.bytes.data(), sizeof gone);
     ++store_evictions_;
-    note(gone, false);
+    note({.block = gone});
   }
   if (parent) store_.unpin(*parent);
-  if (!store_.fits(1)) return;
+  if (!store_.fits(1)) return true;
   store_.insert(id, parent, 1);
-  note(name, true);
+  note({.block = request.blocks[index], .stored = true, .index = index, .request = request.id});
+  return true;
 }
 
 void SimEngine::store_computed(Sequence& sequence) {
-  const std::vector<std::uint64_t>& blocks = sequence.request->blocks;
+  const SimRequest& request = *sequence.request;
   const std::uint32_t whole = sequence.computed / block_tokens_;
-  while (sequence.stored < whole && sequence.stored < blocks.size()) {
-    const std::uint32_t at = sequence.stored;
-    const auto parent = at == 0 ? std::nullopt : store_.find(block_id(blocks[at - 1]));
-    if (at > 0 && !parent) return;  // its beginning was evicted meanwhile: it could not be matched
-    store_block(blocks[at], parent);
+  while (sequence.stored < whole && sequence.stored < request.blocks.size()) {
+    if (!store_block(request, sequence.stored)) return;
     ++sequence.stored;
   }
 }
@@ -278,9 +276,13 @@ EngineTotals SimEngine::totals() const {
 
 std::vector<BlockChange> SimEngine::take_block_changes() { return std::exchange(changes_, {}); }
 
+void SimEngine::clear_blocks() {
+  store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
+}
+
 void SimEngine::restart() {
   scheduler_ = batching::BatchScheduler{batching_of(profile_, block_tokens_)};
-  store_ = kvpolicy::BlockLru{std::max<std::size_t>(1, profile_.store_tokens / block_tokens_)};
+  clear_blocks();
   step_budget_ = batching::StepBudget{{}};
   sequences_.clear();
   for (auto& slots : by_slot_) std::ranges::fill(slots, nullptr);

@@ -29,6 +29,8 @@ struct EngineEvent {
 struct BlockChange {
   std::uint64_t block = 0;
   bool stored = false;
+  std::uint32_t index = 0;    // stored: its place in the blocks of
+  std::uint64_t request = 0;  // this request
 };
 
 /// What the engine's metrics say.
@@ -88,6 +90,8 @@ class SimEngine {
   [[nodiscard]] EngineTotals totals() const;
   /// Since the last call; empty unless blocks are recorded.
   [[nodiscard]] std::vector<BlockChange> take_block_changes();
+  /// Forgets all blocks, not as changes. What requests under way have computed they keep in their slots.
+  void clear_blocks();
   /// Forgets everything: requests and blocks.
   void restart();
 
@@ -110,10 +114,10 @@ class SimEngine {
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
   void learn_step(double seconds);
   [[nodiscard]] std::uint32_t weight_reads();
-  void store_block(std::uint64_t name, std::optional<kvpolicy::BlockLru::Index> parent);
+  bool store_block(const SimRequest& request, std::uint32_t index);
   void store_computed(Sequence& sequence);
-  void note(std::uint64_t block, bool stored) {
-    if (records_blocks_) changes_.push_back({block, stored});
+  void note(const BlockChange& change) {
+    if (records_blocks_) changes_.push_back(change);
   }
 
   const HardwareProfile& profile_;

@@ -47,6 +47,8 @@ EngineInfo info_of(const SimulatedEngineOptions& options) {
   return info;
 }
 
+constexpr std::uint64_t kReceived = UINT64_MAX;  // instead of a request: its blocks come from another engine
+
 std::uint64_t seed_of(const SequenceRequest& request) {
   const std::uint64_t seed = xxh64(request.cache_salt, request.sampling.seed.value_or(0));
   return xxh64(std::as_bytes(std::span{request.prompt}), seed);
@@ -58,7 +60,7 @@ SimulatedEngine::SimulatedEngine(Loop& loop, SimulatedEngineOptions options)
     : options_{std::move(options)},
       host_delay_{simulation::to_duration(options_.profile.submit_s + options_.profile.stream_s)},
       info_{info_of(options_)},
-      model_{options_.profile, info_.block_tokens, /*records_blocks=*/false},
+      model_{options_.profile, info_.block_tokens, /*records_blocks=*/options_.kv_events != nullptr},
       timer_{loop.context()} {
   model_.tell_tokens();
 }
@@ -125,6 +127,10 @@ std::unique_ptr<SimulatedEngine::Sequence> SimulatedEngine::prepare(SequenceId i
       .output_tokens = sequence->answer_tokens(),
       .blocks = make_block_key(scope(request.cache_salt), tokens, info_.block_tokens, std::max(1U, blocks)).hashes,
       .priority = request.priority};
+  if (options_.kv_events) {
+    sequence->tokens = std::move(tokens);
+    sequence->cache_salt = std::move(request.cache_salt);
+  }
   return sequence;
 }
 
@@ -201,7 +207,9 @@ void SimulatedEngine::begin_step() {
 void SimulatedEngine::end_step() {
   stepping_ = false;
   const simulation::EngineTotals before = model_.totals();
-  for (const EngineEvent& event : model_.end_step()) tell(event);
+  const std::vector<EngineEvent>& events = model_.end_step();
+  tell_blocks();  // while those that end now are still known
+  for (const EngineEvent& event : events) tell(event);
   const simulation::EngineTotals after = model_.totals();
   for (const SequenceId id : std::exchange(cancelled_, {})) {
     const auto found = sequences_.find(id);
@@ -229,6 +237,19 @@ void SimulatedEngine::tell(const EngineEvent& event) {
   if (event.finished) sequences_.erase(found);
 }
 
+void SimulatedEngine::tell_blocks(const engine::BlockSource& received) {
+  if (!options_.kv_events) return;
+  const auto source_of = [&](std::uint64_t request) -> std::optional<engine::BlockSource> {
+    if (request == kReceived) return received;
+    const auto found = sequences_.find(SequenceId{request});
+    if (found == sequences_.end()) return std::nullopt;
+    const Sequence& sequence = *found->second;
+    return engine::BlockSource{sequence.request.blocks, sequence.tokens, sequence.cache_salt};
+  };
+  std::vector<KvEvent> events = engine::block_events(model_.take_block_changes(), info_.block_tokens, source_of);
+  if (!events.empty()) options_.kv_events->on_kv_events(std::move(events));
+}
+
 void SimulatedEngine::end(Sequence& sequence, FinishReason reason, std::optional<Error> error) {
   if (error) log::write(log::Level::kWarn, sequence.request_id, error->to_string());
   events_.add(sequence.sink, {.sequence = sequence.id,
@@ -246,6 +267,28 @@ Result<void> SimulatedEngine::import_blocks(std::vector<BlockData> /*blocks*/) {
 std::vector<BlockId> SimulatedEngine::block_ids(const std::vector<TokenId>& prompt,
                                                 const std::string& cache_salt) const {
   return block_chain(scope(cache_salt), prompt, info_.block_tokens);
+}
+
+std::size_t SimulatedEngine::held_blocks(std::span<const BlockId> chain) const {
+  simulation::SimRequest request;
+  for (const BlockId& id : chain) std::memcpy(&request.blocks.emplace_back(), id.bytes.data(), sizeof(std::uint64_t));
+  return model_.held_tokens(request) / info_.block_tokens;
+}
+
+void SimulatedEngine::receive_blocks(std::span<const TokenId> prompt, const std::string& cache_salt,
+                                     std::size_t blocks) {
+  if (blocks == 0) return;
+  const simulation::SimRequest request{
+      .id = kReceived,
+      .blocks =
+          make_block_key(scope(cache_salt), prompt, info_.block_tokens, static_cast<std::uint32_t>(blocks)).hashes};
+  model_.import_blocks(request, static_cast<std::uint32_t>(blocks * info_.block_tokens));
+  tell_blocks({request.blocks, prompt, cache_salt});
+}
+
+void SimulatedEngine::clear_blocks() {
+  model_.clear_blocks();
+  if (options_.kv_events) options_.kv_events->on_kv_events({BlocksCleared{}});
 }
 
 void SimulatedEngine::shut_down(std::chrono::milliseconds /*deadline*/) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -10,7 +11,9 @@
 #include "engine/engine.h"
 #include "engine/llama/event_batch.h"
 #include "engine/sim/answer_words.h"
+#include "engine/sim/block_events.h"
 #include "engine/sim/simulated_sequence.h"
+#include "model/kv_event.h"
 #include "runtime/loop.h"
 #include "simulation/engine.h"
 #include "simulation/hardware_profile.h"
@@ -22,11 +25,12 @@ struct SimulatedEngineOptions {
   simulation::HardwareProfile profile{};
   std::uint32_t output_tokens = 128;  // of an answer for which the request sets no limit
   std::shared_ptr<const engine::AnswerWords> words{};
+  std::shared_ptr<KvEventSink> kv_events{};  // hears what the prefix cache takes up and gives away; may be null
 };
 
 /// The digital twin's engine in real time: its batching, block store and step times are those of simulation::SimEngine,
 /// its tokens are words of a small list. An answer follows from the prompt, the seed and the salt alone, and is as long
-/// as max_tokens says. Blocks are counted and named, but there are no bytes of them to export.
+/// as max_tokens says. Blocks are counted and named, but there are no bytes of them: others are told their names.
 ///
 /// Unlike an engine that computes it has no thread: it belongs to `loop`, where all calls come from and its timer
 /// fires. A thousand of them can share one loop. Steps that end late because the loop was busy do not make the next
@@ -50,6 +54,16 @@ class SimulatedEngine final : public Engine {
   [[nodiscard]] kvstore::BlockStore* block_store() noexcept override { return nullptr; }
   [[nodiscard]] std::vector<BlockId> block_ids(const std::vector<TokenId>& prompt,
                                                const std::string& cache_salt) const override;
+  /// How many leading blocks of a chain of block_ids() the prefix cache has.
+  [[nodiscard]] std::size_t held_blocks(std::span<const BlockId> chain) const;
+  /// The leading `blocks` blocks of the prompt came from another engine: they are cached as if computed here. Pre: that
+  /// many are whole.
+  void receive_blocks(std::span<const TokenId> prompt, const std::string& cache_salt, std::size_t blocks);
+  /// Empties the prefix cache.
+  void clear_blocks();
+  /// What a token's KV takes, and how it comes from other engines.
+  [[nodiscard]] const simulation::HardwareProfile& profile() const noexcept { return options_.profile; }
+
   /// At once, whatever the deadline.
   void shut_down(std::chrono::milliseconds deadline) override;
 
@@ -74,6 +88,7 @@ class SimulatedEngine final : public Engine {
   void begin_step();
   void end_step();
   void tell(const simulation::EngineEvent& event);
+  void tell_blocks(const engine::BlockSource& received = {});
   void end(Sequence& sequence, FinishReason reason, std::optional<Error> error = {});
 
   const SimulatedEngineOptions options_;

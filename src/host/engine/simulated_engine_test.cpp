@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#include "model/prefix_key.h"
 
 namespace llmd {
 namespace {
@@ -190,6 +195,106 @@ TEST_F(SimulatedEngineTest, EndsAllSequencesAtAShutdown) {
   loop_.run();
   EXPECT_EQ(sink->ends.size(), 2U);
   EXPECT_FALSE(engine_.submit({.prompt = prompt(1), .max_tokens = 1}, sink));
+}
+
+/// A copy of an engine's prefix cache, made from its events alone.
+class Replica final : public KvEventSink {
+ public:
+  void on_kv_events(std::vector<KvEvent>&& events) noexcept override {
+    for (const KvEvent& event : events) std::visit([this](const auto& each) { apply(each); }, event);
+  }
+  [[nodiscard]] std::size_t held(const std::vector<std::uint64_t>& chain) const {
+    std::size_t blocks = 0;
+    while (blocks < chain.size() && parents.contains(chain[blocks])) ++blocks;
+    return blocks;
+  }
+
+  std::unordered_map<std::uint64_t, std::optional<std::uint64_t>> parents;
+  std::size_t removed = 0;
+  BlocksStored last;
+
+ private:
+  void apply(const BlocksStored& event) {
+    std::optional<std::uint64_t> parent = event.parent;
+    EXPECT_TRUE(!parent || parents.contains(*parent));
+    EXPECT_EQ(event.tokens.size(), event.blocks.size() * kBlock);
+    for (const std::uint64_t block : event.blocks) {
+      EXPECT_TRUE(parents.emplace(block, parent).second) << "stored twice";
+      parent = block;
+    }
+    last = event;
+  }
+  void apply(const BlockRemoved& event) {
+    EXPECT_EQ(parents.erase(event.block), 1U) << "removed without being held";
+    ++removed;
+  }
+  void apply(const BlocksCleared& /*event*/) { parents.clear(); }
+};
+
+class SimulatedEngineBlocks : public testing::Test {
+ protected:
+  SimulatedEngineBlocks()
+      : engine_{loop_, {.model_name = "m", .profile = profile(), .words = words(), .kv_events = replica_}} {}
+  static simulation::HardwareProfile profile() {
+    simulation::HardwareProfile profile = plain_profile();
+    profile.store_tokens = 20 * std::uint64_t{kBlock};
+    return profile;
+  }
+  SequenceUsage run(SequenceRequest request) {
+    const auto sink = std::make_shared<Recorder>(loop_, 1);
+    EXPECT_TRUE(engine_.submit(std::move(request), sink));
+    loop_.run();
+    return sink->ends.front().usage;
+  }
+  /// Prompts of which some begin alike.
+  static std::vector<TokenId> prompt(std::uint64_t number) {
+    std::vector<TokenId> tokens(40 + number % 5 * 16);
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i < 24 ? number % 3 : number % 11);
+    return tokens;
+  }
+
+  Loop loop_{"test"};
+  const std::shared_ptr<Replica> replica_ = std::make_shared<Replica>();
+  SimulatedEngine engine_;
+};
+
+TEST_F(SimulatedEngineBlocks, AreToldSoThatACopyOfTheCacheForetellsEveryHit) {
+  for (std::uint64_t step = 0; step < 60; ++step) {
+    const std::vector<TokenId> tokens = prompt(step * step);
+    const std::string salt = step % 4 == 0 ? "salt" : "";
+    const BlockScope scope{engine_.info().model_fingerprint, {}, salt};
+    const auto chain = make_block_key(scope, tokens, kBlock, 100).hashes;
+    const std::size_t held = replica_->held(chain);
+    EXPECT_EQ(engine_.held_blocks(engine_.block_ids(tokens, salt)), held);
+    const SequenceUsage usage =
+        run({.prompt = tokens, .max_tokens = 1 + static_cast<std::uint32_t>(step % 40), .cache_salt = salt});
+    EXPECT_EQ(usage.cached_tokens, std::min(held, (tokens.size() - 1) / kBlock) * kBlock) << step;
+    EXPECT_EQ(replica_->parents.size(), engine_.load().store_blocks);
+  }
+  EXPECT_GT(replica_->removed, 20U);
+  EXPECT_EQ(replica_->removed, engine_.load().store_evictions);
+}
+
+TEST_F(SimulatedEngineBlocks, ThatCameFromElsewhereAreCachedAndTold) {
+  const std::vector<TokenId> tokens = prompt(4);
+  engine_.receive_blocks(tokens, "", 0);
+  EXPECT_TRUE(replica_->parents.empty());
+  engine_.receive_blocks(tokens, "", 2);
+  EXPECT_EQ(engine_.held_blocks(engine_.block_ids(tokens, "")), 2U);
+  EXPECT_EQ(replica_->last.tokens, std::vector<TokenId>(tokens.begin(), tokens.begin() + 2 * kBlock));
+  engine_.receive_blocks(tokens, "", 3);
+  EXPECT_EQ(replica_->parents.size(), 3U);
+  EXPECT_EQ(run({.prompt = tokens, .max_tokens = 1}).cached_tokens, 3 * kBlock);
+}
+
+TEST_F(SimulatedEngineBlocks, AreGoneOnceTheCacheIsCleared) {
+  run({.prompt = prompt(4), .max_tokens = 1});
+  EXPECT_GT(replica_->parents.size(), 0U);
+  engine_.clear_blocks();
+  EXPECT_EQ(replica_->parents.size(), 0U);
+  EXPECT_EQ(engine_.load().store_blocks, 0U);
+  EXPECT_EQ(run({.prompt = prompt(4), .max_tokens = 1}).cached_tokens, 0U);
+  EXPECT_EQ(replica_->parents.size(), engine_.load().store_blocks);
 }
 
 }  // namespace

@@ -9,8 +9,9 @@ constexpr double kSecondsBounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 }  // namespace
 
-TransferMetrics::TransferMetrics(MetricsRegistry& registry)
+TransferMetrics::TransferMetrics(MetricsRegistry& registry, std::size_t counted_block_bytes)
     : registry_{registry},
+      counted_block_bytes_{counted_block_bytes},
       bytes_sent_{registry.counter("llmd_kv_sent_bytes_total", "KV bytes sent to other workers.")},
       bytes_received_{registry.counter("llmd_kv_received_bytes_total", "KV bytes pulled from other workers.")},
       blocks_sent_{registry.counter("llmd_kv_sent_blocks_total", "KV blocks sent to other workers.")},
@@ -23,12 +24,12 @@ TransferMetrics::TransferMetrics(MetricsRegistry& registry)
           registry.histogram("llmd_kv_transfer_seconds", "Time of a pull that brought all blocks.", kSecondsBounds)} {}
 
 void TransferMetrics::count_sent(std::size_t bytes) noexcept {
-  bytes_sent_.add(static_cast<double>(bytes));
+  bytes_sent_.add(static_cast<double>(counted_block_bytes_ > 0 ? counted_block_bytes_ : bytes));
   blocks_sent_.add();
 }
 
 void TransferMetrics::count_received(std::size_t bytes) noexcept {
-  bytes_received_.add(static_cast<double>(bytes));
+  bytes_received_.add(static_cast<double>(counted_block_bytes_ > 0 ? counted_block_bytes_ : bytes));
   blocks_received_.add();
 }
 

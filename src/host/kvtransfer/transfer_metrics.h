@@ -12,7 +12,8 @@ namespace llmd::kvtransfer {
 /// The series of block transfers, of both sides. Thread-safe.
 class TransferMetrics {
  public:
-  explicit TransferMetrics(MetricsRegistry& registry);
+  /// `counted_block_bytes`: what each block counts as, if smaller ones travel in its stead; 0: as what it is.
+  explicit TransferMetrics(MetricsRegistry& registry, std::size_t counted_block_bytes = 0);
 
   void count_sent(std::size_t bytes) noexcept;
   void count_received(std::size_t bytes) noexcept;
@@ -26,6 +27,7 @@ class TransferMetrics {
 
  private:
   MetricsRegistry& registry_;
+  const std::size_t counted_block_bytes_;
   Counter& bytes_sent_;
   Counter& bytes_received_;
   Counter& blocks_sent_;

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/engine.h"
 #include "engine/llama/text_stream.h"
@@ -34,6 +36,8 @@ class SimulatedSequence {
   const std::string request_id;
   const std::shared_ptr<SequenceSink> sink;
   simulation::SimRequest request{};  // as the engine model knows it
+  std::vector<TokenId> tokens;       // prompt and answer, if its blocks are told to somebody
+  std::string cache_salt;            // then, too
   SequenceUsage usage;
   SequenceTimes times;
 

@@ -40,4 +40,10 @@ Task<void> handle_sim_speed(Service& service, Call& call) {
   co_await call.respond_json(200, fmt::format("{{\"factor\":{}}}", *factor));
 }
 
+/// vLLM's name for it. Of simulated engines only: from a real worker any client could take the cache away.
+Task<void> handle_reset_prefix_cache(Service& service, Call& call) {
+  service.model().simulated->clear_blocks();
+  co_await call.respond_json(200, "{}");
+}
+
 }  // namespace llmd::worker
