@@ -289,6 +289,21 @@ def test_a_replay_fills_the_gap_of_a_consumer_that_came_late(workers, context):
     assert process.terminate() == 0
 
 
+def test_a_gap_is_filled_from_where_it_begins(workers, context):
+    _, [(url, live, replay)] = workers()
+    consumer = Consumer(context, live, replay)
+    joined(consumer, url)
+    settled(consumer, url)
+    for number in range(6):
+        complete(url, prompt_of(number))
+    for _ in range(3):
+        assert consumer.socket.poll(10_000)
+        consumer.socket.recv_multipart()  # lost
+    settled(consumer, url)
+    assert len(consumer.blocks) == metric(url, "llmd_worker_store_blocks")
+    assert metric(url, "llmd_worker_kv_events_replays_total") == 2, "to join, and for the gap"
+
+
 def test_a_new_process_begins_at_0_with_an_empty_cache(workers, context):
     for _ in range(2):
         process, [(url, live, replay)] = workers()
