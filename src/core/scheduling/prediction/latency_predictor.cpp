@@ -65,6 +65,51 @@ void note_mean(float& mean, float seen) noexcept {
 
 }  // namespace
 
+/// Deviations of some predictions of one class, made together.
+class LatencyPredictor::Deviations {
+ public:
+  explicit Deviations(std::span<LatencyPrediction> predictions) noexcept : predictions_{predictions} {}
+
+  struct Asked {
+    EndpointIndex endpoint = 0;
+    float factor_ttft = 0;
+    float factor_tpot = 0;
+  };
+  void add(const Class& of_class, Asked asked, const Regression::Features& ttft, float ttft_ms,
+           const Regression::Features& tpot, float tpot_ms) noexcept {
+    if (count_ == Regression::kAtOnce || class_ != &of_class) make();
+    class_ = &of_class;
+    asked_[count_] = asked;
+    ttft_[count_] = ttft;
+    tpot_[count_] = tpot;
+    ttft_ms_[count_] = ttft_ms;
+    tpot_ms_[count_] = tpot_ms;
+    ++count_;
+  }
+  void make() noexcept {
+    if (count_ == 0) return;
+    const auto ttft = class_->ttft.deviations(ttft_, ttft_ms_);
+    const auto tpot = class_->tpot.deviations(tpot_, tpot_ms_);
+    for (std::size_t n = 0; n < count_; ++n) {
+      predictions_[asked_[n].endpoint].ttft_deviation_ms = ttft[n] * asked_[n].factor_ttft;
+      predictions_[asked_[n].endpoint].tpot_deviation_ms = tpot[n] * asked_[n].factor_tpot;
+    }
+    count_ = 0;
+  }
+
+ private:
+  template <class T>
+  using Some = std::array<T, Regression::kAtOnce>;
+  std::span<LatencyPrediction> predictions_;
+  const Class* class_ = nullptr;
+  std::size_t count_ = 0;
+  Some<Asked> asked_{};
+  Some<Regression::Features> ttft_{};
+  Some<Regression::Features> tpot_{};
+  Some<float> ttft_ms_{};
+  Some<float> tpot_ms_{};
+};
+
 void LatencyPredictor::resolve(std::span<const EndpointState> endpoints, Places& places) {
   const std::unique_lock lock{mutex_};
   places.endpoints.clear();
@@ -217,6 +262,7 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     resolve(input.endpoints, places);
     lock.lock();
   }
+  Deviations deviations{predictions};
   for (EndpointIndex i = 0; i < input.endpoints.size(); ++i) {
     const std::uint32_t slot = places.slots[i];
     if (slot == kNoSlot || known_[slot].of_class == kNoClass) continue;
@@ -236,8 +282,7 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     const float tpot_of_class = model.tpot.predict(tpot);
     out.ttft_ms = ttft_of_class * ttft_factor;
     out.tpot_ms = tpot_of_class * tpot_factor;
-    out.ttft_deviation_ms = model.ttft.deviation(ttft, ttft_of_class) * ttft_factor;
-    out.tpot_deviation_ms = model.tpot.deviation(tpot, tpot_of_class) * tpot_factor;
+    deviations.add(model, {i, ttft_factor, tpot_factor}, ttft, ttft_of_class, tpot, tpot_of_class);
     // What a queued prompt delays those behind it by, is the engine time that it takes.
     const auto of_ttft = model.ttft.coefficients();
     const auto of_tpot = model.tpot.coefficients();
@@ -248,6 +293,7 @@ void LatencyPredictor::predict(const PluginInput& input, Places& places, std::ve
     out.arrivals_per_s = known.arrivals * rate_left(known, input.now);
     out.prefill_share = std::min(1.0F, b.prefill_rate * of_ttft[kQueuedFeature] * ttft_factor / kKilo);
   }
+  deviations.make();
 }
 
 LatencyBasis LatencyPredictor::basis_of(const PluginInput& input, EndpointIndex i) {

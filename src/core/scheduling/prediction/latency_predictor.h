@@ -106,6 +106,7 @@ class LatencyPredictor {
     using is_transparent = void;
     std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
   };
+  class Deviations;
   using Slots = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
   static constexpr std::uint32_t kNoSlot = static_cast<std::uint32_t>(-1);
   static constexpr std::uint32_t kNoClass = static_cast<std::uint32_t>(-1);

@@ -48,6 +48,25 @@ float Regression::deviation(const Features& features, float predicted) const noe
   return std::sqrt(scatter * (predicted * predicted + floor * floor + std::max(0.0F, unknown)));
 }
 
+std::array<float, Regression::kAtOnce> Regression::deviations(
+    const std::array<Features, kAtOnce>& features, const std::array<float, kAtOnce>& predicted) const noexcept {
+  // One a lane, each with the sums of deviation() in its order: they are a chain of waits, these are four abreast.
+  using Lanes [[gnu::vector_size(kAtOnce * sizeof(float))]] = float;
+  std::array<Lanes, kFeatures> x;
+  for (std::size_t i = 0; i < kFeatures; ++i)
+    x[i] = Lanes{features[0][i], features[1][i], features[2][i], features[3][i]};
+  Lanes unknown{};
+  for (std::size_t i = 0; i < kFeatures; ++i) {
+    for (std::size_t j = i; j < kFeatures; ++j) unknown += inverse_[i][j] * x[i] * x[j];
+  }
+  const auto scatter = static_cast<float>(scatter_);
+  const auto floor = static_cast<float>(floor_);
+  std::array<float, kAtOnce> all{};
+  for (std::size_t n = 0; n < kAtOnce; ++n)
+    all[n] = std::sqrt(scatter * (predicted[n] * predicted[n] + floor * floor + std::max(0.0F, unknown[n])));
+  return all;
+}
+
 void Regression::solve() noexcept {
   std::array<Row, kFeatures> a = xx_;
   Row b = xy_;

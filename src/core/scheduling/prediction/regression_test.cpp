@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "base/rng.h"
@@ -83,6 +84,22 @@ TEST(Regression, IsUnsureOfWhatItHasNotSeen) {
   const Features known{1, 5, 5, 5, 0};
   const Features unknown{1, 5, 5, 5, 5};
   EXPECT_GT(model.deviation(unknown, model.predict(unknown)), 10 * model.deviation(known, model.predict(known)));
+}
+
+TEST(Regression, SeveralDeviationsAtOnceAreTheSameBits) {
+  Rng rng{7};
+  Regression model{1'000, 10};
+  for (int round = 0; round < 500; ++round) {
+    std::array<Features, Regression::kAtOnce> some;
+    std::array<float, Regression::kAtOnce> predicted{};
+    for (std::size_t n = 0; n < some.size(); ++n) {
+      some[n] = drawn(rng);
+      predicted[n] = model.predict(some[n]);
+      model.add(drawn(rng), 100 * rng.uniform());
+    }
+    const auto all = model.deviations(some, predicted);
+    for (std::size_t n = 0; n < some.size(); ++n) EXPECT_EQ(all[n], model.deviation(some[n], predicted[n]));
+  }
 }
 
 TEST(Regression, OneOutlierChangesLittle) {
