@@ -65,7 +65,7 @@ class Grid:
     tuned_at: float = 0.9
 
 
-FULL = Grid(endpoints=(8, 16, 32, 64), loads=(0.3, 0.5, 0.7, 0.9, 1.1), trials=40)
+FULL = Grid(endpoints=(8, 16, 64), loads=(0.3, 0.5, 0.7, 0.9, 1.1), trials=40)
 QUICK = Grid(endpoints=(8, 16), loads=(0.5, 0.9), trials=6, share=0.2, tables=(0.9,), beyond=(0.2, 1.4, 2.4, 4.2, 10.0),
              oracle_loads=(0.9,), oracle_every=40)
 

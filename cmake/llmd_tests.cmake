@@ -61,10 +61,17 @@ endforeach()
 # Each micro benchmark runs a moment, so that none rots; its numbers are not judged.
 get_property(benches DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
 list(FILTER benches INCLUDE REGEX "^bench_")
+list(REMOVE_ITEM benches bench_outliers)  # it plays fleets for minutes: one row of it below
 foreach(name IN LISTS benches)
   add_test(NAME bench/${name} COMMAND ${name} --benchmark_min_time=0.001 --benchmark_repetitions=1)
   set_tests_properties(bench/${name} PROPERTIES LABELS bench TIMEOUT 120)
 endforeach()
+
+if(TARGET bench_outliers)
+  add_test(NAME bench/bench_outliers COMMAND bench_outliers
+           --benchmark_filter=one_is_slow/traffic:3/policy:1/slow_by:4/detects:1/)
+  set_tests_properties(bench/bench_outliers PROPERTIES LABELS bench TIMEOUT 120)
+endif()
 
 # It runs every claim of a page of docs.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/host/llamacpp/structured_output_test.cpp PROPERTIES

@@ -28,8 +28,8 @@ void write_weights(std::span<const float> weights, openai::JsonWriter& writer) {
 
 /// Whether anything is tried now, and why not.
 void write_guard(const WeightLearner::Status& status, openai::JsonWriter& writer) {
-  writer.key("state").string(scheduling::state_name(status.state));
-  writer.key("reason").string(scheduling::state_reason(status.state));
+  writer.key("state").string(status.frozen ? "frozen" : scheduling::state_name(status.state));
+  writer.key("reason").string(status.frozen ? "the weights stay as they are" : scheduling::state_reason(status.state));
   writer.key("pauses").integer(static_cast<std::int64_t>(status.pauses));
   writer.key("pause_rounds_left").integer(status.pause_rounds_left);
   writer.key("difference").number(static_cast<float>(status.difference.mean));

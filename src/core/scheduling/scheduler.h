@@ -43,6 +43,7 @@ struct LiveLoad {
   /// One no longer does: it has its first token or, without `computed`, is over.
   void prompt_left(std::uint64_t to_compute, std::optional<TimePoint> computed) noexcept {
     prefill_tokens -= to_compute;
+    if (!computed && to_compute == prefill_head) prefill_head = 0;  // which one is next is not known
     if (--prefilling == 0 || !computed) return;
     prefill_head = prefill_tokens / prefilling;
     prefill_since = *computed;

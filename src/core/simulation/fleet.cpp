@@ -241,7 +241,7 @@ class Run {
   }
 
   // As llm-d counts: every leg's endpoint has the request, a prefill leg's until the first token; and the prompt's
-  // tokens that are not cached until then. Only where they are computed they count as prefill.
+  // tokens that are not cached until then. As prefill they count only where and until they are computed.
   void count_live(Active& active) {
     const std::uint32_t prompt = active.request->prompt_tokens;
     active.live_tokens = prompt - std::min(prompt, active.choice.cached_tokens);
@@ -249,6 +249,7 @@ class Run {
     if (active.prefilling) count_leg(active, active.choice.prefill);
     active.prefill_at = active.prefilling ? active.choice.prefill : active.choice.decode;
     live_[active.prefill_at].prompt_sent(active.live_tokens, now_);
+    active.computing = true;
   }
   void count_leg(const Active& active, std::uint32_t endpoint) {
     scheduling::LiveLoad& live = live_[endpoint];
@@ -260,10 +261,14 @@ class Run {
     --live_[endpoint].requests;
     live_[endpoint].context_tokens -= active.request->prompt_tokens;
   }
+  void release_prompt(Active& active, std::optional<TimePoint> computed) {
+    if (!std::exchange(active.computing, false)) return;
+    live_[active.prefill_at].prompt_left(active.live_tokens, computed);
+  }
   void release_tokens(Active& active, std::optional<TimePoint> computed = {}) {
     if (active.prefill_at == kNoEndpoint) return;
+    release_prompt(active, computed);
     const std::uint32_t place = std::exchange(active.prefill_at, kNoEndpoint);
-    live_[place].prompt_left(active.live_tokens, computed);
     live_[active.choice.decode].tokens -= active.live_tokens;
     if (place == active.choice.decode) return;
     live_[place].tokens -= active.live_tokens;
@@ -367,6 +372,7 @@ class Run {
     if (active.prefilling) {
       if (!event.finished) return;
       active.cached_tokens = event.cached_tokens;
+      release_prompt(active, now_);
       active.prefilled = now_;
       push({.at = now_ + to_duration(transfer_s(active)),
             .kind = EventKind::kTransferred,

@@ -56,6 +56,7 @@ struct Active {
   std::uint32_t cached_tokens = 0;
   std::uint64_t live_tokens = 0;           // counted against each leg's endpoint until the first token
   std::uint32_t prefill_at = kNoEndpoint;  // where a first token is waited for; kNoEndpoint: it has come
+  bool computing = false;                  // its prompt counts as prefill there
   bool prefilling = false;                 // the leg under way is the prefill leg
   bool prefilled_apart = false;
 };

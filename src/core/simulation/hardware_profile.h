@@ -33,7 +33,7 @@ struct HardwareProfile {
                                      .block_tokens = 64};
   /// Steps are made as our llama engine makes them: prompts come in pieces beside sequences that decode
   /// (batching::StepBudget), and step_s is paid whenever llama.cpp waits for the weights
-  /// (weight_reads).
+  /// (weight_reads; as if a batch of any class of slots held prefill_chunk_max rows).
   bool llama_steps = false;
   std::uint64_t store_tokens = 500'000;  // the block store's capacity
   double kv_bytes_per_token = 131'072;   // for transfers between endpoints

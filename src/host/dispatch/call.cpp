@@ -179,9 +179,10 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   if (!address) co_return std::unexpected(address.error());
   const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
-  pool::InFlight in_flight = count(endpoint, {.prompt = request_.route.facts.prompt_tokens,
-                                              .prefill = request_.route.facts.prompt_tokens,
-                                              .context = request_.route.facts.prompt_tokens});
+  const std::uint32_t prompt = request_.route.facts.prompt_tokens;
+  const auto cached = static_cast<std::uint32_t>(request_.route.decision.prefill_latency.cached * 1'000);
+  pool::InFlight in_flight =
+      count(endpoint, {.prompt = prompt, .prefill = prompt - std::min(prompt, cached), .context = prompt});
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
       &cancel_);
@@ -244,7 +245,11 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
                                                .prefill = prefilled ? 0 : request_.route.load_tokens,
                                                .context = request_.route.facts.prompt_tokens});
   reserved_ = {};
-  request_.route.decision.decode = endpoint;
+  // What was predicted is of the endpoint that was chosen first.
+  if (endpoint != std::exchange(request_.route.decision.decode, endpoint)) {
+    request_.route.decision.latency.known = false;
+    request_.route.decision.latency.cached = 0;
+  }
   if (!std::exchange(remembered_, false)) context_.router.remember(request_.route, SteadyClock::now());
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},

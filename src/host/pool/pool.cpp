@@ -16,13 +16,14 @@
 namespace llmd::pool {
 
 InFlight::InFlight(std::shared_ptr<InFlightCounters> counters, LoadTokens tokens, TimePoint now) noexcept
-    : counters_{std::move(counters)}, tokens_{tokens}, prefilling_{counters_ != nullptr} {
+    : counters_{std::move(counters)}, tokens_{tokens}, prefilling_{counters_ != nullptr && tokens.prefill > 0} {
   if (counters_ == nullptr) return;
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
   counters_->tokens.fetch_add(tokens_.prompt + tokens_.output, std::memory_order_relaxed);
+  counters_->context_tokens.fetch_add(tokens_.context, std::memory_order_relaxed);
+  if (!prefilling_) return;
   if (counters_->prefilling.fetch_add(1, std::memory_order_relaxed) == 0) begin_prompt(tokens_.prefill, now);
   counters_->prefill_tokens.fetch_add(tokens_.prefill, std::memory_order_relaxed);
-  counters_->context_tokens.fetch_add(tokens_.context, std::memory_order_relaxed);
 }
 
 InFlight::InFlight(InFlight&& other) noexcept
@@ -38,8 +39,9 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
 }
 
 void InFlight::prompt_computed(TimePoint now) noexcept {
-  if (!prefilling_) return;
+  const bool here = prefilling_;
   release_prompt();
+  if (!here) return;
   const std::uint32_t left = counters_->prefilling.load(std::memory_order_relaxed);
   if (left > 0) begin_prompt(counters_->prefill_tokens.load(std::memory_order_relaxed) / left, now);
 }
@@ -50,10 +52,13 @@ void InFlight::begin_prompt(std::uint64_t tokens, TimePoint now) noexcept {
 }
 
 void InFlight::release_prompt() noexcept {
-  if (!std::exchange(prefilling_, false)) return;
+  if (counters_ == nullptr) return;
   counters_->tokens.fetch_sub(std::exchange(tokens_.prompt, 0), std::memory_order_relaxed);
+  if (!std::exchange(prefilling_, false)) return;
   counters_->prefilling.fetch_sub(1, std::memory_order_relaxed);
   counters_->prefill_tokens.fetch_sub(tokens_.prefill, std::memory_order_relaxed);
+  if (counters_->prefill_head.load(std::memory_order_relaxed) == tokens_.prefill)
+    counters_->prefill_head.store(0, std::memory_order_relaxed);  // prompt_computed() says which one is next
 }
 
 void InFlight::end() noexcept {
@@ -63,11 +68,6 @@ void InFlight::end() noexcept {
   counters_->context_tokens.fetch_sub(tokens_.context, std::memory_order_relaxed);
   counters_->requests.fetch_sub(1, std::memory_order_relaxed);
   counters_.reset();
-}
-
-std::shared_ptr<const EndpointSnapshot> PoolView::snapshot_of(std::shared_ptr<const PoolView> view) {
-  const EndpointSnapshot* snapshot = &view->snapshot;
-  return {std::move(view), snapshot};
 }
 
 namespace {

@@ -34,7 +34,7 @@ struct InFlightCounters {
 struct LoadTokens {
   std::uint64_t prompt = 0;   // until its first token
   std::uint64_t output = 0;   // until its end
-  std::uint64_t prefill = 0;  // of the prompt, to be computed here, until its first token; no load of its own
+  std::uint64_t prefill = 0;  // of the prompt, to be computed here, until its first token; no load of its own. 0: none
   std::uint64_t context = 0;  // the whole prompt, until its end; no load of its own
 };
 
@@ -65,8 +65,6 @@ class InFlight {
 struct PoolView {
   EndpointSnapshot snapshot;
   std::vector<std::shared_ptr<InFlightCounters>> in_flight;
-  /// For parts that know nothing of the pool. Shares ownership of the whole view.
-  [[nodiscard]] static std::shared_ptr<const EndpointSnapshot> snapshot_of(std::shared_ptr<const PoolView> view);
 };
 
 /// What one look at an endpoint found. A member without value was not looked at, or could not be read.

@@ -324,6 +324,7 @@ void FlowStrand::set_parts(FlowParts parts) {
     parts_ = std::move(parts);
     enabled_ = parts_.enabled;
     read_at_ = {};
+    if (!parts_.evicts) metrics_.reclaiming({});
     if (!closed_) pump(leaving, now);
   }
   tell(leaving, nullptr);

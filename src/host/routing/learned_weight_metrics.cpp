@@ -19,6 +19,11 @@ void LearnedWeightMetrics::watch(std::shared_ptr<scheduling::WeightLearner> lear
   Series made = learner == nullptr ? Series{} : make(learner->subject());
   const std::scoped_lock lock{mutex_};
   for (Gauge* gauge : series_.weights) gauge->set(0);
+  if (series_.frozen != nullptr) {
+    for (Gauge* gauge : series_.states) gauge->set(0);
+    series_.difference->set(0);
+    series_.frozen->set(0);
+  }
   learner_ = std::move(learner);
   series_ = std::move(made);
   told_ = {};

@@ -33,19 +33,21 @@ void ProgramMetrics::dispatched(std::string_view program, Duration waited, TimeP
 
 void ProgramMetrics::finished(std::string_view program, double attained, TimePoint now) {
   Program& seen = program_of(program);
-  seen.attained->set(attained);
   seen.last = now;
+  if (key_ != "other") seen.attained->set(attained);
 }
 
 void ProgramMetrics::forget_idle(TimePoint now) {
-  const auto forgotten = std::erase_if(programs_, [&](const auto& entry) {
-    const Program& program = entry.second;
-    if (now - program.last < kIdleMax) return false;
+  bool forgotten = false;
+  for (auto& [name, program] : programs_) {
+    if (program.dispatched == 0 || now - program.last < kIdleMax) continue;
     program.wait->set(0);
     program.attained->set(0);
-    return true;
-  });
-  if (forgotten == 0) return;
+    program.dispatched = 0;
+    program.wait_mean_ms = 0;
+    forgotten = true;
+  }
+  if (!forgotten) return;
   sum_ = squares_ = 0;
   count_ = 0;
   for (const auto& [name, program] : programs_) {
@@ -59,10 +61,10 @@ void ProgramMetrics::forget_idle(TimePoint now) {
 
 void ProgramMetrics::show_evenness() {
   const bool even = count_ < 2 || squares_ <= 0;
-  metrics_
-      .gauge("llm_d_epp_program_aware_jains_fairness_index",
-             "How even the mean waits of programs are: 1 if all are alike")
-      .set(even ? 1 : sum_ * sum_ / (static_cast<double>(count_) * squares_));
+  if (evenness_ == nullptr)
+    evenness_ = &metrics_.gauge("llm_d_epp_program_aware_jains_fairness_index",
+                                "How even the mean waits of programs are: 1 if all are alike");
+  evenness_->set(even ? 1 : sum_ * sum_ / (static_cast<double>(count_) * squares_));
 }
 
 }  // namespace llmd::routing

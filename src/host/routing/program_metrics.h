@@ -17,7 +17,7 @@ namespace llmd::routing {
 /// thread-safe: the strand calls it.
 class ProgramMetrics {
  public:
-  static constexpr std::size_t kProgramsMax = 1'000;                 // the others count as one, as in llm-d
+  static constexpr std::size_t kProgramsMax = 1'000;                 // of a process; the others count as one
   static constexpr Duration kIdleMax = std::chrono::seconds{3'600};  // llm-d's default; then one is forgotten
 
   /// `metrics` must outlive it.
@@ -44,6 +44,7 @@ class ProgramMetrics {
   MetricsRegistry& metrics_;
   std::unordered_map<std::string, Program> programs_;
   std::string key_;  // scratch
+  Gauge* evenness_ = nullptr;
   // Over the programs whose requests were let through, of their mean waits:
   double sum_ = 0;
   double squares_ = 0;

@@ -320,7 +320,9 @@ LatencyBasis Router::measure_by(const Route& route, const scheduling::Scheduler&
                                       .serves = {},
                                       .now = now,
                                       .metric_age_max = scheduler.config().metric_age_max};
-  return yardstick_.basis_of(input, place);
+  LatencyBasis basis = yardstick_.basis_of(input, place);
+  basis.cached = std::min(basis.prompt, static_cast<float>(decision.cached_tokens_expected) / 1'000);
+  return basis;
 }
 
 bool Router::wants_all(const RouteRequest& request, TimePoint now) {

@@ -160,6 +160,7 @@ void SwitchbackGuard::abandon() {
   mixed_.reset();
   before_.reset();
   begin(false);
+  blocks_.back().switched = true;  // what was served before is not known
 }
 
 SwitchbackGuard::State SwitchbackGuard::state() const noexcept {

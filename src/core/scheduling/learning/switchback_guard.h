@@ -20,7 +20,7 @@ namespace llmd::scheduling {
 /// fleet earns visibly less than before. If they may earn less they are short, and if that is sure none comes for a
 /// pause, twice as long each time; then one short block is tried. While the fleet earns little none comes at all: in
 /// overload what a block did to caches and queues outlasts it, and no comparison tells. Window: a loss of 0.1 of the
-/// mean worth of a request is given up within kWindow rounds.
+/// mean worth of a request is given up within kWindow rounds if what rounds earn scatters by 0.03; if more, later.
 /// Pure; not thread-safe; 2 KB.
 class SwitchbackGuard {
  public:

@@ -55,8 +55,10 @@ WeightSearch WeightLearner::fresh_search() const {
 
 void WeightLearner::configure(const Options& options) {
   const std::unique_lock lock{mutex_};
-  options_ = options;
-  if (steered_) options_.frozen = *steered_;
+  Options next = options;
+  if (steered_) next.frozen = *steered_;
+  if (next == options_) return;  // a reload for another plugin's sake keeps what is being compared
+  options_ = next;
   const WeightSearch fresh = fresh_search();
   for (WeightSearch& search : searches_) search.configure(fresh);
   abandon_rounds();

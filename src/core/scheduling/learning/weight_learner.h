@@ -65,6 +65,7 @@ class WeightLearner {
     float tpot_objective_ms = 50;
     bool frozen = false;
     std::uint64_t seed = 1;
+    friend bool operator==(const Options&, const Options&) = default;
   };
   enum class Arm : std::uint8_t { kControl, kLearned, kTrial };
   using Weights = std::array<float, kLearnedScorersMax>;

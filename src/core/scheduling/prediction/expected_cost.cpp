@@ -24,7 +24,7 @@ float pace_cost(float tpot_ms, float limit) noexcept {
 }
 /// What `more` ms a token cost one who has `tpot_ms`.
 float slower_cost(float more, float tpot_ms, float limit) noexcept {
-  return more / limit * std::min(1.0F, tpot_ms / (kQuickPace * limit));
+  return pace_cost(tpot_ms + more, limit) - pace_cost(tpot_ms, limit);
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ class ExpectedCost {
     float tpot_deviation_ms;
   };
   [[nodiscard]] float own(const Own& expected) const noexcept;
-  /// Who comes while the prompt is computed, or while the queue it lengthens drains, waits for half of it.
+  /// Who comes while the prompt is computed, or while the queue it lengthens drains, waits for half of it, unless the
+  /// next best endpoint is nearer.
   [[nodiscard]] float harm_to_later(const LatencyPrediction& p) const noexcept;
 
   const PluginInput& input_;

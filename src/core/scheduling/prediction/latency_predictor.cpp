@@ -321,6 +321,9 @@ float LatencyPredictor::advantage_of(const PluginInput& input, const Places& pla
   const std::uint32_t of_class = known_[places.slots[i]].of_class;
   for (EndpointIndex other = 0; other < input.predictions.size(); ++other) {
     if (other == i || !input.predictions[other].known || known_[places.slots[other]].of_class != of_class) continue;
+    const EndpointState& state = input.endpoints[other];
+    if (state.health != EndpointHealth::kReady && state.health != EndpointHealth::kUnknown) continue;
+    if (state.traffic.share < 1) continue;
     best = std::min(best, input.predictions[other].ttft_ms);
   }
   return std::max(0.0F, best - input.predictions[i].ttft_ms);

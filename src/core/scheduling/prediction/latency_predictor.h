@@ -120,7 +120,8 @@ class LatencyPredictor {
   /// Thousands of tokens that wait to be computed: of the prompt under way only what is thought to be left.
   [[nodiscard]] float queued(const LiveLoad& live, const Known& known, float decoding, TimePoint now) const noexcept;
   [[nodiscard]] HandoffPrediction handoff(const Known& known, LatencyBasis basis, TimePoint now) const noexcept;
-  /// How much later than from `i` the first token would come from the next best of its class, at most kAdvantageMaxMs.
+  /// How much later than from `i` the first token would come from the next best of its class that serves, at most
+  /// kAdvantageMaxMs.
   [[nodiscard]] float advantage_of(const PluginInput& input, const Places& places, EndpointIndex i) const noexcept;
   [[nodiscard]] float weight_now(const Factor& factor, TimePoint now) const noexcept;
   [[nodiscard]] float factor(const Factor& factor, TimePoint now) const noexcept;

@@ -148,6 +148,11 @@ TEST(LatencyPredictor, KnowsHowMuchBetterAnEndpointHasBeenForItsRequestsThanTheN
   fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
   EXPECT_NEAR(fleet.predictions[0].advantage_ms, 108, 15);
   EXPECT_EQ(fleet.predictions[2].advantage_ms, 0) << "others were better for all that went there";
+  fleet.snapshot.endpoints[1].health = EndpointHealth::kDown;
+  fleet.snapshot.endpoints[1].traffic.share = 0;
+  for (int n = 0; n < 100; ++n) fleet.serve(0);
+  fleet.predictor.predict(fleet.input(), fleet.places, fleet.predictions);
+  EXPECT_NEAR(fleet.predictions[0].advantage_ms, 228, 30) << "the next best is one that serves";
 }
 
 TEST(LiveLoad, TellsWhichPromptIsComputedAndSinceWhen) {
@@ -164,6 +169,8 @@ TEST(LiveLoad, TellsWhichPromptIsComputedAndSinceWhen) {
   EXPECT_EQ(live.prefill_head, 300U) << "the mean of those that wait";
   EXPECT_EQ(live.prefill_since, kNow + seconds{4});
   EXPECT_EQ(live.prefill_tokens, 600U);
+  live.prompt_left(300, {});
+  EXPECT_EQ(live.prefill_head, 0U) << "the one that was computed gave up";
 }
 
 TEST(LatencyPredictor, LearnsWhatOneClassHasInCommon) {
