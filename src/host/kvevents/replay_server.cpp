@@ -34,7 +34,7 @@ bool ReplayServer::take_request(const ReplayBuffer& buffer, TimePoint now) {
   if (!wanted) return true;
   ++requests_;
   std::erase_if(replays_, [&](const Replay& each) { return each.peer == frames->front(); });
-  if (replays_.size() < kReplaysMax)
+  if (replays_.size() < kReplaysMax && !full())
     replays_.push_back({.peer = std::move(frames->front()), .next = *wanted, .end = buffer.end(), .progress = now});
   return true;
 }
@@ -48,18 +48,20 @@ ZmqSocket::Sent ReplayServer::send_head(const std::string& peer, std::string_vie
 }
 
 ReplayServer::Progress ReplayServer::go_on(Replay& replay, const ReplayBuffer& buffer, TimePoint now) {
+  const auto stalled = [&] { return now - replay.progress > kStallMax ? Progress::kDone : Progress::kBlocked; };
   for (std::size_t i = 0; i < kPieceBatches; ++i) {
+    if (full()) return stalled();
     Payload* const batch = buffer.from(replay.next);
     const bool ends = batch == nullptr || batch->seq() >= replay.end;
     const auto sent = ends ? send_head(replay.peer, {}, kEndSeq) : send_head(replay.peer, topic_, batch->seq());
     if (sent == ZmqSocket::Sent::kNobody) return Progress::kDone;
-    if (sent == ZmqSocket::Sent::kFull) return now - replay.progress > kStallMax ? Progress::kDone : Progress::kBlocked;
+    if (sent == ZmqSocket::Sent::kFull) return stalled();
     replay.progress = now;
     if (ends) {
       socket_.send({}, false);
       return Progress::kDone;
     }
-    socket_.send(*batch, /*counted=*/false);
+    socket_.send(*batch, Way::kReplay);
     replay.next = batch->seq() + 1;
   }
   return Progress::kMore;
