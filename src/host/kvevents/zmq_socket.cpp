@@ -40,6 +40,7 @@ ZmqSocket::Sent sent(int result) noexcept {
 
 template <Way way>
 void on_payload_free(void* /*bytes*/, void* payload) {
+  static_cast<Payload*>(payload)->arrive();
   static_cast<Payload*>(payload)->leave_backlog(way);
   static_cast<Payload*>(payload)->release();
 }
