@@ -34,7 +34,7 @@ bool ReplayServer::take_request(const ReplayBuffer& buffer, TimePoint now) {
   if (!wanted) return true;
   ++requests_;
   std::erase_if(replays_, [&](const Replay& each) { return each.peer == frames->front(); });
-  if (replays_.size() < kReplaysMax && !full())
+  if (replays_.size() < kReplaysMax)
     replays_.push_back({.peer = std::move(frames->front()), .next = *wanted, .end = buffer.end(), .progress = now});
   return true;
 }
@@ -77,6 +77,10 @@ ReplayServer::Left ReplayServer::advance(const ReplayBuffer& buffer, TimePoint n
     replays_.push_back(std::move(replay));
     if (progress == Progress::kMore) left = Left::kMore;
     if (left == Left::kNothing) left = Left::kBlocked;
+  }
+  if (replays_.size() > 1) {  // another has the first room next time
+    replays_.push_back(std::move(replays_.front()));
+    replays_.pop_front();
   }
   return take_request(buffer, now) ? Left::kMore : left;
 }

@@ -21,8 +21,7 @@ class ReplayServer {
   static constexpr std::size_t kReplaysMax = 64;      // at once; more are not heard
   static constexpr Duration kStallMax = seconds{10};  // of a replay that cannot go on; then it ends
 
-  /// While libzmq holds more than `backlog_bytes_max` of `backlog`, where payloads of Way::kReplay count, replays wait
-  /// and requests are not heard.
+  /// While libzmq holds more than `backlog_bytes_max` of `backlog`, where payloads of Way::kReplay count, replays wait.
   ReplayServer(ZmqSocket socket, std::string topic, std::shared_ptr<const Backlog> backlog,
                std::size_t backlog_bytes_max) noexcept
       : socket_{std::move(socket)},

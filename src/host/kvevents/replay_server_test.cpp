@@ -73,11 +73,11 @@ TEST_F(ReplayServerTest, HoldsNoMoreThanItsBacklogForAConsumerThatNeverReads) {
   ReplayServer server = make();
   auto stuck = std::make_optional(ask(0));
   ASSERT_TRUE(advance_until_stuck(server)) << held();
-  // Meanwhile nobody is heard.
+  // Meanwhile nobody has room.
   ZmqSocket other = ask(kBatches - 1);
   ASSERT_TRUE(advance_until(server, [&](Left) { return server.requests() == 2; }));
   now_ += ReplayServer::kStallMax + seconds{1};
-  ASSERT_TRUE(advance_until(server, [](Left left) { return left == Left::kNothing; })) << "the replay is given up";
+  ASSERT_TRUE(advance_until(server, [](Left left) { return left == Left::kNothing; })) << "both are given up";
   EXPECT_GT(held(), kBacklogBytesMax);
   // Once it is gone, so is what was held for it.
   stuck.reset();
@@ -89,6 +89,19 @@ TEST_F(ReplayServerTest, HoldsNoMoreThanItsBacklogForAConsumerThatNeverReads) {
   ASSERT_EQ(frames->size(), 4U);
   EXPECT_EQ((*frames)[2], encode_seq(kBatches - 1));
   EXPECT_EQ((*frames)[3].size(), kBatchBytes);
+}
+
+TEST_F(ReplayServerTest, ServesAShortReplayBesideALongOne) {
+  ReplayServer server = make();
+  ZmqSocket slow = ask(0);
+  ASSERT_TRUE(advance_until_stuck(server)) << held();
+  ZmqSocket other = ask(kBatches - 1);
+  std::uint64_t read = 0;
+  ASSERT_TRUE(advance_until(server, [&](Left) {
+    if (slow.receive(8)) ++read;
+    return other.receive(8).has_value();
+  }));
+  EXPECT_LT(read, kBatches / 2);
 }
 
 }  // namespace
