@@ -92,9 +92,9 @@ def prompt_of(number: int, tokens: int = 320) -> str:
 @pytest.mark.parametrize("listen", ["auto", "127.0.0.1:0"])
 def test_blocks_of_a_prefill_endpoint_are_cached_on_the_decode_endpoint(endpoints, listen):
     _, (source,) = endpoints("prefill", "--kv-listen", listen)
-    _, (sink,) = endpoints("decode")
+    _, (sink, other) = endpoints("decode", count=2)
     prompt = prompt_of(1)
-    alone = complete(sink, prompt, cache_salt="alone").json()["choices"][0]["text"]
+    alone = complete(other, prompt).json()["choices"][0]["text"]
     params = prefill(source, prompt, n=3)
     assert params["do_remote_prefill"] and not params["do_remote_decode"]
     whole = len(params["remote_block_ids"][0])
@@ -106,7 +106,7 @@ def test_blocks_of_a_prefill_endpoint_are_cached_on_the_decode_endpoint(endpoint
     assert moved(answer) == {"blocks": whole, "bytes": whole * BLOCK * TOKEN_BYTES, "recomputed_tokens": 0}
     assert cached_tokens(answer) == whole * BLOCK
     assert took > 0.002 + whole * BLOCK * TOKEN_BYTES / 8.0e6, "as long as the link takes"
-    assert answer.json()["choices"][0]["text"] != "" and alone != ""
+    assert answer.json()["choices"][0]["text"] == alone != ""
     assert metric(sink, "llmd_kv_received_bytes_total") == whole * BLOCK * TOKEN_BYTES
     wait_for(lambda: metric(source, "llmd_kv_leases") == 0, "the end of the lease")
     assert metric(source, "llmd_kv_sent_bytes_total") == whole * BLOCK * TOKEN_BYTES
@@ -150,6 +150,20 @@ def test_what_does_not_come_is_computed(endpoints):
     assert "lease" in httpx.post(f"{sink}/v1/completions", timeout=30, json={
         "prompt": prompt_of(6), "kv_transfer_params": {**params, "remote_request_id": "0123456789abcdef"}
     }).headers["x-llmd-kv-transfer"]
+
+
+def test_a_client_that_leaves_ends_its_pull(endpoints):
+    _, (source,) = endpoints("prefill")
+    slow = PROFILE.replace("transfer_bytes_per_s: 8.0e6", "transfer_bytes_per_s: 1.0e3")
+    _, (sink,) = endpoints("decode", "--kv-pull-timeout", "600000", profile=slow)
+    prompt = prompt_of(1)
+    params = prefill(source, prompt)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{sink}/v1/completions", json={"prompt": prompt, "kv_transfer_params": params}, timeout=0.5)
+    cancelled = 'llmd_kv_transfer_failures_total{reason="cancelled"}'
+    wait_for(lambda: metric(sink, cancelled) == 1, "the end of the pull")
+    assert metric(sink, "llmd_kv_received_blocks_total") == 0
+    assert cached_tokens(complete(sink, prompt)) == 0, "nothing is cached"
 
 
 def test_endpoints_of_one_process_keep_blocks_apart(endpoints):
@@ -200,7 +214,9 @@ def test_a_gateway_serves_prefill_and_decode_live_as_the_twin_foretells(
     assert {row["status"] for row in rows} == {200}
     assert {row["endpoint"].removeprefix("default/") for row in rows} <= {"decode-0", "decode-1"}
     received = sum(metric(each, "llmd_kv_received_bytes_total") for each in decodes)
-    assert received > requests // 4 * 300 * TOKEN_BYTES, "most prompts are computed apart"
+    pulls = sum(metric(each, "llmd_kv_transfer_seconds_count") for each in decodes)
+    print(f"{pulls:.0f} of {requests} prompts are computed apart")
+    assert pulls > requests / 2 and received > pulls * 250 * TOKEN_BYTES, "most prompts are computed apart"
     assert metric(url, "llmd_kv_transfer_bytes_total") == received
     assert sum(metric(each, "llmd_kv_sent_bytes_total") for each in prefills) == received
     wait_for(lambda: sum(metric(each, "llmd_kv_leases") for each in prefills) == 0, "the end of all leases")

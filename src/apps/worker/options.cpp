@@ -102,7 +102,8 @@ Result<void> read_kv_events(Options& options, const EngineFlags& flags) {
   if (flags.kv_events.empty()) return {};
   LLMD_TRY(options.kv_events, kvevents::parse_publisher_options(flags.kv_events));
   LLMD_TRY_VOID(check_places(options, options.kv_events.endpoint));
-  return check_places(options, options.kv_events.replay_endpoint);
+  LLMD_TRY_VOID(check_places(options, options.kv_events.replay_endpoint));
+  return kvevents::check_apart(options.kv_events, options.sim_endpoints);
 }
 
 Result<void> check_ports(const Options& options, std::string_view flag, const net::Address& first) {

@@ -176,6 +176,9 @@ TEST(WorkerOptions, RefuseWhatTheOtherEngineTakes) {
       {{"--engine", "sim", "--sim-endpoints", "10", "--kv-listen", "127.0.0.1:65530"}, "ports beyond 65535"},
       {{"--engine", "sim", "--sim-endpoints", "2", "--kv-events-config", R"({"endpoint": "ipc:///tmp/x"})"},
        "one place for several endpoints"},
+      {{"--engine", "sim", "--sim-endpoints", "3", "--kv-events-config",
+        R"({"endpoint": "tcp://*:5557", "replay_endpoint": "tcp://*:5559"})"},
+       "the places of 3 endpoints from endpoint tcp://*:5557 and from replay_endpoint tcp://*:5559 overlap"},
       {{"--engine", "sim", "--kv-events-config", R"({"topics": "x"})"}, "did you mean topic?"},
   };
   for (const Case& each : cases) {

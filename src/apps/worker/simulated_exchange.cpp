@@ -6,6 +6,7 @@
 
 #include "base/budget.h"
 #include "kvstore/block_store.h"
+#include "runtime/event.h"
 #include "simulation/to_duration.h"
 
 namespace llmd::worker {
@@ -35,18 +36,33 @@ class Link {
   double block_s_;
 };
 
+/// Until `due` or the token's cancelling.
+Task<void> wait_until(Loop& loop, TimePoint due, net::CancelToken& token) {
+  if (token.cancelled() || SteadyClock::now() >= due) co_return;
+  struct Watch {
+    Watch(Loop& loop, net::CancelToken& of) : token{of}, cancelled{loop} {
+      token.set(this, [this] { cancelled.set(); });
+    }
+    ~Watch() { token.set(this, nullptr); }
+    net::CancelToken& token;
+    Event cancelled;
+  } watch{loop, token};
+  (void)co_await watch.cancelled.wait_until(due);
+}
+
 class SimulatedExchange final : public KvExchange {
  public:
-  SimulatedExchange(const KvSetup& setup, SimulatedEngine& engine, MetricsRegistry& registry)
+  SimulatedExchange(Loop& loop, const KvSetup& setup, SimulatedEngine& engine, MetricsRegistry& registry)
       : KvExchange{setup, engine, registry, engine.info().block_bytes},
+        loop_{loop},
         simulated_{engine},
         link_{engine.profile(), engine.info().block_bytes} {}
 
   ~SimulatedExchange() override { close(); }  // pulls use what is below
 
-  [[nodiscard]] Result<void> open(Loop& loop, const KvSetup& setup) {
+  [[nodiscard]] Result<void> open(const KvSetup& setup) {
     const EngineInfo& info = engine().info();
-    return KvExchange::open(loop, setup,
+    return KvExchange::open(loop_, setup,
                             {.store = arrivals_,
                              .block_bytes = kStandInBytes,
                              .leased_bytes_max = info.store_bytes_max / info.block_bytes / 2 * kStandInBytes,
@@ -57,6 +73,7 @@ class SimulatedExchange final : public KvExchange {
   [[nodiscard]] std::vector<kvstore::BlockHandle> leading_blocks(const std::vector<BlockId>& chain) override;
   [[nodiscard]] Task<std::optional<Error>> pull(Wanted wanted, KvArrival* arrival) override;
 
+  Loop& loop_;
   SimulatedEngine& simulated_;
   const Link link_;
   Budget budget_{"simulated arrivals", kArrivalBytesMax};
@@ -76,7 +93,7 @@ std::vector<kvstore::BlockHandle> SimulatedExchange::leading_blocks(const std::v
 Task<std::optional<Error>> SimulatedExchange::pull(Wanted wanted, KvArrival* arrival) {
   const TimePoint began = SteadyClock::now();
   const TimePoint deadline = wanted.pull.deadline;
-  const net::CancelToken& token = *wanted.pull.token;
+  net::CancelToken& token = *wanted.pull.token;
   const std::size_t here = simulated_.held_blocks(wanted.chain);
   const std::size_t lacking = wanted.chain.size() - here;
   wanted.pull.ids.assign(wanted.chain.begin() + static_cast<std::ptrdiff_t>(here), wanted.chain.end());
@@ -85,15 +102,17 @@ Task<std::optional<Error>> SimulatedExchange::pull(Wanted wanted, KvArrival* arr
   result.blocks.clear();
   arrivals_.clear();
   const Duration takes = result.error && came == 0 ? Duration{} : link_.time_of(came);
-  if (const TimePoint now = SteadyClock::now(); now < began + takes)
-    co_await sleep_for(std::min(began + takes, deadline) - now);
+  co_await wait_until(loop_, std::min(began + takes, deadline), token);
   std::optional<Error> error = std::move(result.error);
   if (began + takes > deadline) {
     came = std::min(came, link_.blocks_within(deadline - began, came));
     error = Error{.code = ErrorCode::kDeadlineExceeded,
                   .what = "the profile's link takes longer than --kv-pull-timeout for the blocks"};
   }
-  if (token.cancelled()) error = Error{.code = ErrorCode::kCancelled, .what = "the client went away"};
+  if (token.cancelled()) {
+    came = 0;
+    error = Error{.code = ErrorCode::kCancelled, .what = "the client went away"};
+  }
   simulated_.receive_blocks(wanted.prompt, wanted.cache_salt, came > 0 ? here + came : 0);
   for (std::size_t i = 0; i < came; ++i) metrics().count_received(engine().info().block_bytes);
   arrival->blocks += came;
@@ -111,8 +130,8 @@ Task<std::optional<Error>> SimulatedExchange::pull(Wanted wanted, KvArrival* arr
 
 Result<std::unique_ptr<KvExchange>> make_simulated_exchange(Loop& loop, const KvSetup& setup, SimulatedEngine& engine,
                                                             MetricsRegistry& registry) {
-  auto made = std::make_unique<SimulatedExchange>(setup, engine, registry);
-  LLMD_TRY_VOID(made->open(loop, setup));
+  auto made = std::make_unique<SimulatedExchange>(loop, setup, engine, registry);
+  LLMD_TRY_VOID(made->open(setup));
   return made;
 }
 

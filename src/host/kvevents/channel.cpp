@@ -50,7 +50,7 @@ Result<void> Channel::open_replays() {
   LLMD_TRY(ZmqSocket socket, ZmqSocket::make(context_, ZmqSocket::Kind::kRouter, ReplayServer::kPeerBatchesMax));
   LLMD_TRY_VOID(socket.bind(options_.replay_endpoint));
   log::info("replaying KV events on {}", socket.bound_to());
-  replays_.emplace(std::move(socket), options_.topic);
+  replays_.emplace(std::move(socket), options_.topic, replay_backlog_, backlog_bytes_max_);
   return {};
 }
 
@@ -70,7 +70,7 @@ void Channel::advance(TimePoint now) {
 
 void Channel::publish(const QueuedBatch& batch, TimePoint now) {
   if (backlog_->bytes.load(std::memory_order_relaxed) > backlog_bytes_max_) cut_off(now);
-  PayloadHandle payload{new Payload{batch.seq, encode_batch(batch.unix_s, batch.events), backlog_}};
+  PayloadHandle payload{new Payload{batch.seq, encode_batch(batch.unix_s, batch.events), {backlog_, replay_backlog_}}};
   metrics_.batches.add();
   metrics_.bytes.add(static_cast<double>(payload->bytes().size()));
   if (!live_) {
@@ -93,7 +93,7 @@ void Channel::send(Payload& payload) {
     live_->send(options_.topic, true);
   }
   live_->send(encode_seq(payload.seq()), true);
-  live_->send(payload, /*counted=*/true);
+  live_->send(payload, Way::kLive);
   live_->set_lossy(false);
   if (consumer_full_) metrics_.dropped_hwm.add();
 }

@@ -15,11 +15,12 @@
 
 namespace llmd::kvevents {
 
-/// Byte bounds of all endpoints of a process together; each has an equal part.
+/// Byte bounds of all endpoints of a process together; each has an equal part, but 1 MiB at least.
 struct ByteLimits {
-  std::size_t queue = std::size_t{64} << 20;     // events that wait for the publisher's thread
-  std::size_t replay = std::size_t{128} << 20;   // batches kept for replays
-  std::size_t backlog = std::size_t{128} << 20;  // batches that consumers have not taken from libzmq
+  std::size_t queue = std::size_t{64} << 20;    // events that wait for the publisher's thread
+  std::size_t replay = std::size_t{128} << 20;  // batches kept for replays
+  std::size_t backlog =
+      std::size_t{128} << 20;  // batches that consumers have not taken from libzmq; as many again for replays
 };
 
 /// The sockets of one endpoint's events. A consumer that is `hwm` batches behind misses further ones, as in vLLM. If
@@ -58,6 +59,7 @@ class Channel {
   EventQueue queue_;
   ReplayBuffer buffer_;
   std::shared_ptr<Backlog> backlog_ = std::make_shared<Backlog>();
+  const std::shared_ptr<Backlog> replay_backlog_ = std::make_shared<Backlog>();
   std::optional<ZmqSocket> live_;  // none: its place is not free again yet
   TimePoint open_again_{};
   bool consumer_full_ = false;  // one at least misses batches

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::string_view kMedium = "GPU";
 constexpr std::string_view kKind = "full_attention";
-constexpr std::size_t kEventBytes = 256;  // of names and headers
+constexpr std::size_t kStoredBytes = 256;  // of names and headers
+constexpr std::size_t kOtherBytes = 80;    // of a batch, or an event of another kind
 
 /// Of each block nothing, but of a chain's first block the salt, with which consumers key it.
 void write_extra_keys(MsgpackWriter& out, const BlocksStored& event) {
@@ -91,11 +92,12 @@ std::string encode_batch(double unix_s, std::span<const KvEvent> events) {
 }
 
 std::size_t approximate_bytes(std::span<const KvEvent> events) noexcept {
-  std::size_t bytes = kEventBytes;
+  std::size_t bytes = kOtherBytes;
   for (const KvEvent& event : events) {
-    bytes += kEventBytes;
-    if (const auto* stored = std::get_if<BlocksStored>(&event))
-      bytes += stored->blocks.size() * 10 + stored->tokens.size() * 5 + stored->cache_salt.size();
+    const auto* stored = std::get_if<BlocksStored>(&event);
+    bytes += stored == nullptr
+                 ? kOtherBytes
+                 : kStoredBytes + stored->blocks.size() * 10 + stored->tokens.size() * 5 + stored->cache_salt.size();
   }
   return bytes;
 }

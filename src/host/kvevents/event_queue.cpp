@@ -14,7 +14,8 @@ void EventQueue::on_kv_events(std::vector<KvEvent>&& events) noexcept {
   {
     const std::lock_guard lock{mutex_};
     const std::uint64_t seq = next_seq_++;
-    if (batches_.size() >= options_.batches_max || bytes_ + bytes > options_.bytes_max) {
+    const bool too_many_bytes = !batches_.empty() && bytes_ + bytes > options_.bytes_max;
+    if (batches_.size() >= options_.batches_max || too_many_bytes) {
       metrics_.dropped_queue.add();
       return;
     }

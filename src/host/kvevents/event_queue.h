@@ -19,7 +19,7 @@ struct QueuedBatch {
 };
 
 /// From an engine's thread to the publisher's. What finds no room is dropped, but takes a number all the same:
-/// consumers then see a gap. Thread-safe.
+/// consumers then see a gap. One batch always finds room, however large. Thread-safe.
 class EventQueue final : public KvEventSink {
  public:
   struct Options {

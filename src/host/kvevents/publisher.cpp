@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kWakeKey = UINT64_MAX;
 constexpr std::size_t kEventsAtOnce = 64;
 constexpr std::size_t kSpareSockets = 16;  // libzmq has some of its own
-constexpr std::size_t kEndpointBytesMin = std::size_t{64} << 10;
+constexpr std::size_t kEndpointBytesMin = std::size_t{1} << 20;
 
 ByteLimits share(const ByteLimits& all, std::size_t endpoints) {
   const auto part = [endpoints](std::size_t bytes) {

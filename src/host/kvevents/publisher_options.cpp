@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "config/object_decoder.h"
@@ -115,6 +116,22 @@ Result<std::string> place_of(const std::string& endpoint, std::uint32_t index) {
                 fmt::format("{}: {} endpoints from {} need ports beyond 65535", kSource, index + 1, endpoint));
   }
   return fmt::format("{}:{}", place.host, place.port + index);
+}
+
+Result<void> check_apart(const PublisherOptions& options, std::uint32_t endpoints) {
+  if (options.replay_endpoint.empty() || !binds(options.endpoint)) return {};
+  bool apart = options.endpoint != options.replay_endpoint;
+  if (options.endpoint.starts_with(kTcp) && options.replay_endpoint.starts_with(kTcp)) {
+    LLMD_TRY(const TcpPlace live, tcp_place(options.endpoint));
+    LLMD_TRY(const TcpPlace replay, tcp_place(options.replay_endpoint));
+    const auto [low, high] = std::minmax(live.port, replay.port);
+    apart = low == 0 || high - low >= endpoints;
+  }
+  if (apart) return {};
+  return fail(ErrorCode::kConfigInvalid,
+              fmt::format("{}: the places of {} endpoints from endpoint {} and from replay_endpoint {} overlap",
+                          kSource, endpoints, options.endpoint, options.replay_endpoint),
+              fmt::format("give ports that differ by {} or more", endpoints));
 }
 
 bool binds(std::string_view endpoint) noexcept {

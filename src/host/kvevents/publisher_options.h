@@ -27,6 +27,9 @@ struct PublisherOptions {
 /// port 0 stays. Error kConfigInvalid: beyond the last port, or a second one on ipc.
 [[nodiscard]] Result<std::string> place_of(const std::string& endpoint, std::uint32_t index);
 
+/// That no two sockets of so many endpoints would be bound to one place. Error kConfigInvalid.
+[[nodiscard]] Result<void> check_apart(const PublisherOptions& options, std::uint32_t endpoints);
+
 /// As in vLLM: a wildcard host and ipc are bound, everything else is connected to.
 [[nodiscard]] bool binds(std::string_view endpoint) noexcept;
 

@@ -72,6 +72,34 @@ TEST(PublisherOptions, GiveEachEndpointAPortOfItsOwn) {
   EXPECT_FALSE(place_of("ipc:///tmp/x", 1).has_value());
 }
 
+TEST(PublisherOptions, RefuseRangesThatOverlap) {
+  struct Case {
+    const char* endpoint;
+    const char* replay_endpoint;
+    std::uint32_t endpoints;
+    bool apart;
+  };
+  const Case cases[] = {
+      {"tcp://*:5557", "tcp://*:5560", 3, true},
+      {"tcp://*:5557", "tcp://*:5559", 3, false},
+      {"tcp://*:5560", "tcp://*:5557", 3, true},
+      {"tcp://*:5559", "tcp://127.0.0.1:5557", 3, false},
+      {"tcp://*:5557", "tcp://*:5557", 1, false},
+      {"tcp://*:5557", "tcp://*:5558", 1, true},
+      {"tcp://*:0", "tcp://*:0", 9, true},
+      {"tcp://*:1", "tcp://*:0", 9, true},
+      {"tcp://indexer:5557", "tcp://*:5557", 9, true},
+      {"tcp://*:5557", "", 9, true},
+      {"ipc:///tmp/x", "ipc:///tmp/x", 1, false},
+      {"ipc:///tmp/x", "ipc:///tmp/y", 1, true},
+  };
+  for (const Case& each : cases) {
+    const PublisherOptions options{.endpoint = each.endpoint, .replay_endpoint = each.replay_endpoint};
+    EXPECT_EQ(check_apart(options, each.endpoints).has_value(), each.apart)
+        << each.endpoint << " and " << each.replay_endpoint << " of " << each.endpoints;
+  }
+}
+
 TEST(PublisherOptions, BindWildcardsAndConnectToNames) {
   EXPECT_TRUE(binds("tcp://*:5557"));
   EXPECT_TRUE(binds("tcp://[::]:5557"));

@@ -226,9 +226,19 @@ TEST(EventQueue, DropsWhatFindsNoRoomButNumbersIt) {
   taken = queue.take();
   ASSERT_EQ(taken.size(), 1U);
   EXPECT_EQ(taken.front().seq, 4U);
-  EventQueue small{{.bytes_max = 10'000}, wake, metrics};
-  small.on_kv_events(large(1));
-  EXPECT_TRUE(small.take().empty());
+}
+
+TEST(EventQueue, HasRoomForOneBatchHoweverLarge) {
+  MetricsRegistry registry;
+  EventMetrics metrics{registry};
+  const Wake wake;
+  EventQueue queue{{.bytes_max = 10'000}, wake, metrics};
+  for (int round = 0; round < 2; ++round) {
+    queue.on_kv_events(large(1));
+    queue.on_kv_events(removal(2));
+    EXPECT_EQ(queue.take().size(), 1U);
+    EXPECT_EQ(metrics.dropped_queue.value(), round + 1);
+  }
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace llmd::kvevents {
 void ReplayBuffer::add(PayloadHandle payload) {
   bytes_ += payload->bytes().size();
   batches_.push_back(std::move(payload));
-  while (!batches_.empty() && (batches_.size() > options_.batches_max || bytes_ > options_.bytes_max)) {
+  while (batches_.size() > 1 && (batches_.size() > options_.batches_max || bytes_ > options_.bytes_max)) {
     bytes_ -= batches_.front()->bytes().size();
     batches_.pop_front();
   }

@@ -8,8 +8,8 @@
 
 namespace llmd::kvevents {
 
-/// The newest batches, for consumers that missed some. Bounded in number and bytes: the oldest go. Their numbers rise,
-/// with gaps where batches were dropped. Not thread-safe.
+/// The newest batches, for consumers that missed some. Bounded in number and bytes: the oldest go, but never the
+/// newest. Their numbers rise, with gaps where batches were dropped. Not thread-safe.
 class ReplayBuffer {
  public:
   struct Options {

@@ -48,18 +48,20 @@ ZmqSocket::Sent ReplayServer::send_head(const std::string& peer, std::string_vie
 }
 
 ReplayServer::Progress ReplayServer::go_on(Replay& replay, const ReplayBuffer& buffer, TimePoint now) {
+  const auto stalled = [&] { return now - replay.progress > kStallMax ? Progress::kDone : Progress::kBlocked; };
   for (std::size_t i = 0; i < kPieceBatches; ++i) {
+    if (full()) return stalled();
     Payload* const batch = buffer.from(replay.next);
     const bool ends = batch == nullptr || batch->seq() >= replay.end;
     const auto sent = ends ? send_head(replay.peer, {}, kEndSeq) : send_head(replay.peer, topic_, batch->seq());
     if (sent == ZmqSocket::Sent::kNobody) return Progress::kDone;
-    if (sent == ZmqSocket::Sent::kFull) return now - replay.progress > kStallMax ? Progress::kDone : Progress::kBlocked;
+    if (sent == ZmqSocket::Sent::kFull) return stalled();
     replay.progress = now;
     if (ends) {
       socket_.send({}, false);
       return Progress::kDone;
     }
-    socket_.send(*batch, /*counted=*/false);
+    socket_.send(*batch, Way::kReplay);
     replay.next = batch->seq() + 1;
   }
   return Progress::kMore;
@@ -75,6 +77,10 @@ ReplayServer::Left ReplayServer::advance(const ReplayBuffer& buffer, TimePoint n
     replays_.push_back(std::move(replay));
     if (progress == Progress::kMore) left = Left::kMore;
     if (left == Left::kNothing) left = Left::kBlocked;
+  }
+  if (replays_.size() > 1) {  // another has the first room next time
+    replays_.push_back(std::move(replays_.front()));
+    replays_.pop_front();
   }
   return take_request(buffer, now) ? Left::kMore : left;
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -18,9 +19,15 @@ class ReplayServer {
  public:
   static constexpr int kPeerBatchesMax = 256;         // that libzmq holds of one replay
   static constexpr std::size_t kReplaysMax = 64;      // at once; more are not heard
-  static constexpr Duration kStallMax = seconds{10};  // of a consumer that does not read; then its replay ends
+  static constexpr Duration kStallMax = seconds{10};  // of a replay that cannot go on; then it ends
 
-  ReplayServer(ZmqSocket socket, std::string topic) noexcept : socket_{std::move(socket)}, topic_{std::move(topic)} {}
+  /// While libzmq holds more than `backlog_bytes_max` of `backlog`, where payloads of Way::kReplay count, replays wait.
+  ReplayServer(ZmqSocket socket, std::string topic, std::shared_ptr<const Backlog> backlog,
+               std::size_t backlog_bytes_max) noexcept
+      : socket_{std::move(socket)},
+        topic_{std::move(topic)},
+        backlog_{std::move(backlog)},
+        backlog_bytes_max_{backlog_bytes_max} {}
 
   enum class Left : std::uint8_t { kNothing, kMore, kBlocked };
   /// Goes on with replays under way and takes requests. kMore: call again at once; kBlocked: their consumers do not
@@ -37,6 +44,10 @@ class ReplayServer {
     std::uint64_t end = 0;
     TimePoint progress{};
   };
+  /// Consumers have not taken what they were sent.
+  [[nodiscard]] bool full() const noexcept {
+    return backlog_->bytes.load(std::memory_order_relaxed) > backlog_bytes_max_;
+  }
   /// Whether there was one. After false libzmq signals the next one.
   [[nodiscard]] bool take_request(const ReplayBuffer& buffer, TimePoint now);
   enum class Progress : std::uint8_t { kDone, kMore, kBlocked };
@@ -46,6 +57,8 @@ class ReplayServer {
 
   ZmqSocket socket_;
   const std::string topic_;
+  const std::shared_ptr<const Backlog> backlog_;
+  const std::size_t backlog_bytes_max_;
   std::deque<Replay> replays_;
   std::uint64_t requests_ = 0;
 };

@@ -38,10 +38,10 @@ ZmqSocket::Sent sent(int result) noexcept {
   return zmq_errno() == EAGAIN ? ZmqSocket::Sent::kFull : ZmqSocket::Sent::kNobody;
 }
 
-void on_payload_free(void* /*bytes*/, void* payload) { static_cast<Payload*>(payload)->release(); }
-
-void on_counted_payload_free(void* /*bytes*/, void* payload) {
-  static_cast<Payload*>(payload)->leave_backlog();
+template <Way way>
+void on_payload_free(void* /*bytes*/, void* payload) {
+  static_cast<Payload*>(payload)->arrive();
+  static_cast<Payload*>(payload)->leave_backlog(way);
   static_cast<Payload*>(payload)->release();
 }
 
@@ -107,13 +107,13 @@ ZmqSocket::Sent ZmqSocket::send(std::string_view frame, bool more) {
   return sent(zmq_send(handle(), frame.data(), frame.size(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)));
 }
 
-ZmqSocket::Sent ZmqSocket::send(Payload& payload, bool counted) {
+ZmqSocket::Sent ZmqSocket::send(Payload& payload, Way way) {
   zmq_msg_t message;
   payload.retain();
-  if (counted) payload.join_backlog();
+  payload.join_backlog(way);
   // libzmq only reads it.
   zmq_msg_init_data(&message, const_cast<char*>(payload.bytes().data()), payload.bytes().size(),
-                    counted ? on_counted_payload_free : on_payload_free, &payload);
+                    way == Way::kLive ? on_payload_free<Way::kLive> : on_payload_free<Way::kReplay>, &payload);
   const Sent outcome = sent(zmq_msg_send(&message, handle(), ZMQ_DONTWAIT));
   if (outcome != Sent::kYes) zmq_msg_close(&message);
   return outcome;

@@ -48,8 +48,8 @@ class ZmqSocket {
 
   /// One frame; `more`: of the same message. The first frame of a router's message is the peer.
   Sent send(std::string_view frame, bool more);
-  /// The last frame. Not copied. `counted`: as backlog, until every consumer has it.
-  Sent send(Payload& payload, bool counted);
+  /// The last frame. Not copied; counts as backlog until every consumer has it.
+  Sent send(Payload& payload, Way way);
   /// The next message, if there is one; frames beyond `frames_max` are thrown away.
   [[nodiscard]] std::optional<std::vector<std::string>> receive(std::size_t frames_max);
 
