@@ -15,19 +15,12 @@ import httpx
 import pytest
 
 from llmd_process import LlmdProcess
+from pd_legs import ASK_PREFILL
 from pd_prompts import LICENSE, all_prompts
 from waiting import wait_for
 
 WORKER = ("--served-model-name", "smol", "--listen", "127.0.0.1:0", "--kv-memory", "256MiB")
 BLOCK_TOKENS = 32
-ASK_PREFILL = {
-    "do_remote_decode": True,
-    "do_remote_prefill": False,
-    "remote_engine_id": None,
-    "remote_block_ids": None,
-    "remote_host": None,
-    "remote_port": None,
-}
 LONG_PROMPT = f"Task: Say what these lines forbid.\n\n{LICENSE[1_000:3_000]}\n\nAnswer:"
 
 

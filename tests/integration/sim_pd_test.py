@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pd_legs import ASK_PREFILL
 from waiting import TIME_SCALE, wait_for
 
 BLOCK = 16
@@ -32,14 +33,6 @@ slots:
   - {{slots: 8, tokens_max: 4096}}
 """
 CONFIG = Path(__file__).resolve().parents[2] / "bench" / "policies" / "pd-expected-latency.yaml"
-ASK_PREFILL = {
-    "do_remote_decode": True,
-    "do_remote_prefill": False,
-    "remote_engine_id": None,
-    "remote_block_ids": None,
-    "remote_host": None,
-    "remote_port": None,
-}
 
 
 @pytest.fixture
