@@ -1,6 +1,7 @@
 """KV events of `llmd worker --engine sim` as a stock consumer sees them: pyzmq and msgpack, nothing of ours."""
 
 import json
+import os
 import re
 import socket
 import struct
@@ -356,7 +357,8 @@ def test_a_consumer_that_never_reads_holds_nothing_up(workers, context):
     stuck = Consumer(context, live, replay, RCVHWM=1, RCVBUF=4096)
     reader = Consumer(context, live, replay)
     joined(reader, url)
-    wait_for(lambda: bool(stuck.socket.poll(20)) or not complete(url, "hello"), "both have joined")
+    asked = iter(range(1_000))
+    wait_for(lambda: bool(stuck.socket.poll(20)) or not complete(url, prompt_of(next(asked))), "both have joined")
 
     def resident_kib() -> int:
         status = Path(f"/proc/{process.process.pid}/status").read_text()
@@ -371,7 +373,9 @@ def test_a_consumer_that_never_reads_holds_nothing_up(workers, context):
     settled(reader, url)
     assert len(reader.blocks) == metric(url, "llmd_worker_store_blocks")
     assert dropped(url, "hwm") > 0, "the one that never reads misses batches"
-    assert resident_kib() - before < 16 * 1024
+    # A queue without a bound grows by 32 MiB here. AddressSanitizer keeps freed memory: there it says nothing.
+    if "ASAN_OPTIONS" not in os.environ:
+        assert resident_kib() - before < 8 * 1024
 
 
 def test_bytes_that_are_no_zeromq_disturb_nobody(workers, context):
