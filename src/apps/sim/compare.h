@@ -20,6 +20,7 @@ struct NamedPolicy {
   std::string name;
   std::function<std::unique_ptr<simulation::Policy>(std::uint64_t seed)> make;
   std::function<std::unique_ptr<simulation::FlowControl>()> make_flow{};  // in front of it; empty: nothing waits there
+  bool needs_record = false;  // it repeats what the workload says of its endpoints
 };
 
 /// A workload under its name; made anew for each run, so that all policies see the same requests.
@@ -27,6 +28,7 @@ struct NamedWorkload {
   std::string name;
   std::function<std::unique_ptr<simulation::Workload>(std::uint64_t seed)> make;
   bool same_for_each_seed = false;
+  bool names_endpoints = false;  // that its requests were sent to
 };
 
 struct CompareOptions {

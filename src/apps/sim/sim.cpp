@@ -108,10 +108,18 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
   };
 }
 
+Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload) {
+  if (workload.names_endpoints || std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+  return fail(ErrorCode::kInvalidRequest,
+              fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
+              "record a log: llmd gateway --record FILE");
+}
+
 Result<void> run_compare(const Options& options) {
   LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
+  LLMD_TRY_VOID(check_record(policies, workload));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
@@ -137,6 +145,7 @@ Result<void> run_forecast(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
   if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
+  LLMD_TRY_VOID(check_record(policies, workload));
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const ForecastComparison comparison,
            compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));

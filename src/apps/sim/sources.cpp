@@ -13,6 +13,7 @@
 #include "scheduling/nearest_name.h"
 #include "simulation/policies/llmd_policy.h"
 #include "simulation/policies/make_policy.h"
+#include "simulation/policies/recorded_policy.h"
 #include "simulation/workloads/catalog.h"
 #include "simulation/workloads/mooncake_trace.h"
 #include "simulation/workloads/recorded_log.h"
@@ -20,6 +21,7 @@
 namespace llmd::sim {
 namespace {
 
+constexpr std::string_view kRecorded = "recorded";  // not among the built-in ones: it needs a recorded log
 constexpr double kNativeRate = 10;  // requests a second; the load asked for stretches it
 constexpr std::uintmax_t kTraceBytesMax = std::uintmax_t{1} << 30;
 constexpr std::size_t kBlocksMax = 50'000'000;  // of all rows
@@ -115,7 +117,8 @@ Result<NamedWorkload> recorded_log(const std::string& path, std::uint64_t reques
   return NamedWorkload{.name = name_of(path),
                        .make = [rows = *std::move(rows)](
                                    std::uint64_t /*seed*/) { return std::make_unique<simulation::RecordedLog>(rows); },
-                       .same_for_each_seed = true};
+                       .same_for_each_seed = true,
+                       .names_endpoints = true};
 }
 
 }  // namespace
@@ -138,6 +141,10 @@ Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& n
   for (const std::string& name : names) {
     if (name == "builtin") {
       for (const std::string_view each : known) policies.push_back(built_in(each));
+    } else if (name == kRecorded) {
+      policies.push_back({.name = name,
+                          .make = [](std::uint64_t) { return std::make_unique<simulation::RecordedPolicy>(); },
+                          .needs_record = true});
     } else if (std::ranges::find(known, name) != known.end()) {
       policies.push_back(built_in(name));
     } else if (std::filesystem::exists(name)) {

@@ -10,7 +10,8 @@
 
 namespace llmd::sim {
 
-/// `builtin` is every policy that is built in; else names of them and EndpointPickerConfig files, in their order.
+/// `builtin` is every policy that is built in; else names of them, `recorded`, and EndpointPickerConfig files, in their
+/// order.
 /// Errors: kInvalidRequest (an unknown name), those of config::load_endpoint_picker_config.
 [[nodiscard]] Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& names);
 

@@ -189,6 +189,7 @@ class Run {
             .snapshot = snapshot_,
             .live = live_,
             .session = request.session,
+            .recorded_endpoint = request.recorded_endpoint,
             .now = now_,
             .rng = rng_};
   }

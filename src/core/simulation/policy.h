@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 
@@ -11,10 +10,9 @@
 #include "model/request_facts.h"
 #include "pd/leg_times.h"
 #include "scheduling/scheduler.h"
+#include "simulation/workload.h"
 
 namespace llmd::simulation {
-
-inline constexpr std::uint32_t kNoEndpoint = std::numeric_limits<std::uint32_t>::max();
 
 /// What a policy may look at: what a gateway knows. References only: nothing is kept beyond the call.
 struct PolicyInput {
@@ -23,6 +21,7 @@ struct PolicyInput {
   const EndpointSnapshot& snapshot;            // of the last scrape; endpoints keep their places while they live
   std::span<const scheduling::LiveLoad> live;  // now: what was sent and has not ended
   std::uint32_t session;                       // the client's own name for it, 0: none
+  std::uint32_t recorded_endpoint;             // SimRequest's: for what repeats a record
   TimePoint now;
   Rng& rng;
 };

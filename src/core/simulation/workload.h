@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -9,6 +10,8 @@
 #include "base/clock.h"
 
 namespace llmd::simulation {
+
+inline constexpr std::uint32_t kNoEndpoint = std::numeric_limits<std::uint32_t>::max();
 
 /// One request of a workload.
 struct SimRequest {
@@ -26,6 +29,7 @@ struct SimRequest {
   std::int32_t priority = 0;  // higher first
   std::optional<float> slo_ttft_ms{};
   std::optional<float> slo_tpot_ms{};
+  std::uint32_t recorded_endpoint = kNoEndpoint;  // the place of the one that it was sent to, where that is known
   std::shared_ptr<const SimRequest> next_turn{};  // null: the session ends
 };
 

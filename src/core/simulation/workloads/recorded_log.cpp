@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 namespace llmd::simulation {
@@ -13,6 +14,11 @@ constexpr std::uint32_t kClientLeft = 499;
 
 bool is_replayed(const RecordedRow& row) {
   return (row.status >= 200 && row.status < 300) || row.status == kClientLeft;
+}
+
+/// Names that differ in their length alone differ in a number at their end, mostly.
+bool numbers_in_order(std::string_view a, std::string_view b) {
+  return std::pair{a.size(), a} < std::pair{b.size(), b};
 }
 
 }  // namespace
@@ -28,6 +34,20 @@ Result<std::shared_ptr<const std::vector<RecordedRow>>> RecordedLog::in_order(st
                 "replay the parts of the log apart");
   }
   return std::make_shared<const std::vector<RecordedRow>>(std::move(rows));
+}
+
+RecordedLog::RecordedLog(std::shared_ptr<const std::vector<RecordedRow>> rows) : rows_{std::move(rows)} {
+  std::set<std::string_view, decltype(&numbers_in_order)> names{&numbers_in_order};
+  for (const RecordedRow& row : *rows_) {
+    if (!row.endpoint.empty()) names.insert(row.endpoint);
+  }
+  endpoints_.assign(names.begin(), names.end());
+}
+
+std::uint32_t RecordedLog::place_of(std::string_view endpoint) const {
+  const auto found = std::ranges::lower_bound(endpoints_, endpoint, &numbers_in_order);
+  if (found == endpoints_.end() || *found != endpoint) return kNoEndpoint;
+  return static_cast<std::uint32_t>(found - endpoints_.begin());
 }
 
 std::uint32_t RecordedLog::Numbers::of(std::uint64_t id) {
@@ -57,7 +77,8 @@ std::optional<SimRequest> RecordedLog::next() {
                     .tenant = tenants_.of(row.fairness),
                     .priority = row.priority,
                     .slo_ttft_ms = row.slo_ttft_ms,
-                    .slo_tpot_ms = row.slo_tpot_ms};
+                    .slo_tpot_ms = row.slo_tpot_ms,
+                    .recorded_endpoint = place_of(row.endpoint)};
 }
 
 }  // namespace llmd::simulation

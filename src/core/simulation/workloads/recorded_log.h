@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -20,11 +21,12 @@ namespace llmd::simulation {
 class RecordedLog final : public Workload {
  public:
   /// Puts the rows in order of their arrival (a gateway writes them as they end) and leaves out those that were refused
-  /// or failed. Error kFileInvalid: blocks of two sizes, or nothing to replay.
+  /// or failed. Error kFileInvalid: blocks of two sizes, or nothing to replay. The endpoints that answered get places by
+  /// their names, worker-2 before worker-10.
   [[nodiscard]] static Result<std::shared_ptr<const std::vector<RecordedRow>>> in_order(std::vector<RecordedRow> rows);
 
   /// Pre: what in_order() gave.
-  explicit RecordedLog(std::shared_ptr<const std::vector<RecordedRow>> rows) noexcept : rows_{std::move(rows)} {}
+  explicit RecordedLog(std::shared_ptr<const std::vector<RecordedRow>> rows);
 
   [[nodiscard]] std::optional<SimRequest> next() override;
   [[nodiscard]] std::uint32_t block_tokens() const noexcept override { return rows_->front().block_tokens; }
@@ -39,7 +41,10 @@ class RecordedLog final : public Workload {
     std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
   };
 
+  [[nodiscard]] std::uint32_t place_of(std::string_view endpoint) const;
+
   std::shared_ptr<const std::vector<RecordedRow>> rows_;  // shared by the runs that compare policies
+  std::vector<std::string_view> endpoints_;               // by place
   std::size_t next_ = 0;
   Numbers sessions_;
   Numbers tenants_;

@@ -106,7 +106,14 @@ class RowParser {
   }
   Result<void> slo_ttft() { return objective(row_.slo_ttft_ms); }
   Result<void> slo_tpot() { return objective(row_.slo_tpot_ms); }
-  Result<void> text() { return line_.skip_string(kTextBytesMax); }
+  Result<void> text() {
+    LLMD_TRY_VOID(line_.raw_string(kTextBytesMax));
+    return {};
+  }
+  Result<void> endpoint() {
+    LLMD_TRY(row_.endpoint, line_.raw_string(kTextBytesMax));
+    return {};
+  }
   Result<void> count() {
     std::uint64_t dropped = 0;
     return whole({0, kRecordedTokensMax}, dropped);
@@ -136,7 +143,7 @@ constexpr std::array<RowParser::Field, 21> RowParser::kFields{{
     {"max_tokens", &RowParser::count},
     {"slo_ttft_ms", &RowParser::slo_ttft},
     {"slo_tpot_ms", &RowParser::slo_tpot},
-    {"endpoint", &RowParser::text},
+    {"endpoint", &RowParser::endpoint},
     {"prefill_endpoint", &RowParser::text},
     {"status", &RowParser::status, true},
     {"retries", &RowParser::count},

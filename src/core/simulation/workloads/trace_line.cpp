@@ -66,7 +66,7 @@ Result<double> TraceLine::real(double least, double most) {
   return value;
 }
 
-Result<void> TraceLine::skip_string(std::size_t bytes_max) {
+Result<std::string_view> TraceLine::raw_string(std::size_t bytes_max) {
   skip_space();
   const std::size_t begin = at_;
   if (at_ == line_.size() || line_[at_] != '"') return wrong("expected a string");
@@ -75,7 +75,7 @@ Result<void> TraceLine::skip_string(std::size_t bytes_max) {
   if (end >= line_.size() || end - begin > bytes_max + 1)
     return wrong(fmt::format("expected a string of at most {} bytes", bytes_max));
   at_ = end + 1;
-  return {};
+  return line_.substr(begin + 1, end - begin - 1);
 }
 
 std::unexpected<Error> TraceLine::wrong(std::string_view expected) const {

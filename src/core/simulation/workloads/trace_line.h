@@ -34,8 +34,8 @@ class TraceLine {
   [[nodiscard]] Result<std::uint64_t> number(Bounds bounds);
   /// A number of JSON from `least` to `most`.
   [[nodiscard]] Result<double> real(double least, double most);
-  /// Any string of up to `bytes_max` bytes, escapes counted as they are written. It is not decoded.
-  [[nodiscard]] Result<void> skip_string(std::size_t bytes_max);
+  /// Any string of up to `bytes_max` bytes: as it is written, with its escapes. Part of the line.
+  [[nodiscard]] Result<std::string_view> raw_string(std::size_t bytes_max);
 
   [[nodiscard]] std::unexpected<Error> wrong(std::string_view expected) const;
 
