@@ -2,7 +2,7 @@
 """The scheduling study: runs `llmd sim` over workloads, endpoints and loads, and writes docs/scheduling-study.md from
 what it says. No figure of that page is written by hand.
 
-  bench/study.py                  # the whole grid: about an hour of one core; --jobs 2 halves it
+  bench/study.py                  # the whole grid: about two hours of one core; --jobs 2 halves them
   bench/study.py --quick          # a small grid, to see that all works
 
 Each run is kept under --cache by the bytes of the binary and its arguments: a study that was stopped goes on where it
@@ -46,7 +46,7 @@ WORKLOADS = (
     Workload("chat", 2000, "people who talk with assistants over 20 system prompts"),
     Workload("agents", 700, "tool loops of 12 turns over 8 long shared prompts"),
     Workload("shared-prefix", 700, "single questions over 12 prompts of some 6,000 tokens, and bursts on new ones"),
-    Workload("documents", 250, "questions about documents of 16,000 to 65,000 tokens with several readers"),
+    Workload("documents", 750, "questions about documents of 16,000 to 65,000 tokens with several readers"),
     Workload("tenants", 700, "five tenants with objectives and priorities of their own"),
 )
 

@@ -38,14 +38,19 @@ float Regression::predict(const Features& features) const noexcept {
   return sum;
 }
 
+float Regression::total_deviation(float predicted, float unknown) const noexcept {
+  const auto scatter = static_cast<float>(scatter_);
+  const auto floor = static_cast<float>(floor_);
+  const float size = predicted * predicted + floor * floor;
+  return std::sqrt(std::min(std::max(1.0F, scatter) * size, scatter * (size + std::max(0.0F, unknown))));
+}
+
 float Regression::deviation(const Features& features, float predicted) const noexcept {
   float unknown = 0;
   for (std::size_t i = 0; i < kFeatures; ++i) {
     for (std::size_t j = i; j < kFeatures; ++j) unknown += inverse_[i][j] * features[i] * features[j];
   }
-  const auto scatter = static_cast<float>(scatter_);
-  const auto floor = static_cast<float>(floor_);
-  return std::sqrt(scatter * (predicted * predicted + floor * floor + std::max(0.0F, unknown)));
+  return total_deviation(predicted, unknown);
 }
 
 std::array<float, Regression::kAtOnce> Regression::deviations(
@@ -59,11 +64,8 @@ std::array<float, Regression::kAtOnce> Regression::deviations(
   for (std::size_t i = 0; i < kFeatures; ++i) {
     for (std::size_t j = i; j < kFeatures; ++j) unknown += inverse_[i][j] * x[i] * x[j];
   }
-  const auto scatter = static_cast<float>(scatter_);
-  const auto floor = static_cast<float>(floor_);
   std::array<float, kAtOnce> all{};
-  for (std::size_t n = 0; n < kAtOnce; ++n)
-    all[n] = std::sqrt(scatter * (predicted[n] * predicted[n] + floor * floor + std::max(0.0F, unknown[n])));
+  for (std::size_t n = 0; n < kAtOnce; ++n) all[n] = total_deviation(predicted[n], unknown[n]);
   return all;
 }
 

@@ -29,7 +29,8 @@ class Regression {
 
   [[nodiscard]] float predict(const Features& features) const noexcept;
   /// Standard deviation of what is observed, by its prediction: what observations scatter, and how little is known of
-  /// such features.
+  /// such features. At most the prediction (and the floor) itself, unless observations scatter by more: a feature that
+  /// was hardly ever seen must not make what is otherwise known as good as unknown.
   [[nodiscard]] float deviation(const Features& features, float predicted) const noexcept;
   /// The same bits for several at once, in a third of the time of as many calls.
   static constexpr std::size_t kAtOnce = 4;
@@ -44,6 +45,7 @@ class Regression {
   [[nodiscard]] double weight(double predicted) const noexcept {
     return 1.0 / (predicted * predicted + floor_ * floor_);
   }
+  [[nodiscard]] float total_deviation(float predicted, float unknown) const noexcept;
   void solve() noexcept;
   void descend(const std::array<Row, kFeatures>& a, const Row& b) noexcept;
   void invert(std::array<Row, kFeatures> a) noexcept;
