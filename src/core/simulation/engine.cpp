@@ -148,7 +148,7 @@ Duration SimEngine::begin_step() {
   if (profile_.llama_steps)
     scheduler_.limit_prefill(step_budget_.prefill_tokens(scheduler_.decoding(), scheduler_.waiting_tokens()));
   plan_ = scheduler_.schedule(restorable, shares);
-  double seconds = profile_.step_s * weight_reads();
+  double seconds = 0;
   for (const batching::Eviction& eviction : plan_.evictions) {
     Sequence*& sequence = at(eviction.slot);
     sequence->slot.reset();
@@ -161,33 +161,44 @@ Duration SimEngine::begin_step() {
     at(admission.slot) = &sequence;
     seconds += admission.restore_tokens * profile_.restore_token_s;
   }
-  for (const Work& work : plan_.work) {
-    const std::uint32_t prompt = at(work.slot)->prompt_tokens;
-    const double kilotokens = (work.first + work.count * 0.5) / 1'000;
-    if (work.count == 1 && work.first >= prompt) {
-      seconds += profile_.decode_sequence_s + profile_.decode_sequence_per_kilotoken_s * kilotokens;
-    } else {
-      seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
-    }
-  }
+  seconds += work_seconds();
   if (profile_.llama_steps) learn_step(seconds);
   return to_duration(std::min(seconds, kStepSecondsMax));
 }
 
-/// How often the plan waits for the weights.
-std::uint32_t SimEngine::weight_reads() {
-  if (!profile_.llama_steps) return 1;
+double SimEngine::work_seconds() {
+  double seconds = 0;
+  double decode_kilotokens = 0;
+  for (const Work& work : plan_.work) {
+    const double kilotokens = (work.first + work.count * 0.5) / 1'000;
+    if (is_decode(work)) {
+      seconds += profile_.decode_sequence_s;
+      decode_kilotokens += kilotokens;
+    } else {
+      seconds += work.count * (profile_.prefill_token_s + profile_.prefill_token_per_kilotoken_s * kilotokens);
+    }
+  }
+  LlamaBatches batches{.weight_reads = 1, .decode_kilotokens = decode_kilotokens};
+  if (profile_.llama_steps) batches = llama_batches_of_plan();
+  return seconds + profile_.step_s * std::max(1U, batches.weight_reads) +
+         profile_.decode_sequence_per_kilotoken_s * batches.decode_kilotokens;
+}
+
+LlamaBatches SimEngine::llama_batches_of_plan() {
   const double hiding = profile_.step_s / std::max(profile_.prefill_token_s, 1e-9);
-  std::uint32_t reads = 0;
+  LlamaBatches sum;
   for (std::uint32_t of_class = 0; of_class < by_slot_.size(); ++of_class) {
     rows_.clear();
     for (const Work& work : plan_.work) {
-      if (work.slot.slot_class == of_class) rows_.push_back({.slot = work.slot.index, .rows = work.count});
+      if (work.slot.slot_class != of_class) continue;
+      rows_.push_back({.slot = work.slot.index, .rows = work.count, .first = work.first, .decodes = is_decode(work)});
     }
     std::ranges::sort(rows_, {}, &SlotRows::slot);
-    reads += simulation::weight_reads(rows_, profile_.batching.prefill_chunk_max, hiding);
+    const LlamaBatches batches = llama_batches(rows_, profile_.batching.prefill_chunk_max, hiding);
+    sum.weight_reads += batches.weight_reads;
+    sum.decode_kilotokens += batches.decode_kilotokens;
   }
-  return std::max(1U, reads);
+  return sum;
 }
 
 void SimEngine::learn_step(double seconds) {

@@ -10,7 +10,7 @@
 #include "batching/step_budget.h"
 #include "kvpolicy/block_lru.h"
 #include "simulation/hardware_profile.h"
-#include "simulation/weight_reads.h"
+#include "simulation/llama_batches.h"
 #include "simulation/workload.h"
 
 namespace llmd::simulation {
@@ -113,7 +113,11 @@ class SimEngine {
   [[nodiscard]] static SequenceId sequence_id(std::uint64_t request) noexcept { return SequenceId{request}; }
   [[nodiscard]] std::uint32_t restorable_blocks(const SimRequest& request) const;
   void learn_step(double seconds);
-  [[nodiscard]] std::uint32_t weight_reads();
+  [[nodiscard]] bool is_decode(const batching::Work& work) {
+    return work.count == 1 && work.first >= at(work.slot)->prompt_tokens;
+  }
+  [[nodiscard]] double work_seconds();
+  [[nodiscard]] LlamaBatches llama_batches_of_plan();
   bool store_block(const SimRequest& request, std::uint32_t index);
   void store_computed(Sequence& sequence);
   void note(const BlockChange& change) {
