@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/address.h"
+#include "net/h2_session.h"
+#include "runtime/loop.h"
+
+namespace llmd::net {
+
+/// One connection of an HTTP/2 server. On its loop only; kept alive by whoever holds it, dead when it says so.
+class H2Connection {
+ public:
+  virtual ~H2Connection() = default;
+  [[nodiscard]] virtual Loop& loop() noexcept = 0;
+  [[nodiscard]] virtual const std::string& peer() const noexcept = 0;
+  /// To answer on. Streams of a connection that has ended are unknown to it.
+  [[nodiscard]] virtual H2Session& session() noexcept = 0;
+  /// Sends what the session has, when the loop comes round: what is asked for until then goes out in one call.
+  virtual void flush() = 0;
+};
+
+struct H2ServerOptions {
+  Address listen;
+  H2Limits limits{};
+  std::size_t connections_max = 1'000;       // further ones are closed at once
+  Duration write_timeout = seconds{30};      // a peer that does not read: the connection is closed
+  Duration ping_interval = seconds{30};      // a connection on which nothing came for so long is asked whether it lives,
+  Duration ping_timeout = seconds{20};       // and closed if it does not answer
+  unsigned unix_mode = 0600;
+};
+
+/// HTTP/2 server without TLS, by prior knowledge. Accepts on the loops given, each connection staying on one.
+class H2Server {
+ public:
+  /// Makes the stream of a request, see H2Session::OnRequest.
+  using OnRequest = std::function<std::shared_ptr<H2Stream>(const std::shared_ptr<H2Connection>& connection,
+                                                            H2StreamId id, Request head)>;
+
+  /// Binds and listens. The loops must outlive the server. Errors: kAddressInUse, kAddressInvalid, kIo.
+  [[nodiscard]] static Result<std::unique_ptr<H2Server>> listen(std::vector<Loop*> loops, H2ServerOptions options,
+                                                                OnRequest on_request);
+  virtual ~H2Server() = default;
+
+  [[nodiscard]] virtual const Address& address() const noexcept = 0;  // with the port that was picked
+  [[nodiscard]] virtual std::size_t connections() const noexcept = 0;
+  /// Stops accepting and says so on each connection: streams that are open go on. Thread-safe.
+  virtual void drain() = 0;
+  /// Closes everything. Thread-safe.
+  virtual void close() = 0;
+};
+
+}  // namespace llmd::net

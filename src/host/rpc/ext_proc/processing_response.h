@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "net/h2_session.h"
+#include "rpc/ext_proc/processing_request.h"
+
+namespace llmd::rpc::ext_proc {
+
+/// What Envoy is answered (envoy.service.ext_proc.v3.ProcessingResponse, Envoy 1.40), as messages on the wire.
+using Message = std::vector<net::H2Bytes>;
+
+struct HeadersReply {
+  bool of_response = false;
+  std::vector<std::pair<std::string_view, std::string_view>> set_headers{};  // sent as raw_value
+  bool clear_route_cache = false;
+  std::string dynamic_metadata{};  // a google.protobuf.Struct on the wire; empty: none
+};
+[[nodiscard]] Message headers_message(const HeadersReply& reply);
+
+/// A piece of a body in full duplex mode, which is not copied: `body` is sent from where it lies.
+[[nodiscard]] Message body_message(bool of_response, net::H2Bytes body, bool end_of_stream,
+                                   std::string_view dynamic_metadata = {});
+
+/// "Nothing is changed" for trailers.
+[[nodiscard]] Message trailers_message(bool of_response);
+
+/// Envoy answers the client with this and sends nothing on.
+struct ImmediateReply {
+  int status = 500;
+  std::vector<std::pair<std::string_view, std::string_view>> set_headers{};
+  std::string_view body{};
+};
+[[nodiscard]] Message immediate_message(const ImmediateReply& reply);
+
+/// {"envoy.lb": {"x-gateway-destination-endpoint": endpoints}} as a google.protobuf.Struct; with `scores` (by endpoint,
+/// in order), "x-gateway-destination-endpoint-scores" beside it.
+[[nodiscard]] std::string destination_metadata(std::string_view endpoints,
+                                               const std::vector<std::pair<std::string, double>>& scores = {});
+
+}  // namespace llmd::rpc::ext_proc

@@ -1,0 +1,233 @@
+#include "rpc/server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "net/testing/h2_peer.h"
+#include "net/testing/raw_peer.h"
+#include "rpc/health.h"
+#include "rpc/message_reader.h"
+#include "rpc/wire.h"
+#include "runtime/testing/loop_thread.h"
+
+namespace llmd::rpc {
+namespace {
+
+using testkit::H2Peer;
+using testkit::LoopThread;
+using testkit::RawConnection;
+using Methods = std::map<std::string, Method, std::less<>>;
+
+class TestServer {
+ public:
+  explicit TestServer(Methods methods, ServerOptions options = {}) {
+    options.h2.listen = net::Address{.host = "127.0.0.1", .port = 0, .unix_path = {}};
+    auto server = Server::listen({&thread_.loop()}, std::move(options), std::move(methods));
+    EXPECT_TRUE(server.has_value()) << server.error().to_string();
+    server_ = std::move(*server);
+  }
+  [[nodiscard]] Server& server() noexcept { return *server_; }
+
+ private:
+  LoopThread thread_;
+  std::unique_ptr<Server> server_;
+};
+
+/// A client that makes calls by hand.
+class Client {
+ public:
+  explicit Client(TestServer& server) : connection_{RawConnection::connect(server.server().address())} {}
+
+  std::int32_t call(std::string path, std::vector<std::pair<std::string, std::string>> more = {}) {
+    std::vector<std::pair<std::string, std::string>> head{{":method", "POST"},
+                                                          {":scheme", "http"},
+                                                          {":path", std::move(path)},
+                                                          {":authority", "test"},
+                                                          {"content-type", "application/grpc"},
+                                                          {"te", "trailers"}};
+    head.insert(head.end(), more.begin(), more.end());
+    return peer_.request(head, /*ends=*/false);
+  }
+  void send(std::int32_t call, std::string_view message, bool ends = false) {
+    peer_.send(call, message_head(message.size()) + std::string{message}, ends);
+  }
+  void end(std::int32_t call) { peer_.send(call, {}, /*ends=*/true); }
+  H2Peer& peer() noexcept { return peer_; }
+
+  /// Until the condition holds, for at most 10 s.
+  bool talk_until(const std::function<bool()>& condition) {
+    const TimePoint deadline = SteadyClock::now() + seconds{10};
+    while (!condition()) {
+      if (SteadyClock::now() > deadline) return false;
+      if (const std::string up = peer_.output(); !up.empty() && !connection_.send(up)) return false;
+      if (!connection_.readable(milliseconds{20})) continue;
+      char bytes[16 * 1024];
+      const ssize_t got = ::recv(connection_.fd(), bytes, sizeof bytes, 0);
+      if (got <= 0 || !peer_.receive({bytes, static_cast<std::size_t>(got)})) return condition();
+    }
+    return true;
+  }
+  /// The call's status once it has ended; -1 if it does not.
+  int status(std::int32_t call) {
+    testkit::H2Answer& answer = peer_.answer(call);
+    if (!talk_until([&] { return answer.closed; })) return -1;
+    const auto& fields = answer.trailers.contains("grpc-status") ? answer.trailers : answer.head;
+    return fields.contains("grpc-status") ? std::stoi(fields.at("grpc-status")) : -1;
+  }
+  std::vector<std::string> messages(std::int32_t call) {
+    std::vector<std::string> all;
+    MessageReader reader{100'000'000};
+    EXPECT_TRUE(reader.take(peer_.answer(call).body, all));
+    return all;
+  }
+
+ private:
+  RawConnection connection_;
+  H2Peer peer_;
+};
+
+std::vector<net::H2Bytes> pieces(std::string text) {
+  std::vector<net::H2Bytes> all;
+  all.push_back(net::own(std::move(text)));
+  return all;
+}
+
+/// Answers each message with itself.
+Task<Status> echo(ServerCall& call) {
+  while (true) {
+    auto message = co_await call.read();
+    if (!message) co_return status_of(message.error());
+    if (!*message) co_return Status{};
+    const auto sent = co_await call.write(pieces(**std::move(message)));
+    if (!sent) co_return status_of(sent.error());
+  }
+}
+
+const Methods kEcho{{"/test.Echo/Stream", echo}};
+
+TEST(RpcServer, EchoesAStreamOfMessages) {
+  TestServer server{kEcho};
+  Client client{server};
+  const auto call = client.call("/test.Echo/Stream");
+  client.send(call, "one");
+  ASSERT_TRUE(client.talk_until([&] { return client.messages(call).size() == 1; })) << "before the client has ended";
+  client.send(call, "");
+  client.send(call, std::string(1'000'000, 'x'), /*ends=*/true);
+  EXPECT_EQ(client.status(call), 0);
+  EXPECT_EQ(client.messages(call), (std::vector<std::string>{"one", "", std::string(1'000'000, 'x')}));
+  EXPECT_EQ(client.peer().answer(call).head.at("content-type"), "application/grpc");
+}
+
+TEST(RpcServer, ServesManyCallsOfAConnectionAtOnce) {
+  TestServer server{kEcho};
+  Client client{server};
+  std::vector<std::int32_t> calls;
+  for (int i = 0; i < 90; ++i) {
+    calls.push_back(client.call("/test.Echo/Stream"));
+    client.send(calls.back(), std::to_string(i), /*ends=*/true);
+  }
+  for (int i = 0; i < 90; ++i) {
+    ASSERT_EQ(client.status(calls[static_cast<std::size_t>(i)]), 0);
+    ASSERT_EQ(client.messages(calls[static_cast<std::size_t>(i)]), std::vector<std::string>{std::to_string(i)});
+  }
+}
+
+TEST(RpcServer, TellsWhatItDoesNotServe) {
+  TestServer server{kEcho};
+  Client client{server};
+  const auto unknown = client.call("/test.Echo/Other");
+  EXPECT_EQ(client.status(unknown), static_cast<int>(StatusCode::kUnimplemented));
+  const auto plain = client.peer().request(
+      {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "test"}}, /*ends=*/true);
+  ASSERT_TRUE(client.talk_until([&] { return client.peer().answer(plain).closed; }));
+  EXPECT_EQ(client.peer().answer(plain).head.at(":status"), "415");
+}
+
+TEST(RpcServer, RefusesMessagesThatAreTooLongOrMoreThanThereIsRoomFor) {
+  Budget budget{"test", 50'000};
+  TestServer server{kEcho, {.message_bytes_max = 100'000, .message_budget = &budget}};
+  Client client{server};
+  const auto longest = client.call("/test.Echo/Stream");
+  client.send(longest, std::string(100'001, 'x'), true);
+  EXPECT_EQ(client.status(longest), static_cast<int>(StatusCode::kResourceExhausted));
+  const auto second = client.call("/test.Echo/Stream");
+  client.send(second, std::string(90'000, 'x'), true);
+  EXPECT_EQ(client.status(second), static_cast<int>(StatusCode::kResourceExhausted));
+  const auto third = client.call("/test.Echo/Stream");
+  client.send(third, "fits", true);
+  EXPECT_EQ(client.status(third), 0);
+  EXPECT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
+TEST(RpcServer, CutsCallsAtTheirDeadlineAndWhenTheClientLeaves) {
+  std::atomic<int> cancelled{0};
+  TestServer server{{{"/test/Wait", [&](ServerCall& call) -> Task<Status> {
+                        call.on_cancel([&] { ++cancelled; });
+                        const auto message = co_await call.read();
+                        co_return message ? Status{} : status_of(message.error());
+                      }}}};
+  Client client{server};
+  const auto late = client.call("/test/Wait", {{"grpc-timeout", "50m"}});
+  EXPECT_EQ(client.status(late), static_cast<int>(StatusCode::kDeadlineExceeded));
+  const auto left = client.call("/test/Wait");
+  ASSERT_TRUE(client.talk_until([&] { return server.server().calls() == 1; }));
+  client.peer().reset(left);
+  ASSERT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
+  EXPECT_EQ(cancelled, 2);
+  {
+    Client other{server};
+    other.call("/test/Wait");
+    ASSERT_TRUE(other.talk_until([&] { return server.server().calls() == 1; }));
+  }
+  ASSERT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
+  EXPECT_EQ(cancelled, 3);
+}
+
+TEST(RpcServer, DrainsAndCloses) {
+  TestServer server{kEcho};
+  Client client{server};
+  const auto call = client.call("/test.Echo/Stream");
+  client.send(call, "one");
+  ASSERT_TRUE(client.talk_until([&] { return client.messages(call).size() == 1; }));
+  server.server().drain();
+  ASSERT_TRUE(client.talk_until([&] { return client.peer().going_away(); }));
+  client.send(call, "two", true);
+  EXPECT_EQ(client.status(call), 0) << "what was begun goes on";
+}
+
+TEST(HealthService, SaysWhichServicesServe) {
+  const HealthService health{.services = {"", "ready", "lost"},
+                             .is_serving = [](std::string_view name) { return name != "lost"; }};
+  TestServer server{health.methods()};
+  Client client{server};
+  const auto verdict = [&](std::string_view service) -> std::string {
+    const auto call = client.call("/grpc.health.v1.Health/Check");
+    client.send(call, WireWriter{}.bytes(1, service).text(), true);
+    if (client.status(call) != 0) return "failed";
+    return client.messages(call).at(0);
+  };
+  EXPECT_EQ(verdict(""), "\x08\x01");
+  EXPECT_EQ(verdict("ready"), "\x08\x01");
+  EXPECT_EQ(verdict("lost"), "\x08\x02");
+  EXPECT_EQ(verdict("unknown"), "\x08\x03");
+  const auto watch = client.call("/grpc.health.v1.Health/Watch");
+  EXPECT_EQ(client.status(watch), static_cast<int>(StatusCode::kUnimplemented));
+}
+
+TEST(ParseTimeout, ReadsWhatGrpcWrites) {
+  EXPECT_EQ(parse_timeout("1H"), std::chrono::hours{1});
+  EXPECT_EQ(parse_timeout("90S"), seconds{90});
+  EXPECT_EQ(parse_timeout("99999999M"), std::chrono::hours{24 * 365});
+  EXPECT_EQ(parse_timeout("99999999H"), std::chrono::hours{24 * 365});
+  EXPECT_EQ(parse_timeout("100m"), milliseconds{100});
+  EXPECT_EQ(parse_timeout("7n"), std::chrono::nanoseconds{7});
+  for (const std::string_view odd : {"", "m", "1", "-1m", "1x", "999999999m", " 1m", "1.5S"})
+    EXPECT_FALSE(parse_timeout(odd)) << odd;
+}
+
+}  // namespace
+}  // namespace llmd::rpc
