@@ -260,6 +260,23 @@ def test_a_gateway_records_what_it_served_and_the_twin_replays_it(endpoints, sta
     assert [policy["failed"] for policy in policies] == [0, 0]
     assert policies[1]["hit_rate"] > 0.5
 
+    # The same choices again: the twin sends each request where it went.
+    def replay(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binary, "sim", "compare", "--trace", str(log), "--requests", "0", "--policies",
+                               "recorded", "--warm-up", "0", "--load", "0", "--quiet", *arguments],
+                              check=False, capture_output=True, text=True, timeout=60)
+
+    ran = replay("--endpoints", str(len(urls)), "--seeds", "2", "--json", str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    (policy,) = json.loads((tmp_path / "out.json").read_text())["policies"]
+    assert policy["name"] == "recorded" and policy["failed"] == 0
+    assert policy["ttft_p90_ms_half_width"] == 0, "no seed has a say"
+    used = len({row["endpoint"] for row in served})
+    if used > 1:
+        ran = replay("--endpoints", str(used - 1))
+        assert ran.returncode == 1
+        assert f"policy recorded needs the {used} endpoints that traffic names" in ran.stderr
+
     # Any reader of Mooncake's traces can take it, too.
     plain = tmp_path / "mooncake.jsonl"
     keys = ("timestamp", "input_length", "output_length", "hash_ids")

@@ -108,18 +108,27 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
   };
 }
 
-Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload) {
-  if (workload.names_endpoints || std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+/// A fleet too small for what was recorded would make other choices, and nobody would see which.
+Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload,
+                          std::uint32_t endpoints) {
+  if (std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+  if (workload.endpoints_named == 0) {
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
+                "record a log: llmd gateway --record FILE");
+  }
+  if (workload.endpoints_named <= endpoints) return {};
   return fail(ErrorCode::kInvalidRequest,
-              fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
-              "record a log: llmd gateway --record FILE");
+              fmt::format("policy recorded needs the {} endpoints that {} names, and --endpoints is {}",
+                          workload.endpoints_named, workload.name, endpoints),
+              fmt::format("--endpoints {}", workload.endpoints_named));
 }
 
 Result<void> run_compare(const Options& options) {
   LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
@@ -145,7 +154,7 @@ Result<void> run_forecast(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
   if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const ForecastComparison comparison,
            compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));
