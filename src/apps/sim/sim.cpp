@@ -220,7 +220,8 @@ void add_fleet_flags(CLI::App& app, Options& options) {
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
-  app.add_option("--cores", fleet.cores, "Cores that the endpoints share, pinned to them in turn; 0: each has its own")
+  app.add_option("--cores", fleet.cores,
+                 "Cores or GPUs of the one machine that all endpoints stand on, pinned in turn; 0: a machine each")
       ->check(CLI::Range(0U, 1'024U))
       ->capture_default_str();
   app.add_option("--prefill", fleet.prefill_endpoints, "Of these, how many only prefill, and the others only decode")
