@@ -301,6 +301,12 @@ void add_calibrate_flags(CLI::App& app, Options& options) {
       ->required();
   app.add_option("--out", options.out_path, "File for the profile")->required();
   app.add_option("--model", options.calibrate.model, "Model to ask; the first that the endpoint lists");
+  app.add_option("--neighbour", options.calibrate.neighbours,
+                 "One pinned to another core of its machine, to be kept busy meanwhile; once for each other core")
+      ->allow_extra_args(false);
+  app.add_option("--sharing", options.calibrate.sharing,
+                 "One pinned to its own core, to be kept busy meanwhile; once for each that shares it")
+      ->allow_extra_args(false);
   app.add_option("--seconds", options.calibrate_s, "Time to measure")
       ->check(CLI::Range(5U, 3'600U))
       ->capture_default_str();
