@@ -338,17 +338,23 @@ def test_calibrate_measures_what_busy_neighbours_do(endpoints, binary, tmp_path)
     assert ran.returncode == 0, ran.stderr
 
 
-def test_calibrate_divides_by_the_turns_of_those_that_share_its_core(endpoints, binary, tmp_path):
-    """Simulated workers take no turns, so nothing is left for a slow-down."""
-    _, urls = endpoints(3, profile=PROFILE.replace("step_s: 0.002", "step_s: 0.008"))
+def test_calibrate_finds_what_sharing_a_core_costs_beyond_turns(endpoints, binary, tmp_path):
+    """Simulated workers take no turns by themselves: this one gets slower when the phase begins."""
+    _, urls = endpoints(3, profile=PROFILE.replace("step_s: 0.002", "step_s: 0.004"))
     out = tmp_path / "fitted.yaml"
-    ran = subprocess.run([binary, "sim", "calibrate", urls[0], "--neighbour", urls[1], "--sharing", urls[2],
-                          "--out", str(out), "--seconds", "12", "--quiet"], check=False, capture_output=True, text=True,
-                         timeout=90)
-    assert ran.returncode == 0, ran.stderr
+    arguments = [binary, "sim", "calibrate", urls[0], "--neighbour", urls[1], "--sharing", urls[2], "--out", str(out),
+                 "--seconds", "18"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as calibrate:
+        slowed = False
+        for line in calibrate.stderr:
+            if "beside 2 busy" in line and not slowed:
+                assert httpx.post(f"{urls[0]}/sim/speed", json={"factor": 2.4}).status_code == 200
+                slowed = True
+        assert calibrate.wait(timeout=60) == 0
     text = out.read_text()
     assert "\n# Beside 1 busy on its core and 1 on others all takes " in text, text
-    assert "\nsharing_slowdown: 0\n" in text, text
+    found = float(re.search(r"^sharing_slowdown: (\S+)$", text, re.MULTILINE).group(1))
+    assert 0.05 < found < 0.45, f"2.4 is 1.2 times 2 turns\n{text}"
 
 
 def test_calibrate_names_the_neighbour_that_went_away(endpoints, binary, tmp_path):
