@@ -108,18 +108,27 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
   };
 }
 
-Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload) {
-  if (workload.names_endpoints || std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+/// A fleet too small for what was recorded would make other choices, and nobody would see which.
+Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload,
+                          std::uint32_t endpoints) {
+  if (std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+  if (workload.endpoints_named == 0) {
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
+                "record a log: llmd gateway --record FILE");
+  }
+  if (workload.endpoints_named <= endpoints) return {};
   return fail(ErrorCode::kInvalidRequest,
-              fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
-              "record a log: llmd gateway --record FILE");
+              fmt::format("policy recorded needs the {} endpoints that {} names, and --endpoints is {}",
+                          workload.endpoints_named, workload.name, endpoints),
+              fmt::format("--endpoints {}", workload.endpoints_named));
 }
 
 Result<void> run_compare(const Options& options) {
   LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
@@ -145,7 +154,7 @@ Result<void> run_forecast(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
   if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const ForecastComparison comparison,
            compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));
@@ -211,7 +220,8 @@ void add_fleet_flags(CLI::App& app, Options& options) {
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
-  app.add_option("--cores", fleet.cores, "Cores that the endpoints share, pinned to them in turn; 0: each has its own")
+  app.add_option("--cores", fleet.cores,
+                 "Cores or GPUs of the one machine that all endpoints stand on, pinned in turn; 0: a machine each")
       ->check(CLI::Range(0U, 1'024U))
       ->capture_default_str();
   app.add_option("--prefill", fleet.prefill_endpoints, "Of these, how many only prefill, and the others only decode")
@@ -291,6 +301,12 @@ void add_calibrate_flags(CLI::App& app, Options& options) {
       ->required();
   app.add_option("--out", options.out_path, "File for the profile")->required();
   app.add_option("--model", options.calibrate.model, "Model to ask; the first that the endpoint lists");
+  app.add_option("--neighbour", options.calibrate.neighbours,
+                 "One pinned to another core of its machine, to be kept busy meanwhile; once for each other core")
+      ->allow_extra_args(false);
+  app.add_option("--sharing", options.calibrate.sharing,
+                 "One pinned to its own core, to be kept busy meanwhile; once for each that shares it")
+      ->allow_extra_args(false);
   app.add_option("--seconds", options.calibrate_s, "Time to measure")
       ->check(CLI::Range(5U, 3'600U))
       ->capture_default_str();

@@ -69,7 +69,11 @@ FleetOptions draw_fleet(Rng& rng) {
   FleetOptions options{.endpoints = static_cast<std::uint32_t>(1 + rng.below(6)), .seed = rng.next()};
   if (options.endpoints > 1 && rng.chance(0.3)) options.prefill_endpoints = 1;
   options.rebalance_roles = options.prefill_endpoints > 0 && rng.chance(0.5);
-  if (rng.chance(0.2)) options.cores = static_cast<std::uint32_t>(1 + rng.below(options.endpoints));
+  if (rng.chance(0.2)) {
+    options.cores = static_cast<std::uint32_t>(1 + rng.below(options.endpoints));
+    if (rng.chance(0.5)) options.profile.neighbour_slowdown = rng.uniform() * 0.2;
+    if (rng.chance(0.5)) options.profile.sharing_slowdown = rng.uniform() * 0.2;
+  }
   options.profile.start_s = rng.uniform() * 0.5;
   options.scrape_delay = milliseconds{static_cast<std::int64_t>(rng.below(100))};
   options.scrape_interval = milliseconds{static_cast<std::int64_t>(1 + rng.below(500))};

@@ -353,21 +353,36 @@ TEST(Fleet, KvGoesSlowlyBetweenRacksAndPoliciesKnowIt) {
   EXPECT_NEAR(other_rack - also_near, 49 * transfer_ms, 0.1);
 }
 
-TEST(Fleet, TwoEndpointsOnOneCoreTakeTwiceAsLong) {
+/// How long one of two requests takes that two endpoints serve at the same time.
+float total_ms_of_two(std::uint32_t cores, const HardwareProfile& profile = {}) {
   class EachItsOwn final : public Policy {
    public:
     PolicyChoice choose(const PolicyInput& input) override {
       return {.decode = static_cast<std::uint32_t>(input.id % 2)};
     }
   };
-  const auto total_ms = [](std::uint32_t cores) {
-    ListWorkload workload{{request(1, {}, 1, 640, 50), request(2, {}, 2, 640, 50)}};
-    EachItsOwn policy;
-    const FleetResult result = run_fleet({.endpoints = 2, .cores = cores}, workload, policy);
-    return result.requests.at(0).total_ms;
-  };
-  EXPECT_FLOAT_EQ(total_ms(0), total_ms(2));
-  EXPECT_NEAR(total_ms(1), 2 * total_ms(2), 5);
+  ListWorkload workload{{request(1, {}, 1, 640, 50), request(2, {}, 2, 640, 50)}};
+  EachItsOwn policy;
+  return run_fleet({.endpoints = 2, .cores = cores, .profile = profile}, workload, policy).requests.at(0).total_ms;
+}
+
+TEST(Fleet, TwoEndpointsOnOneCoreTakeTwiceAsLong) {
+  EXPECT_FLOAT_EQ(total_ms_of_two(0), total_ms_of_two(2));
+  EXPECT_NEAR(total_ms_of_two(1), 2 * total_ms_of_two(2), 5);
+}
+
+TEST(Fleet, EndpointsOnOneMachineSlowEachOtherDownAsTheProfileSays) {
+  HardwareProfile profile;
+  profile.submit_s = 0;
+  profile.stream_s = 0;
+  const double alone = total_ms_of_two(2, profile);
+  const double in_turns = total_ms_of_two(1, profile);
+  profile.neighbour_slowdown = 0.25;
+  EXPECT_NEAR(total_ms_of_two(2, profile), 1.25 * alone, 0.001 * alone);
+  EXPECT_NEAR(total_ms_of_two(1, profile), in_turns, 0.001 * alone) << "there is no other core";
+  EXPECT_NEAR(total_ms_of_two(0, profile), alone, 0.001 * alone) << "machines of their own";
+  profile.sharing_slowdown = 0.1;
+  EXPECT_NEAR(total_ms_of_two(1, profile), 1.1 * in_turns, 0.01 * alone);
 }
 
 TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {

@@ -40,6 +40,11 @@ struct HardwareProfile {
   double transfer_bytes_per_s = 12.5e9;
   double transfer_latency_s = 0.002;
   double start_s = 30;  // from a process's start until it serves
+  /// What endpoints on one machine (FleetOptions::cores) do to each other: a step takes longer by `neighbour_slowdown`
+  /// of its time for each other core that is busy (they share memory and cache), and all steps on a core by
+  /// `sharing_slowdown`, beyond taking turns, while several are under way there.
+  double neighbour_slowdown = 0;
+  double sharing_slowdown = 0;
 
   /// Tokens that a request gets at most: then its slot, of the largest size, is full. 0: it does not fit at all.
   [[nodiscard]] std::uint32_t output_tokens_of(std::uint32_t prompt_tokens, std::uint32_t output_tokens) const noexcept;

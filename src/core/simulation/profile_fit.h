@@ -25,6 +25,9 @@ struct CostSample {
 };
 inline constexpr std::size_t kCostSampleKinds = 3;
 
+/// What a profile says that it takes.
+[[nodiscard]] double predicted_seconds(const CostSample& sample, const HardwareProfile& profile) noexcept;
+
 struct ProfileFit {
   HardwareProfile profile{};  // `base` with fitted costs; the host's whole time stands in submit_s, stream_s is 0
   /// Median of |predicted - measured| / measured, for each kind; 0 of none.
