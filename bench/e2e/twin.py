@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ import time
 import common
 
 HERE = pathlib.Path(__file__).parent
-CALIBRATION_S = 75
+CALIBRATION_S = 120
 SEEDS = 5
 TOLERANCE = {"p50": 0.15, "p90": 0.25}
 POLICIES = ("random", "active-requests", "llm-d-default", "expected-latency")
@@ -85,6 +86,20 @@ def worker_processes(pid):
             yield int(folder.name), words[words.index("--listen") + 1]
 
 
+def wait_ready(address):
+    """`up` is ready with the first of its workers."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        connection = http.client.HTTPConnection("worker", timeout=5)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(address.removeprefix("unix:"))
+        connection.request("GET", "/ready")
+        if connection.getresponse().status == 200:
+            return
+        time.sleep(0.1)
+    sys.exit(f"{address} does not become ready")
+
+
 def pin(pid, core):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {core})
@@ -107,7 +122,8 @@ class Live:
         with log, common.server(command, port, log, "/ready") as (process, _):
             pid = process.pid
             workers = list(worker_processes(pid))
-            for at, (worker, _) in enumerate(workers):
+            for at, (worker, address) in enumerate(workers):
+                wait_ready(address)
                 pin(worker, args.cores[at % len(args.cores)])
             if not profile.exists():
                 self.calibrate([address for _, address in workers], profile)
@@ -116,6 +132,8 @@ class Live:
             play(port, requests(args.seed, args.seconds, args.rate))
             self.beside = (self.cpu(pid, workers) - before) / (time.monotonic() - began)
         self.rows = [row for row in map(json.loads, self.trace.read_text().splitlines()) if row["status"] == 200]
+        if len({row["endpoint"] for row in self.rows}) < args.workers:
+            sys.exit(f"{self.policy.stem} did not use each of the workers, so the record does not tell their places")
 
     def calibrate(self, addresses, profile):
         """The first worker; one on each other core is its neighbour, and one shares its core, where there are such."""

@@ -27,7 +27,9 @@ class BackgroundLoad {
 
   BackgroundLoad(const std::vector<ProbeTarget>& targets, const Options& options);
   /// Waits for the requests under way, at most until the deadline.
-  ~BackgroundLoad() = default;
+  ~BackgroundLoad() {
+    for (std::jthread& thread : threads_) thread.request_stop();  // all, before the first is waited for
+  }
   BackgroundLoad(const BackgroundLoad&) = delete;
   BackgroundLoad& operator=(const BackgroundLoad&) = delete;
 

@@ -208,6 +208,13 @@ Result<void> measure_contention(SlownessOptions measure, const std::vector<Probe
   HardwareProfile& profile = calibration.fit.profile;
   calibration.neighbours = neighbours.size();
   calibration.sharing = sharing.size();
+  if (neighbours.empty() && sharing.empty()) return {};
+  measure.profile = profile;
+  measure.deadline = SteadyClock::now() + phase;
+  LLMD_TRY(calibration.beside_none, measure_slowness(measure, progress));
+  // How far the profile is from this very mix is no slow-down, but as near to what endpoints do as the fit's probes.
+  const double alone = calibration.beside_none.times;
+  scale_costs(alone, profile);
   measure.profile = profile;
   measure.busy = neighbours;
   if (!neighbours.empty()) {
@@ -243,8 +250,9 @@ Result<Calibration> calibrate(const CalibrateOptions& options, const std::functi
   target.model = facts.model;
   LLMD_TRY(const auto neighbours, targets_of(options.neighbours, target));
   LLMD_TRY(const auto sharing, targets_of(options.sharing, target));
-  const Duration phase = Duration{options.time} / 3;
-  const int phases = (neighbours.empty() ? 0 : 1) + (sharing.empty() ? 0 : 1);
+  const int asked = (neighbours.empty() ? 0 : 1) + (sharing.empty() ? 0 : 1);
+  const int phases = asked == 0 ? 0 : asked + 1;  // first beside none
+  const Duration phase = Duration{options.time} / (phases + 1);
   Calibrator calibrator{target, facts, Duration{options.time} - phases * phase};
   LLMD_TRY_VOID(calibrator.run(progress));
   LLMD_TRY(simulation::ProfileFit fit, calibrator.fit());
@@ -267,6 +275,13 @@ Result<std::string> calibration_file(const Calibration& calibration) {
                         fit.error_p90[kind] * 100);
   }
   text += ".\n";
+  if (calibration.neighbours + calibration.sharing > 0) {
+    text += fmt::format(
+        "# A mix of both takes {:.3f} times what the fit says, and so do all costs below: {:.3f} to {:.3f} "
+        "in {} passes.\n",
+        calibration.beside_none.times, calibration.beside_none.least, calibration.beside_none.most,
+        calibration.beside_none.passes);
+  }
   if (calibration.neighbours > 0)
     text += line_of(calibration.beside_neighbours, fmt::format("{} busy on other cores", calibration.neighbours));
   if (calibration.sharing > 0) {

@@ -29,6 +29,7 @@ struct Calibration {
   EndpointFacts facts{};
   std::string url;
   // Busy ones beside it, and what they did to it; 0: not measured.
+  Slowness beside_none{};  // of the same work beside what the fit says; the profile is scaled by it
   std::size_t neighbours = 0;
   Slowness beside_neighbours{};
   std::size_t sharing = 0;  // the neighbours were busy, too
@@ -37,10 +38,11 @@ struct Calibration {
 };
 
 /// Measures a live endpoint that has nothing else to do, and fits a profile to it: single prompts of several lengths
-/// that nothing is cached of, the same again, and several sequences that decode together. Then again, each for a third
-/// of `time`, while the neighbours are kept busy, and while those that share its core are as well: the profile's
-/// slow-downs. Blocks for `time`. Errors: of the connections, kInvalidRequest (an endpoint is named twice, or they are
-/// too many), kUpstreamFailed, kDeadlineExceeded (too little was measured by then).
+/// that nothing is cached of, the same again, and several sequences that decode together. Then a mix of these, alone,
+/// while the neighbours are kept busy, and while those that share its core are as well: the profile's slow-downs. All
+/// phases that were asked for take the same part of `time`. Blocks for `time`. Errors: of the connections,
+/// kInvalidRequest (an endpoint is named twice, or they are too many), kUpstreamFailed, kDeadlineExceeded (too little
+/// was measured by then).
 [[nodiscard]] Result<Calibration> calibrate(const CalibrateOptions& options,
                                             const std::function<void(std::string_view)>& progress);
 

@@ -82,12 +82,15 @@ TEST(CalibrationFile, IsOneThatProfileTakes) {
 
 TEST(CalibrationFile, SaysHowFarTheSlowdownsScattered) {
   Calibration calibration{.url = "http://a:1", .neighbours = 1, .sharing = 2};
+  calibration.beside_none = {.times = 1.01, .least = 0.99, .most = 1.02, .passes = 8};
   calibration.beside_neighbours = {.times = 1.04, .least = 1.02, .most = 1.07, .passes = 9};
   calibration.beside_sharing = {.times = 3.2, .least = 3.1, .most = 3.5, .passes = 4};
   calibration.fit.profile.neighbour_slowdown = 0.04;
   const auto text = calibration_file(calibration);
   ASSERT_TRUE(text) << text.error().to_string();
-  EXPECT_NE(text->find("# Beside 1 busy on other cores all takes 1.040 times as long: 1.020 to 1.070 in 9 passes.\n"
+  EXPECT_NE(text->find("# A mix of both takes 1.010 times what the fit says, and so do all costs below: 0.990 to 1.020 "
+                       "in 8 passes.\n"
+                       "# Beside 1 busy on other cores all takes 1.040 times as long: 1.020 to 1.070 in 9 passes.\n"
                        "# Beside 2 busy on its core and 1 on others all takes 3.200 times as long: 3.100 to 3.500 in 4 "
                        "passes.\n"),
             std::string::npos)

@@ -89,6 +89,10 @@ Result<CompareOptions> compare_options(const Options& options) {
     return fail(ErrorCode::kInvalidRequest, fmt::format("--prefill is {} of {} endpoints: none is left to decode",
                                                         compare.fleet.prefill_endpoints, compare.fleet.endpoints));
   }
+  if (compare.fleet.cores > 0 && compare.fleet.oracle_every > 0) {
+    return fail(ErrorCode::kInvalidRequest, "--oracle-every knows of no shared cores",
+                "leave out --cores or --oracle-every");
+  }
   LLMD_TRY(compare.fleet.profile, config::find_hardware_profile(options.profile));
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
@@ -110,17 +114,20 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
 
 /// A fleet too small for what was recorded would make other choices, and nobody would see which.
 Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload,
-                          std::uint32_t endpoints) {
+                          const simulation::FleetOptions& fleet) {
   if (std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
   if (workload.endpoints_named == 0) {
     return fail(ErrorCode::kInvalidRequest,
                 fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
                 "record a log: llmd gateway --record FILE");
   }
-  if (workload.endpoints_named <= endpoints) return {};
+  if (fleet.prefill_endpoints > 0) {
+    return fail(ErrorCode::kInvalidRequest, "policy recorded repeats no prefill legs", "leave out --prefill");
+  }
+  if (workload.endpoints_named <= fleet.endpoints) return {};
   return fail(ErrorCode::kInvalidRequest,
               fmt::format("policy recorded needs the {} endpoints that {} names, and --endpoints is {}",
-                          workload.endpoints_named, workload.name, endpoints),
+                          workload.endpoints_named, workload.name, fleet.endpoints),
               fmt::format("--endpoints {}", workload.endpoints_named));
 }
 
@@ -128,7 +135,7 @@ Result<void> run_compare(const Options& options) {
   LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
@@ -154,7 +161,7 @@ Result<void> run_forecast(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
   if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet.endpoints));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet));
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const ForecastComparison comparison,
            compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));
@@ -276,7 +283,8 @@ void add_compare_flags(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(between(0.0, 10.0))
       ->capture_default_str();
-  app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
+  app.add_option("--policies", options.policies,
+                 "builtin, or names, recorded, and EndpointPickerConfig files, with commas")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--json", options.json_path, "File for the figures");

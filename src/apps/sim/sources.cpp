@@ -152,7 +152,9 @@ Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& n
       LLMD_TRY(NamedPolicy policy, policy_of_file(name));
       policies.push_back(std::move(policy));
     } else {
-      return std::unexpected(unknown("policy", name, known));
+      std::vector<std::string_view> all{known.begin(), known.end()};
+      all.push_back(kRecorded);
+      return std::unexpected(unknown("policy", name, all));
     }
   }
   return policies;

@@ -228,9 +228,10 @@ class Run {
           .request = request.id});
   }
 
-  // Of fleets with roles nothing is asked: there a first token has two endpoints.
+  // Of fleets with roles nothing is asked: there a first token has two endpoints. Nor of shared cores: how quick one is
+  // depends on what the others will do.
   [[nodiscard]] bool asks_oracle(const Active& active) {
-    if (options_.oracle_every == 0 || options_.prefill_endpoints > 0) return false;
+    if (options_.oracle_every == 0 || options_.prefill_endpoints > 0 || cores_) return false;
     return active.attempts == 1 && measured(active) && asked_++ % options_.oracle_every == 0;
   }
   void ask_oracle(const SimRequest& request, std::uint32_t chosen) {
@@ -352,7 +353,7 @@ class Run {
     ++result_.steps;
     const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
     result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
-    for (const EngineEvent& event : endpoint.engine->end_step()) on_engine_event(event);
+    for (const EngineEvent& event : endpoint.engine->end_step(now_ - endpoint.step_began)) on_engine_event(event);
     if (policy_.wants_block_events()) tell_blocks(place);
     start_step(place);
   }

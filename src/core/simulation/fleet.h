@@ -39,7 +39,8 @@ struct FleetOptions {
   double far_links = 1;
   bool rebalance_roles = false;  // prefill and decode endpoints change their roles (pd::RoleBalancer)
   /// They stand on one machine with so many cores (or GPUs), pinned to them in turn, and slow each other down as the
-  /// profile says; 0: each has a machine of its own.
+  /// profile says; 0: each has a machine of its own. Not with faults that pause: one that is stopped would still take
+  /// its turns on the core.
   std::uint32_t cores = 0;
   HardwareProfile profile{};
   Duration scrape_interval = milliseconds{50};  // llm-d's; higher: the policy sees older metrics

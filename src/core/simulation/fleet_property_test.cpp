@@ -93,7 +93,7 @@ FleetOptions draw_fleet(Rng& rng) {
   options.outliers.hold = milliseconds{static_cast<std::int64_t>(rng.below(500))};
   options.outliers.pause_min = milliseconds{static_cast<std::int64_t>(1 + rng.below(300))};
   const bool deaths = rng.chance(0.5);
-  const bool pauses = rng.chance(0.5);
+  const bool pauses = rng.chance(0.5) && options.cores == 0;
   const bool slow = rng.chance(0.5);
   for (std::uint64_t i = rng.below(6); i > 0; --i) {
     const auto at = milliseconds{static_cast<std::int64_t>(rng.below(2'500))};

@@ -171,6 +171,46 @@ TEST(SimEngine, ComputesPromptsInPiecesBesideWhatDecodesAsTheLlamaEngineDoes) {
   }
 }
 
+TEST(SimEngine, LlamasSequencesOfOneBatchAttendToAsMuchAsTheLongest) {
+  for (const bool llama : {false, true}) {
+    HardwareProfile profile;
+    profile.step_s = 0.01;
+    profile.prefill_token_s = profile.prefill_token_per_kilotoken_s = profile.decode_sequence_s = 0;
+    profile.decode_sequence_per_kilotoken_s = 0.1;
+    profile.batching.classes = {{.slots = 2, .tokens_max = 2'000}};
+    profile.llama_steps = llama;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest small = request(1, {}, 7, 64, 10);
+    const SimRequest large = request(2, {}, 8, 640, 10);
+    ASSERT_TRUE(engine.submit(small, 10));
+    ASSERT_TRUE(engine.submit(large, 10));
+    (void)engine.begin_step();
+    (void)engine.end_step();
+    const double kilotokens = llama ? 2 * 0.641 : 0.0645 + 0.6405;
+    EXPECT_NEAR(to_seconds(engine.begin_step()), 0.01 + 0.1 * kilotokens, 1e-9);
+  }
+}
+
+TEST(SimEngine, TakesPromptsInSmallerPiecesWhereStepsTakeLongerThanPlanned) {
+  const auto steps_to_begin = [](int times) {
+    HardwareProfile profile;
+    profile.llama_steps = true;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest first = request(1, {}, 7, 640, 50);
+    const SimRequest second = request(2, {}, 8, 1'280, 50);
+    EXPECT_TRUE(engine.submit(first, 50));
+    (void)engine.end_step(times * engine.begin_step());
+    EXPECT_TRUE(engine.submit(second, 50));
+    std::uint64_t steps = 0;
+    for (bool begun = false; !begun; ++steps) {
+      for (const EngineEvent& event : engine.end_step(times * engine.begin_step()))
+        begun = begun || (event.request == 2 && event.first_token);
+    }
+    return steps;
+  };
+  EXPECT_GT(steps_to_begin(4), steps_to_begin(1));
+}
+
 TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
   HardwareProfile profile;
   profile.store_tokens = 12 * kBlock;

@@ -32,8 +32,8 @@ struct HardwareProfile {
                                      .waiting_max = 4'096,
                                      .block_tokens = 64};
   /// Steps are made as our llama engine makes them: prompts come in pieces beside sequences that decode
-  /// (batching::StepBudget), step_s is paid whenever llama.cpp waits for the weights, and sequences attend to as much as
-  /// the longest in their batch (llama_batches; as if a batch of any class of slots held prefill_chunk_max rows).
+  /// (batching::StepBudget), step_s is paid whenever llama.cpp waits for the weights, and sequences attend to as much
+  /// as the longest in their batch (llama_batches; as if a batch of any class of slots held prefill_chunk_max rows).
   bool llama_steps = false;
   std::uint64_t store_tokens = 500'000;  // the block store's capacity
   double kv_bytes_per_token = 131'072;   // for transfers between endpoints

@@ -149,4 +149,12 @@ Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const Hardwa
   return fit;
 }
 
+void scale_costs(double times, HardwareProfile& profile) noexcept {
+  for (double* const cost :
+       {&profile.step_s, &profile.prefill_token_s, &profile.prefill_token_per_kilotoken_s, &profile.decode_sequence_s,
+        &profile.decode_sequence_per_kilotoken_s, &profile.restore_token_s}) {
+    *cost *= times;
+  }
+}
+
 }  // namespace llmd::simulation

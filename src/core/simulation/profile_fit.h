@@ -42,4 +42,7 @@ struct ProfileFit {
 /// kInvalidRequest: fewer than four samples, or one without a time. O(samples).
 [[nodiscard]] Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const HardwareProfile& base);
 
+/// Everything that the engine does takes so many times as long; of the host's times none changes.
+void scale_costs(double times, HardwareProfile& profile) noexcept;
+
 }  // namespace llmd::simulation
