@@ -30,6 +30,7 @@ void replay(RecordedRow row) {
   RecordedLog log{*rows};
   const auto request = log.next();
   if (!request || log.next()) std::abort();
+  if (request->recorded_endpoint != (row.endpoint.empty() ? llmd::simulation::kNoEndpoint : 0)) std::abort();
   if (request->blocks.size() != (row.input_tokens + row.output_tokens) / row.block_tokens) std::abort();
 }
 

@@ -109,6 +109,53 @@ def test_a_configuration_file_is_a_policy(compare, tmp_path):
     assert ran.returncode == 1 and "nonsense" in ran.stderr
 
 
+def recorded_row(at: int, endpoint: str) -> str:
+    return json.dumps({"timestamp": at, "input_length": 160, "output_length": 20, "block_tokens": 16,
+                       "block_ids": [at * 10 + i for i in range(10)], "endpoint": endpoint, "status": 200}) + "\n"
+
+
+def test_recorded_choices_are_repeated(compare, tmp_path):
+    """All at one of two endpoints, at once: worse than any policy that looks at load."""
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(recorded_row(at, "worker-10" if at < 90 else "worker-2") for at in range(100)))
+    arguments = ("--trace", str(log), "--requests", "0", "--load", "0", "--warm-up", "0", "--quiet")
+    out = tmp_path / "out.json"
+    ran = compare(*arguments, "--endpoints", "2", "--policies", "recorded,least-requests", "--json", str(out))
+    assert ran.returncode == 0, ran.stderr
+    found = figures(out)
+    assert found["recorded"]["failed"] == 0
+    assert found["recorded"]["busy_variation"] > 0.4 > found["least-requests"]["busy_variation"]
+    wrong = compare(*arguments, "--endpoints", "1", "--policies", "recorded")
+    assert wrong.returncode == 1
+    assert "policy recorded needs the 2 endpoints that log names, and --endpoints is 1" in wrong.stderr
+
+
+def test_a_generator_has_no_choices_to_repeat(binary, compare):
+    wrong = compare("--trace", "chat", "--policies", "recorded")
+    assert wrong.returncode == 1
+    assert "policy recorded repeats what a gateway chose, and chat does not tell" in wrong.stderr
+    assert "llmd gateway --record FILE" in wrong.stderr
+    wrong = subprocess.run([binary, "sim", "forecast", "--trace", "chat", "--policy", "recorded", "--quiet"],
+                           check=False, capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "chat does not tell" in wrong.stderr
+
+
+def test_busy_cores_of_one_machine_slow_each_other_down(compare, tmp_path):
+    tpot = {}
+    for name, slowdown in (("none", 0), ("some", 0.1)):
+        profile = tmp_path / f"{name}.yaml"
+        profile.write_text(f"name: {name}\nneighbour_slowdown: {slowdown}\n")
+        ran = compare(*SMALL, "--profile", str(profile), "--cores", "4", "--policies", "round-robin",
+                      "--json", str(tmp_path / "out.json"))
+        assert ran.returncode == 0, ran.stderr
+        tpot[name] = figures(tmp_path / "out.json")["round-robin"]["tpot_p50_ms"]
+    assert tpot["some"] > 1.1 * tpot["none"]
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("neighbour_slowdown: -1\n")
+    ran = compare(*SMALL, "--profile", str(wrong))
+    assert ran.returncode == 1 and "neighbour_slowdown is -1; expected 0 to 10" in ran.stderr
+
+
 def test_mistakes_are_told(compare, tmp_path):
     wrong = compare("--policies", "randm")
     assert wrong.returncode == 1 and "did you mean random?" in wrong.stderr

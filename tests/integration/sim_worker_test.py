@@ -260,6 +260,23 @@ def test_a_gateway_records_what_it_served_and_the_twin_replays_it(endpoints, sta
     assert [policy["failed"] for policy in policies] == [0, 0]
     assert policies[1]["hit_rate"] > 0.5
 
+    # The same choices again: the twin sends each request where it went.
+    def replay(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binary, "sim", "compare", "--trace", str(log), "--requests", "0", "--policies",
+                               "recorded", "--warm-up", "0", "--load", "0", "--quiet", *arguments],
+                              check=False, capture_output=True, text=True, timeout=60)
+
+    ran = replay("--endpoints", str(len(urls)), "--seeds", "2", "--json", str(tmp_path / "out.json"))
+    assert ran.returncode == 0, ran.stderr
+    (policy,) = json.loads((tmp_path / "out.json").read_text())["policies"]
+    assert policy["name"] == "recorded" and policy["failed"] == 0
+    assert policy["ttft_p90_ms_half_width"] == 0, "no seed has a say"
+    used = len({row["endpoint"] for row in served})
+    if used > 1:
+        ran = replay("--endpoints", str(used - 1))
+        assert ran.returncode == 1
+        assert f"policy recorded needs the {used} endpoints that traffic names" in ran.stderr
+
     # Any reader of Mooncake's traces can take it, too.
     plain = tmp_path / "mooncake.jsonl"
     keys = ("timestamp", "input_length", "output_length", "hash_ids")
@@ -295,6 +312,69 @@ def test_calibrate_finds_the_profile_that_the_worker_has(endpoints, binary, tmp_
     assert ran.returncode == 0, ran.stderr
 
 
+def test_calibrate_measures_what_busy_neighbours_do(endpoints, binary, tmp_path):
+    """Simulated workers do not contend: what is found is what the machine and this process add."""
+    _, urls = endpoints(3, profile=PROFILE.replace("step_s: 0.002", "step_s: 0.008"))
+    out = tmp_path / "fitted.yaml"
+    served = [metric(url, "vllm:generation_tokens_total") for url in urls]
+    ran = subprocess.run([binary, "sim", "calibrate", urls[0], "--neighbour", urls[1], "--neighbour", urls[2],
+                          "--out", str(out), "--seconds", "12"], check=False, capture_output=True, text=True,
+                         timeout=90)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"beside 2 busy with decoding: \d\.\d+ times", ran.stderr), ran.stderr
+    assert re.search(r"beside 2 busy with prompts: \d\.\d+ times", ran.stderr), ran.stderr
+    text = out.read_text()
+    assert re.search(r"^# Beside 2 busy on other cores all takes \d+\.\d+ times as long: \S+ to \S+ in \d+ passes\.$",
+                     text, re.MULTILINE), text
+    fitted = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(("#", "-")))
+    assert 0 <= float(fitted["neighbour_slowdown"]) < 0.2, text
+    assert float(fitted["sharing_slowdown"]) == 0, "nobody was asked for"
+    for url, before in zip(urls[1:], served[1:]):
+        # Two streams, 125 tokens/s each in about half of 4 s.
+        assert metric(url, "vllm:generation_tokens_total") - before > 150
+    ran = subprocess.run([binary, "sim", "compare", "--profile", str(out), "--endpoints", "3", "--cores", "3",
+                          "--requests", "200", "--trace", "uniform", "--policies", "random", "--quiet"],
+                         check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_calibrate_finds_what_sharing_a_core_costs_beyond_turns(endpoints, binary, tmp_path):
+    """Simulated workers take no turns by themselves: this one gets slower when the phase begins."""
+    _, urls = endpoints(3, profile=PROFILE.replace("step_s: 0.002", "step_s: 0.004"))
+    out = tmp_path / "fitted.yaml"
+    arguments = [binary, "sim", "calibrate", urls[0], "--neighbour", urls[1], "--sharing", urls[2], "--out", str(out),
+                 "--seconds", "18"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as calibrate:
+        slowed = False
+        for line in calibrate.stderr:
+            if "beside 2 busy" in line and not slowed:
+                assert httpx.post(f"{urls[0]}/sim/speed", json={"factor": 2.4}).status_code == 200
+                slowed = True
+        assert calibrate.wait(timeout=60) == 0
+    text = out.read_text()
+    assert "\n# Beside 1 busy on its core and 1 on others all takes " in text, text
+    found = float(re.search(r"^sharing_slowdown: (\S+)$", text, re.MULTILINE).group(1))
+    assert 0.05 < found < 0.45, f"2.4 is 1.2 times 2 turns\n{text}"
+
+
+def test_calibrate_names_the_neighbour_that_went_away(endpoints, binary, tmp_path):
+    """Beside an idle core nothing would have been measured."""
+    _, (url,) = endpoints(1)
+    neighbour, (beside,) = endpoints(1)
+    out = tmp_path / "fitted.yaml"
+    arguments = [binary, "sim", "calibrate", url, "--neighbour", beside, "--out", str(out), "--seconds", "24"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as calibrate:
+        seen = []
+        for line in calibrate.stderr:
+            seen.append(line)
+            if "beside 1 busy" in line and neighbour.process.poll() is None:
+                neighbour.process.kill()
+                neighbour.process.wait(timeout=10)
+        assert calibrate.wait(timeout=60) == 1, seen
+    assert beside.removeprefix("http://") in seen[-1] and "llmd sim: " in seen[-1], seen
+    assert not out.exists()
+
+
 def test_calibrate_says_why_it_cannot(endpoints, binary, tmp_path):
     out = tmp_path / "kept.yaml"
     out.write_text("name: kept\n")
@@ -313,6 +393,9 @@ def test_calibrate_says_why_it_cannot(endpoints, binary, tmp_path):
     assert ran.returncode == 1
     assert not fresh.exists(), "no empty file is left behind"
     _, (url,) = endpoints(1)
+    assert "connection_refused" in refused(url, "--neighbour", "127.0.0.1:1")
+    assert "is named twice" in refused(url, "--neighbour", url)
+    assert "at most 64" in refused(url, *(word for port in range(2, 66) for word in ("--sharing", f"127.0.0.1:{port}")))
     assert "404" in refused(url, "--model", "other") or "no model" in refused(url, "--model", "other")
     assert httpx.post(f"{url}/sim/speed", json={"factor": 1000}).status_code == 200
     assert "give more --seconds" in refused(url)

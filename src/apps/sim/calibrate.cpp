@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <utility>
 
-#include "base/rng.h"
+#include "apps/sim/cost_samples.h"
+#include "apps/sim/probe_texts.h"
 #include "config/hardware_profile.h"
 #include "net/address.h"
 
@@ -26,22 +25,14 @@ struct Batch {
 };
 constexpr Batch kBatches[] = {{1, 24}, {2, 24}, {4, 24}, {8, 24}, {1, 512}, {4, 512}, {1, 2'048}, {2, 1'024}};
 constexpr std::uint32_t kAnswerTokens = 40;
-constexpr std::size_t kIntervalsMin = 6;    // of a sequence, for its decoding to count
 constexpr double kLongestShare = 1.0 / 15;  // of the time that one prompt may take
 constexpr std::uint32_t kUnknownContext = 4'096;
-
-/// One prompt as it was measured; steps are known when all is done.
-struct PromptTime {
-  CostSample::Kind kind = CostSample::Kind::kPrompt;
-  double seconds = 0;
-  std::uint32_t prompt_tokens = 0;
-  std::uint32_t cached_tokens = 0;
-};
+constexpr std::size_t kWorkersMax = 64;  // two threads each for those beside
 
 /// One calibration under way.
 class Calibrator {
  public:
-  Calibrator(ProbeTarget target, EndpointFacts facts, seconds time)
+  Calibrator(ProbeTarget target, EndpointFacts facts, Duration time)
       : target_{target},
         facts_{std::move(facts)},
         prober_{std::move(target)},
@@ -50,6 +41,9 @@ class Calibrator {
 
   Result<void> run(const std::function<void(std::string_view)>& progress);
   [[nodiscard]] Result<simulation::ProfileFit> fit() const;
+  /// About so many tokens the longest prompt has that is asked for.
+  [[nodiscard]] std::uint32_t longest() const noexcept { return std::max(longest_, kLengths[0]); }
+  [[nodiscard]] double tokens_per_word() const noexcept { return fresh_.tokens_per_word(); }
   [[nodiscard]] double seconds_taken() const { return to_seconds(SteadyClock::now() - began_); }
 
  private:
@@ -57,7 +51,6 @@ class Calibrator {
   Result<void> round();
   Result<void> measure_prompt(std::uint32_t length);
   Result<void> measure_batch(Batch batch);
-  [[nodiscard]] std::string text_of(std::uint32_t tokens);
   [[nodiscard]] bool fits(std::uint32_t length) const;
   void note_prompt(CostSample::Kind kind, const ProbeAnswer& answer);
   [[nodiscard]] HardwareProfile base() const;
@@ -68,28 +61,19 @@ class Calibrator {
   Prober prober_;
   const TimePoint began_;
   const TimePoint deadline_;
-  Rng rng_{static_cast<std::uint64_t>(began_.time_since_epoch().count())};  // no prompt of a run before comes again
-  double tokens_per_word_ = 3;
+  ProbeTexts fresh_{fresh_seed()};
   std::uint32_t longest_ = kLengths[std::size(kLengths) - 1];
   std::uint32_t chunk_ = 0;                     // prompt tokens of a step; 0: unknown
   std::map<std::uint32_t, std::string> texts_;  // the last prompt of each length: computed, so in the cache
-  std::vector<PromptTime> prompts_;
+  std::vector<CostSample> prompts_;
   std::vector<CostSample> decodes_;
 };
-
-std::string Calibrator::text_of(std::uint32_t tokens) {
-  const auto words = std::max(1.0, std::round(tokens / tokens_per_word_));
-  std::string text;
-  for (double i = 0; i < words; ++i) text += fmt::format("{}{:x}", i == 0 ? "" : " ", rng_.below(0xffff));
-  return text;
-}
 
 /// Warms the endpoint up, learns how long words are, and how many tokens a step takes.
 Result<void> Calibrator::begin() {
   constexpr std::uint32_t kWords = 64;
-  tokens_per_word_ = 1;
-  LLMD_TRY(const auto first, prober_.ask({{.prompt = text_of(kWords), .max_tokens = 8}}, deadline_));
-  tokens_per_word_ = std::max(0.1, static_cast<double>(first.front().prompt_tokens) / kWords);
+  LLMD_TRY(const auto first, prober_.ask({{.prompt = fresh_.text_of(kWords), .max_tokens = 8}}, deadline_));
+  fresh_.set_tokens_per_word(std::max(0.1, static_cast<double>(first.front().prompt_tokens) / kWords));
   const double per_token = to_seconds(first.front().tokens.front() - first.front().sent) / first.front().prompt_tokens;
   const double most = to_seconds(deadline_ - began_) * kLongestShare / per_token;
   const std::uint32_t context = facts_.context_tokens > 0 ? facts_.context_tokens : kUnknownContext;
@@ -99,23 +83,20 @@ Result<void> Calibrator::begin() {
   for (const std::uint32_t each : kLengths) length = fits(each) ? each : length;
   if (!facts_.steps) return {};
   LLMD_TRY(const EndpointFacts before, fetch_facts(target_));
-  LLMD_TRY(const auto answers, prober_.ask({{.prompt = text_of(length), .max_tokens = 1}}, deadline_));
+  LLMD_TRY(const auto answers, prober_.ask({{.prompt = fresh_.text_of(length), .max_tokens = 1}}, deadline_));
   LLMD_TRY(const EndpointFacts after, fetch_facts(target_));
   if (before.steps && after.steps) chunk_ = chunk_of(answers.front().prompt_tokens, *after.steps - *before.steps);
   return {};
 }
 
-bool Calibrator::fits(std::uint32_t length) const { return length == kLengths[0] || length <= longest_; }
-
 void Calibrator::note_prompt(CostSample::Kind kind, const ProbeAnswer& answer) {
-  prompts_.push_back({.kind = kind,
-                      .seconds = to_seconds(answer.tokens.front() - answer.sent),
-                      .prompt_tokens = answer.prompt_tokens,
-                      .cached_tokens = std::min(answer.cached_tokens, answer.prompt_tokens)});
+  prompts_.push_back(prompt_sample(kind, answer, base().batching.prefill_chunk_max));
 }
 
+bool Calibrator::fits(std::uint32_t length) const { return length == kLengths[0] || length <= longest_; }
+
 Result<void> Calibrator::measure_prompt(std::uint32_t length) {
-  std::string& text = texts_[length] = text_of(length);
+  std::string& text = texts_[length] = fresh_.text_of(length);
   LLMD_TRY(const auto answers, prober_.ask({{.prompt = text, .max_tokens = 1}}, deadline_));
   note_prompt(CostSample::Kind::kPrompt, answers.front());
   return {};
@@ -188,71 +169,99 @@ HardwareProfile Calibrator::base() const {
 }
 
 Result<simulation::ProfileFit> Calibrator::fit() const {
-  const HardwareProfile known = base();
   std::vector<CostSample> samples = decodes_;
-  for (const PromptTime& prompt : prompts_) {
-    const double computed = std::max(1.0, static_cast<double>(prompt.prompt_tokens) - prompt.cached_tokens);
-    samples.push_back({.kind = prompt.kind,
-                       .seconds = prompt.seconds,
-                       .steps = std::ceil(computed / known.batching.prefill_chunk_max),
-                       .prefill_tokens = computed,
-                       .prefill_kilotokens = computed * (prompt.cached_tokens + computed / 2) / 1'000,
-                       .restored_tokens = static_cast<double>(prompt.cached_tokens),
-                       .requests = 1});
+  samples.insert(samples.end(), prompts_.begin(), prompts_.end());
+  return simulation::fit_profile(samples, base());
+}
+
+Result<std::vector<ProbeTarget>> targets_of(const std::vector<std::string>& urls, const ProbeTarget& like) {
+  std::vector<ProbeTarget> targets;
+  for (const std::string& url : urls) {
+    ProbeTarget& target = targets.emplace_back(like);
+    LLMD_TRY(target.address, net::Address::parse(url));
+    LLMD_TRY_VOID(fetch_facts(target));  // what cannot be reached is told before anything is measured
   }
-  return simulation::fit_profile(samples, known);
+  return targets;
+}
+
+Result<void> check_distinct(const CalibrateOptions& options) {
+  std::vector<std::string> urls{options.url};
+  urls.insert(urls.end(), options.neighbours.begin(), options.neighbours.end());
+  urls.insert(urls.end(), options.sharing.begin(), options.sharing.end());
+  if (urls.size() > kWorkersMax)
+    return fail(ErrorCode::kInvalidRequest, fmt::format("{} endpoints; expected at most {}", urls.size(), kWorkersMax));
+  for (std::string& url : urls) {
+    LLMD_TRY(const net::Address address, net::Address::parse(url));
+    url = address.to_string();
+  }
+  std::ranges::sort(urls);
+  const auto twice = std::ranges::adjacent_find(urls);
+  if (twice == urls.end()) return {};
+  return fail(ErrorCode::kInvalidRequest, fmt::format("{} is named twice", *twice),
+              "each endpoint is either the one to fit, a neighbour, or one that shares its core");
+}
+
+/// Fills in the slow-downs of the profile that was fitted.
+Result<void> measure_contention(SlownessOptions measure, const std::vector<ProbeTarget>& neighbours,
+                                const std::vector<ProbeTarget>& sharing, Duration phase,
+                                const std::function<void(std::string_view)>& progress, Calibration& calibration) {
+  HardwareProfile& profile = calibration.fit.profile;
+  calibration.neighbours = neighbours.size();
+  calibration.sharing = sharing.size();
+  if (neighbours.empty() && sharing.empty()) return {};
+  measure.profile = profile;
+  measure.deadline = SteadyClock::now() + phase;
+  LLMD_TRY(calibration.beside_none, measure_slowness(measure, progress));
+  // How far the profile is from this very mix is no slow-down, but as near to what endpoints do as the fit's probes.
+  const double alone = calibration.beside_none.times;
+  scale_costs(alone, profile);
+  measure.profile = profile;
+  measure.busy = neighbours;
+  if (!neighbours.empty()) {
+    measure.deadline = SteadyClock::now() + phase;
+    LLMD_TRY(calibration.beside_neighbours, measure_slowness(measure, progress));
+    profile.neighbour_slowdown = neighbour_slowdown(calibration.beside_neighbours.times, neighbours.size());
+  }
+  if (sharing.empty()) return {};
+  measure.busy.insert(measure.busy.end(), sharing.begin(), sharing.end());
+  measure.deadline = SteadyClock::now() + phase;
+  LLMD_TRY(calibration.beside_sharing, measure_slowness(measure, progress));
+  profile.sharing_slowdown =
+      sharing_slowdown(calibration.beside_sharing.times, {.on_this_core = sharing.size(),
+                                                          .neighbours = neighbours.size(),
+                                                          .neighbour_slowdown = profile.neighbour_slowdown});
+  return {};
+}
+
+std::string line_of(const Slowness& slowness, std::string_view where) {
+  return fmt::format("# Beside {} all takes {:.3f} times as long: {:.3f} to {:.3f} in {} passes.\n", where,
+                     slowness.times, slowness.least, slowness.most, slowness.passes);
 }
 
 }  // namespace
 
-std::optional<CostSample> decode_sample(const std::vector<ProbeAnswer>& answers) {
-  TimePoint from = TimePoint::min();
-  TimePoint to = TimePoint::max();
-  for (const ProbeAnswer& answer : answers) {
-    if (answer.tokens.empty()) return {};
-    from = std::max(from, answer.tokens.front());
-    to = std::min(to, answer.tokens.back());
-  }
-  double time = 0;
-  double intervals = 0;
-  CostSample sample{.kind = CostSample::Kind::kDecode};
-  for (const ProbeAnswer& answer : answers) {
-    const auto first = std::ranges::lower_bound(answer.tokens, from);
-    const auto last = std::ranges::upper_bound(answer.tokens, to);
-    if (last - first < static_cast<std::ptrdiff_t>(kIntervalsMin) + 1) return {};
-    time += to_seconds(*std::prev(last) - *first);
-    intervals += static_cast<double>(last - first - 1);
-    const double middle = static_cast<double>((first - answer.tokens.begin()) + (last - answer.tokens.begin())) / 2;
-    sample.decode_sequences += 1;
-    sample.decode_kilotokens += (answer.prompt_tokens + middle) / 1'000;
-  }
-  sample.seconds = time / intervals;
-  return sample;
-}
-
-std::uint32_t chunk_of(std::uint32_t tokens, double steps) noexcept {
-  if (!(steps >= 1) || steps > tokens) return 0;
-  // Of the sizes that servers have the one that fits; one step tells only that the prompt is no longer than it.
-  constexpr std::uint32_t kSizes[] = {64, 128, 256, 512, 1'024, 2'048, 4'096, 8'192};
-  for (const std::uint32_t size : kSizes) {
-    if (std::ceil(static_cast<double>(tokens) / size) == steps) return size;
-  }
-  return static_cast<std::uint32_t>(std::ceil(tokens / steps));
-}
-
 Result<Calibration> calibrate(const CalibrateOptions& options, const std::function<void(std::string_view)>& progress) {
+  const TimePoint began = SteadyClock::now();
   ProbeTarget target{.model = options.model,
                      .authorization = options.api_key.empty() ? std::string{} : "Bearer " + options.api_key};
   LLMD_TRY(target.address, net::Address::parse(options.url));
+  LLMD_TRY_VOID(check_distinct(options));
   LLMD_TRY(EndpointFacts facts, fetch_facts(target));
   target.model = facts.model;
-  Calibrator calibrator{target, facts, options.time};
+  LLMD_TRY(const auto neighbours, targets_of(options.neighbours, target));
+  LLMD_TRY(const auto sharing, targets_of(options.sharing, target));
+  const int asked = (neighbours.empty() ? 0 : 1) + (sharing.empty() ? 0 : 1);
+  const int phases = asked == 0 ? 0 : asked + 1;  // first beside none
+  const Duration phase = Duration{options.time} / (phases + 1);
+  Calibrator calibrator{target, facts, Duration{options.time} - phases * phase};
   LLMD_TRY_VOID(calibrator.run(progress));
   LLMD_TRY(simulation::ProfileFit fit, calibrator.fit());
-  return Calibration{.fit = std::move(fit),
-                     .facts = std::move(facts),
-                     .url = target.address.to_string(),
-                     .seconds_taken = calibrator.seconds_taken()};
+  Calibration calibration{.fit = std::move(fit), .facts = std::move(facts), .url = target.address.to_string()};
+  LLMD_TRY_VOID(measure_contention(
+      {.target = target, .tokens_per_word = calibrator.tokens_per_word(), .prompt_tokens_max = calibrator.longest()},
+      neighbours, sharing, phase, progress, calibration));
+  calibration.seconds_taken = to_seconds(SteadyClock::now() - began);
+  return calibration;
 }
 
 Result<std::string> calibration_file(const Calibration& calibration) {
@@ -265,7 +274,21 @@ Result<std::string> calibration_file(const Calibration& calibration) {
     text += fmt::format("{} {} {:.1f} % and {:.1f} %", kind == 0 ? "" : ",", kNames[kind], fit.error_median[kind] * 100,
                         fit.error_p90[kind] * 100);
   }
-  text += ".\n# Not measured: start, transfers, and what waits at most.\n";
+  text += ".\n";
+  if (calibration.neighbours + calibration.sharing > 0) {
+    text += fmt::format(
+        "# A mix of both takes {:.3f} times what the fit says, and so do all costs below: {:.3f} to {:.3f} "
+        "in {} passes.\n",
+        calibration.beside_none.times, calibration.beside_none.least, calibration.beside_none.most,
+        calibration.beside_none.passes);
+  }
+  if (calibration.neighbours > 0)
+    text += line_of(calibration.beside_neighbours, fmt::format("{} busy on other cores", calibration.neighbours));
+  if (calibration.sharing > 0) {
+    text += line_of(calibration.beside_sharing,
+                    fmt::format("{} busy on its core and {} on others", calibration.sharing, calibration.neighbours));
+  }
+  text += "# Not measured: start, transfers, and what waits at most.\n";
   text += config::hardware_profile_yaml(fit.profile);
   if (const auto read = config::parse_hardware_profile(text, "the profile"); !read)
     return fail(ErrorCode::kUpstreamFailed, "what was measured is beyond a profile: " + read.error().what);

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/sim/contention.h"
 #include "apps/sim/endpoint_facts.h"
-#include "apps/sim/prober.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "simulation/profile_fit.h"
@@ -17,6 +18,9 @@ struct CalibrateOptions {
   std::string url;
   std::string model;    // empty: the first that the server lists
   std::string api_key;  // empty: none
+  /// Endpoints of the same model on the same machine: pinned to the other cores, one each, and pinned to its own.
+  std::vector<std::string> neighbours{};
+  std::vector<std::string> sharing{};
   seconds time{60};
 };
 
@@ -24,22 +28,25 @@ struct Calibration {
   simulation::ProfileFit fit{};
   EndpointFacts facts{};
   std::string url;
+  // Busy ones beside it, and what they did to it; 0: not measured.
+  Slowness beside_none{};  // of the same work beside what the fit says; the profile is scaled by it
+  std::size_t neighbours = 0;
+  Slowness beside_neighbours{};
+  std::size_t sharing = 0;  // the neighbours were busy, too
+  Slowness beside_sharing{};
   double seconds_taken = 0;
 };
 
 /// Measures a live endpoint that has nothing else to do, and fits a profile to it: single prompts of several lengths
-/// that nothing is cached of, the same again, and several sequences that decode together. Blocks for `time`. Errors: of
-/// the connection, kUpstreamFailed, kDeadlineExceeded (too little was measured by then).
+/// that nothing is cached of, the same again, and several sequences that decode together. Then a mix of these, alone,
+/// while the neighbours are kept busy, and while those that share its core are as well: the profile's slow-downs. All
+/// phases that were asked for take the same part of `time`. Blocks for `time`. Errors: of the connections,
+/// kInvalidRequest (an endpoint is named twice, or they are too many), kUpstreamFailed, kDeadlineExceeded (too little
+/// was measured by then).
 [[nodiscard]] Result<Calibration> calibrate(const CalibrateOptions& options,
                                             const std::function<void(std::string_view)>& progress);
 
 /// The profile as a file that says how it was made. Error kUpstreamFailed: --profile would refuse it.
 [[nodiscard]] Result<std::string> calibration_file(const Calibration& calibration);
-
-/// How long a step took while all of these decoded, as a sample. Nothing if they hardly did.
-[[nodiscard]] std::optional<simulation::CostSample> decode_sample(const std::vector<ProbeAnswer>& answers);
-
-/// How many prompt tokens go into a step, by how many steps a prompt of `tokens` took.
-[[nodiscard]] std::uint32_t chunk_of(std::uint32_t tokens, double steps) noexcept;
 
 }  // namespace llmd::sim

@@ -10,42 +10,6 @@
 namespace llmd::sim {
 namespace {
 
-ProbeAnswer answer(std::uint32_t prompt_tokens, milliseconds first, std::size_t tokens, milliseconds apart) {
-  ProbeAnswer made{.prompt_tokens = prompt_tokens};
-  for (std::size_t i = 0; i < tokens; ++i) made.tokens.push_back(TimePoint{} + first + static_cast<int>(i) * apart);
-  return made;
-}
-
-TEST(DecodeSample, IsWhatAStepTookWhileAllDecoded) {
-  // The second begins later; before that the first had quicker steps.
-  ProbeAnswer first = answer(100, milliseconds{0}, 5, milliseconds{2});
-  for (int i = 0; i < 20; ++i) first.tokens.push_back(TimePoint{} + milliseconds{20 + i * 10});
-  const ProbeAnswer second = answer(200, milliseconds{20}, 20, milliseconds{10});
-  const auto sample = decode_sample({first, second});
-  ASSERT_TRUE(sample);
-  EXPECT_EQ(sample->kind, simulation::CostSample::Kind::kDecode);
-  EXPECT_NEAR(sample->seconds, 0.010, 1e-9);
-  EXPECT_EQ(sample->decode_sequences, 2);
-  EXPECT_NEAR(sample->decode_kilotokens, 0.1 + 0.015 + 0.2 + 0.010, 1e-9);
-  EXPECT_EQ(sample->steps, 1);
-}
-
-TEST(DecodeSample, IsNothingIfTheyHardlyDecodedTogether) {
-  const ProbeAnswer first = answer(10, milliseconds{0}, 12, milliseconds{10});
-  EXPECT_FALSE(decode_sample({first, answer(10, milliseconds{80}, 12, milliseconds{10})}));
-  EXPECT_FALSE(decode_sample({first, ProbeAnswer{}}));
-  EXPECT_FALSE(decode_sample({answer(10, milliseconds{0}, 3, milliseconds{1})}));
-}
-
-TEST(ChunkOf, IsASizeThatServersHave) {
-  EXPECT_EQ(chunk_of(2'050, 9), 256U);
-  EXPECT_EQ(chunk_of(2'048, 4), 512U);
-  EXPECT_EQ(chunk_of(1'000, 1), 1'024U);
-  EXPECT_EQ(chunk_of(1'000, 7), 143U) << "no usual one";
-  EXPECT_EQ(chunk_of(10, 0), 0U);
-  EXPECT_EQ(chunk_of(10, 11), 0U);
-}
-
 TEST(TakeEvent, CountsPiecesOfTextAndReadsTheUsage) {
   ProbeAnswer answer;
   const auto take = [&](std::string_view data) { return take_event(data, TimePoint{} + seconds{1}, answer); };
@@ -109,10 +73,31 @@ TEST(CalibrationFile, IsOneThatProfileTakes) {
   const auto text = calibration_file(calibration);
   ASSERT_TRUE(text) << text.error().to_string();
   EXPECT_TRUE(config::parse_hardware_profile(*text, "text"));
+  EXPECT_EQ(text->find("Beside"), std::string::npos) << "nothing of it was measured";
   calibration.fit.profile.step_s = 11;
   const auto beyond = calibration_file(calibration);
   ASSERT_FALSE(beyond);
   EXPECT_NE(beyond.error().what.find("step_s is 11"), std::string::npos) << beyond.error().what;
+}
+
+TEST(CalibrationFile, SaysHowFarTheSlowdownsScattered) {
+  Calibration calibration{.url = "http://a:1", .neighbours = 1, .sharing = 2};
+  calibration.beside_none = {.times = 1.01, .least = 0.99, .most = 1.02, .passes = 8};
+  calibration.beside_neighbours = {.times = 1.04, .least = 1.02, .most = 1.07, .passes = 9};
+  calibration.beside_sharing = {.times = 3.2, .least = 3.1, .most = 3.5, .passes = 4};
+  calibration.fit.profile.neighbour_slowdown = 0.04;
+  const auto text = calibration_file(calibration);
+  ASSERT_TRUE(text) << text.error().to_string();
+  EXPECT_NE(text->find("# A mix of both takes 1.010 times what the fit says, and so do all costs below: 0.990 to 1.020 "
+                       "in 8 passes.\n"
+                       "# Beside 1 busy on other cores all takes 1.040 times as long: 1.020 to 1.070 in 9 passes.\n"
+                       "# Beside 2 busy on its core and 1 on others all takes 3.200 times as long: 3.100 to 3.500 in 4 "
+                       "passes.\n"),
+            std::string::npos)
+      << *text;
+  const auto read = config::parse_hardware_profile(*text, "text");
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ(read->neighbour_slowdown, 0.04);
 }
 
 }  // namespace

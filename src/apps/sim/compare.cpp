@@ -141,6 +141,14 @@ Demand demand_of(simulation::Workload& workload, const simulation::HardwareProfi
   return demand;
 }
 
+/// Steps that always busy endpoints make at once, in those of one that is alone.
+double busy_at_once(const simulation::FleetOptions& fleet) {
+  if (fleet.cores == 0) return fleet.endpoints;
+  const double cores = std::min(fleet.endpoints, fleet.cores);
+  const double sharing = fleet.endpoints > fleet.cores ? 1 + fleet.profile.sharing_slowdown : 1;
+  return cores / (sharing * (1 + fleet.profile.neighbour_slowdown * (cores - 1)));
+}
+
 }  // namespace
 
 Result<LoadPlan> plan_load(const NamedWorkload& workload, const CompareOptions& options, std::uint64_t seed) {
@@ -150,7 +158,7 @@ Result<LoadPlan> plan_load(const NamedWorkload& workload, const CompareOptions& 
   const Demand demand = demand_of(*measured, fleet.profile, fleet.requests_max);
   if (demand.requests == 0 || demand.span_s <= 0)
     return fail(ErrorCode::kInvalidRequest, fmt::format("workload {} has no requests over time", workload.name));
-  const double capacity = fleet.endpoints / (demand.busy_s / static_cast<double>(demand.requests));
+  const double capacity = busy_at_once(fleet) / (demand.busy_s / static_cast<double>(demand.requests));
   const bool as_recorded = options.load == 0;
   if (as_recorded && !workload.same_for_each_seed)
     return fail(ErrorCode::kInvalidRequest,

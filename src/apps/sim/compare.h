@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,7 +29,7 @@ struct NamedWorkload {
   std::string name;
   std::function<std::unique_ptr<simulation::Workload>(std::uint64_t seed)> make;
   bool same_for_each_seed = false;
-  bool names_endpoints = false;  // that its requests were sent to
+  std::size_t endpoints_named = 0;  // that its requests were sent to; 0: it does not tell
 };
 
 struct CompareOptions {

@@ -89,6 +89,10 @@ Result<CompareOptions> compare_options(const Options& options) {
     return fail(ErrorCode::kInvalidRequest, fmt::format("--prefill is {} of {} endpoints: none is left to decode",
                                                         compare.fleet.prefill_endpoints, compare.fleet.endpoints));
   }
+  if (compare.fleet.cores > 0 && compare.fleet.oracle_every > 0) {
+    return fail(ErrorCode::kInvalidRequest, "--oracle-every knows of no shared cores",
+                "leave out --cores or --oracle-every");
+  }
   LLMD_TRY(compare.fleet.profile, config::find_hardware_profile(options.profile));
   compare.fleet.requests_max = options.requests;
   compare.fleet.scrape_interval = milliseconds{options.scrape_ms};
@@ -108,18 +112,30 @@ std::function<void(std::string_view)> progress_of(const Options& options) {
   };
 }
 
-Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload) {
-  if (workload.names_endpoints || std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+/// A fleet too small for what was recorded would make other choices, and nobody would see which.
+Result<void> check_record(const std::vector<NamedPolicy>& policies, const NamedWorkload& workload,
+                          const simulation::FleetOptions& fleet) {
+  if (std::ranges::none_of(policies, &NamedPolicy::needs_record)) return {};
+  if (workload.endpoints_named == 0) {
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
+                "record a log: llmd gateway --record FILE");
+  }
+  if (fleet.prefill_endpoints > 0) {
+    return fail(ErrorCode::kInvalidRequest, "policy recorded repeats no prefill legs", "leave out --prefill");
+  }
+  if (workload.endpoints_named <= fleet.endpoints) return {};
   return fail(ErrorCode::kInvalidRequest,
-              fmt::format("policy recorded repeats what a gateway chose, and {} does not tell", workload.name),
-              "record a log: llmd gateway --record FILE");
+              fmt::format("policy recorded needs the {} endpoints that {} names, and --endpoints is {}",
+                          workload.endpoints_named, workload.name, fleet.endpoints),
+              fmt::format("--endpoints {}", workload.endpoints_named));
 }
 
 Result<void> run_compare(const Options& options) {
   LLMD_TRY(CompareOptions compare_with, compare_options(options));
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies(options.policies));
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet));
   if (!options.json_path.empty() && options.json_path == options.html_path)
     return fail(ErrorCode::kInvalidRequest, "--json and --html name one file");
   LLMD_TRY(const File json_file, open_file(options.json_path));
@@ -145,7 +161,7 @@ Result<void> run_forecast(const Options& options) {
   LLMD_TRY(const std::vector<NamedPolicy> policies, find_policies({options.policy}));
   if (policies.size() != 1) return fail(ErrorCode::kInvalidRequest, "--policy names more than one");
   LLMD_TRY(const NamedWorkload workload, find_workload(options.trace, options.requests));
-  LLMD_TRY_VOID(check_record(policies, workload));
+  LLMD_TRY_VOID(check_record(policies, workload, compare_with.fleet));
   LLMD_TRY(const File json_file, open_file(options.json_path));
   LLMD_TRY(const ForecastComparison comparison,
            compare_forecasts(workload, policies.front(), compare_with, progress_of(options)));
@@ -211,7 +227,8 @@ void add_fleet_flags(CLI::App& app, Options& options) {
   app.add_option("--profile", options.profile, "How fast and large an endpoint is: gpu, or a file")
       ->capture_default_str();
   app.add_option("--endpoints", fleet.endpoints, "Endpoints")->check(CLI::Range(1U, 1'024U))->capture_default_str();
-  app.add_option("--cores", fleet.cores, "Cores that the endpoints share, pinned to them in turn; 0: each has its own")
+  app.add_option("--cores", fleet.cores,
+                 "Cores or GPUs of the one machine that all endpoints stand on, pinned in turn; 0: a machine each")
       ->check(CLI::Range(0U, 1'024U))
       ->capture_default_str();
   app.add_option("--prefill", fleet.prefill_endpoints, "Of these, how many only prefill, and the others only decode")
@@ -266,7 +283,8 @@ void add_compare_flags(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(between(0.0, 10.0))
       ->capture_default_str();
-  app.add_option("--policies", options.policies, "builtin, or names and EndpointPickerConfig files, with commas")
+  app.add_option("--policies", options.policies,
+                 "builtin, or names, recorded, and EndpointPickerConfig files, with commas")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--json", options.json_path, "File for the figures");
@@ -291,6 +309,12 @@ void add_calibrate_flags(CLI::App& app, Options& options) {
       ->required();
   app.add_option("--out", options.out_path, "File for the profile")->required();
   app.add_option("--model", options.calibrate.model, "Model to ask; the first that the endpoint lists");
+  app.add_option("--neighbour", options.calibrate.neighbours,
+                 "One pinned to another core of its machine, to be kept busy meanwhile; once for each other core")
+      ->allow_extra_args(false);
+  app.add_option("--sharing", options.calibrate.sharing,
+                 "One pinned to its own core, to be kept busy meanwhile; once for each that shares it")
+      ->allow_extra_args(false);
   app.add_option("--seconds", options.calibrate_s, "Time to measure")
       ->check(CLI::Range(5U, 3'600U))
       ->capture_default_str();

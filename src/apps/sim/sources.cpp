@@ -22,7 +22,7 @@ namespace llmd::sim {
 namespace {
 
 constexpr std::string_view kRecorded = "recorded";  // not among the built-in ones: it needs a recorded log
-constexpr double kNativeRate = 10;  // requests a second; the load asked for stretches it
+constexpr double kNativeRate = 10;                  // requests a second; the load asked for stretches it
 constexpr std::uintmax_t kTraceBytesMax = std::uintmax_t{1} << 30;
 constexpr std::size_t kBlocksMax = 50'000'000;  // of all rows
 
@@ -114,11 +114,12 @@ Result<NamedWorkload> recorded_log(const std::string& path, std::uint64_t reques
                                      [](const Row& row) { return row.block_ids.size(); }));
   auto rows = simulation::RecordedLog::in_order(std::move(read));
   if (!rows) return fail(rows.error().code, fmt::format("{}: {}", path, rows.error().what), rows.error().hint);
+  const std::size_t endpoints = simulation::RecordedLog{*rows}.endpoints().size();
   return NamedWorkload{.name = name_of(path),
                        .make = [rows = *std::move(rows)](
                                    std::uint64_t /*seed*/) { return std::make_unique<simulation::RecordedLog>(rows); },
                        .same_for_each_seed = true,
-                       .names_endpoints = true};
+                       .endpoints_named = endpoints};
 }
 
 }  // namespace
@@ -151,7 +152,9 @@ Result<std::vector<NamedPolicy>> find_policies(const std::vector<std::string>& n
       LLMD_TRY(NamedPolicy policy, policy_of_file(name));
       policies.push_back(std::move(policy));
     } else {
-      return std::unexpected(unknown("policy", name, known));
+      std::vector<std::string_view> all{known.begin(), known.end()};
+      all.push_back(kRecorded);
+      return std::unexpected(unknown("policy", name, all));
     }
   }
   return policies;

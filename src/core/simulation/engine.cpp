@@ -48,6 +48,7 @@ SimEngine::SimEngine(const SimEngine& other)
       sequences_{other.sequences_},
       by_slot_{other.by_slot_},
       plan_{other.plan_},
+      plan_s_{other.plan_s_},
       outcomes_{other.outcomes_},
       events_{other.events_},
       changes_{other.changes_},
@@ -162,8 +163,8 @@ Duration SimEngine::begin_step() {
     seconds += admission.restore_tokens * profile_.restore_token_s;
   }
   seconds += work_seconds();
-  if (profile_.llama_steps) learn_step(seconds);
-  return to_duration(std::min(seconds, kStepSecondsMax));
+  plan_s_ = std::min(seconds, kStepSecondsMax);
+  return to_duration(plan_s_);
 }
 
 double SimEngine::work_seconds() {
@@ -210,7 +211,8 @@ void SimEngine::learn_step(double seconds) {
   step_budget_.observe(decodes, prefills, seconds * 1'000);
 }
 
-const std::vector<EngineEvent>& SimEngine::end_step() {
+const std::vector<EngineEvent>& SimEngine::end_step(std::optional<Duration> took) {
+  if (profile_.llama_steps) learn_step(took ? to_seconds(*took) : plan_s_);
   events_.clear();
   outcomes_.clear();
   for (const batching::Admission& admission : plan_.admissions) {

@@ -82,8 +82,9 @@ class SimEngine {
   [[nodiscard]] bool busy() const noexcept { return !sequences_.empty(); }
   /// Pre: busy(), and no step is under way.
   [[nodiscard]] Duration begin_step();
-  /// Pre: begin_step() was called. The events are valid until the next call.
-  [[nodiscard]] const std::vector<EngineEvent>& end_step();
+  /// `took`: the step's time, if it was another than begin_step() said, as on a core that others share. Pre:
+  /// begin_step() was called. The events are valid until the next call.
+  [[nodiscard]] const std::vector<EngineEvent>& end_step(std::optional<Duration> took = {});
 
   [[nodiscard]] EngineLoadView load() const;
   /// O(requests).
@@ -137,6 +138,7 @@ class SimEngine {
   std::unordered_map<std::uint64_t, Sequence> sequences_;
   std::vector<std::vector<Sequence*>> by_slot_;  // who has it in the step under way; null: nobody, or one that is gone
   batching::StepPlan plan_;
+  double plan_s_ = 0;  // its time
   std::vector<batching::StepOutcome> outcomes_;
   std::vector<EngineEvent> events_;
   std::vector<BlockChange> changes_;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <queue>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,7 +38,12 @@ class Run {
     for (std::uint32_t i = 0; i < options.endpoints; ++i) add_endpoint(i);
     measure_links();
     if (options.rebalance_roles) roles_.emplace();
-    if (options.cores > 0) cores_.emplace(options.endpoints, options.cores);
+    if (options.cores > 0) {
+      cores_.emplace(SharedCores::Options{.workers = options.endpoints,
+                                          .cores = options.cores,
+                                          .neighbour_slowdown = options.profile.neighbour_slowdown,
+                                          .sharing_slowdown = options.profile.sharing_slowdown});
+    }
     outliers_.emplace(options.outliers, snapshot_);
     for (std::uint32_t i = 0; i < options.faults.size(); ++i)
       push({.at = kStart + options.faults[i].at, .kind = EventKind::kFault, .endpoint = i});
@@ -222,9 +228,10 @@ class Run {
           .request = request.id});
   }
 
-  // Of fleets with roles nothing is asked: there a first token has two endpoints.
+  // Of fleets with roles nothing is asked: there a first token has two endpoints. Nor of shared cores: how quick one is
+  // depends on what the others will do.
   [[nodiscard]] bool asks_oracle(const Active& active) {
-    if (options_.oracle_every == 0 || options_.prefill_endpoints > 0) return false;
+    if (options_.oracle_every == 0 || options_.prefill_endpoints > 0 || cores_) return false;
     return active.attempts == 1 && measured(active) && asked_++ % options_.oracle_every == 0;
   }
   void ask_oracle(const SimRequest& request, std::uint32_t chosen) {
@@ -312,10 +319,7 @@ class Run {
     endpoint.step_began = now_;
     const Duration work = to_duration(to_seconds(endpoint.engine->begin_step()) * endpoint.slow);
     endpoint.step_ends = std::max(now_, endpoint.paused_until) + work;
-    if (cores_) {
-      cores_->begin(place, work, now_);
-      share_core(place);
-    }
+    if (cores_) move_ends(cores_->begin(place, work, now_), place);
     look_at_end(place);
   }
 
@@ -325,9 +329,9 @@ class Run {
     push({.at = endpoint.step_ends, .kind = EventKind::kStepEnd, .endpoint = place, .request = endpoint.life});
   }
 
-  // Another step has begun or ended on this endpoint's core.
-  void share_core(std::uint32_t place) {
-    for (const std::uint32_t beside : cores_->running_beside(place)) {
+  // The step at `place` has begun or ended, and these steps have other ends since.
+  void move_ends(std::span<const std::uint32_t> moved, std::uint32_t place) {
+    for (const std::uint32_t beside : moved) {
       EndpointRun& endpoint = endpoints_[beside];
       endpoint.step_ends = std::max(cores_->ends(beside), endpoint.paused_until);
       if (beside != place && endpoint.step_ends < endpoint.looked_at) look_at_end(beside);
@@ -335,9 +339,7 @@ class Run {
   }
 
   void leave_core(std::uint32_t place) {
-    if (!cores_) return;
-    cores_->end(place, now_);
-    share_core(place);
+    if (cores_) move_ends(cores_->end(place, now_), place);
   }
 
   void on_step_end(std::uint32_t place, std::uint64_t life) {
@@ -351,7 +353,7 @@ class Run {
     ++result_.steps;
     const Duration within = std::min(now_, window_end()) - std::max(endpoint.step_began, window_begin());
     result_.busy_s[place] += to_seconds(std::max(Duration{}, within));
-    for (const EngineEvent& event : endpoint.engine->end_step()) on_engine_event(event);
+    for (const EngineEvent& event : endpoint.engine->end_step(now_ - endpoint.step_began)) on_engine_event(event);
     if (policy_.wants_block_events()) tell_blocks(place);
     start_step(place);
   }

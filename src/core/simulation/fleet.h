@@ -38,7 +38,10 @@ struct FleetOptions {
   std::uint32_t racks = 1;
   double far_links = 1;
   bool rebalance_roles = false;  // prefill and decode endpoints change their roles (pd::RoleBalancer)
-  std::uint32_t cores = 0;       // endpoints are pinned to so many, in turn, and share them; 0: each has its own
+  /// They stand on one machine with so many cores (or GPUs), pinned to them in turn, and slow each other down as the
+  /// profile says; 0: each has a machine of its own. Not with faults that pause: one that is stopped would still take
+  /// its turns on the core.
+  std::uint32_t cores = 0;
   HardwareProfile profile{};
   Duration scrape_interval = milliseconds{50};  // llm-d's; higher: the policy sees older metrics
   Duration scrape_delay = milliseconds{5};      // from a reading until the policy sees it

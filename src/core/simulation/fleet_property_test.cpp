@@ -69,7 +69,11 @@ FleetOptions draw_fleet(Rng& rng) {
   FleetOptions options{.endpoints = static_cast<std::uint32_t>(1 + rng.below(6)), .seed = rng.next()};
   if (options.endpoints > 1 && rng.chance(0.3)) options.prefill_endpoints = 1;
   options.rebalance_roles = options.prefill_endpoints > 0 && rng.chance(0.5);
-  if (rng.chance(0.2)) options.cores = static_cast<std::uint32_t>(1 + rng.below(options.endpoints));
+  if (rng.chance(0.2)) {
+    options.cores = static_cast<std::uint32_t>(1 + rng.below(options.endpoints));
+    if (rng.chance(0.5)) options.profile.neighbour_slowdown = rng.uniform() * 0.2;
+    if (rng.chance(0.5)) options.profile.sharing_slowdown = rng.uniform() * 0.2;
+  }
   options.profile.start_s = rng.uniform() * 0.5;
   options.scrape_delay = milliseconds{static_cast<std::int64_t>(rng.below(100))};
   options.scrape_interval = milliseconds{static_cast<std::int64_t>(1 + rng.below(500))};
@@ -89,7 +93,7 @@ FleetOptions draw_fleet(Rng& rng) {
   options.outliers.hold = milliseconds{static_cast<std::int64_t>(rng.below(500))};
   options.outliers.pause_min = milliseconds{static_cast<std::int64_t>(1 + rng.below(300))};
   const bool deaths = rng.chance(0.5);
-  const bool pauses = rng.chance(0.5);
+  const bool pauses = rng.chance(0.5) && options.cores == 0;
   const bool slow = rng.chance(0.5);
   for (std::uint64_t i = rng.below(6); i > 0; --i) {
     const auto at = milliseconds{static_cast<std::int64_t>(rng.below(2'500))};

@@ -171,6 +171,46 @@ TEST(SimEngine, ComputesPromptsInPiecesBesideWhatDecodesAsTheLlamaEngineDoes) {
   }
 }
 
+TEST(SimEngine, LlamasSequencesOfOneBatchAttendToAsMuchAsTheLongest) {
+  for (const bool llama : {false, true}) {
+    HardwareProfile profile;
+    profile.step_s = 0.01;
+    profile.prefill_token_s = profile.prefill_token_per_kilotoken_s = profile.decode_sequence_s = 0;
+    profile.decode_sequence_per_kilotoken_s = 0.1;
+    profile.batching.classes = {{.slots = 2, .tokens_max = 2'000}};
+    profile.llama_steps = llama;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest small = request(1, {}, 7, 64, 10);
+    const SimRequest large = request(2, {}, 8, 640, 10);
+    ASSERT_TRUE(engine.submit(small, 10));
+    ASSERT_TRUE(engine.submit(large, 10));
+    (void)engine.begin_step();
+    (void)engine.end_step();
+    const double kilotokens = llama ? 2 * 0.641 : 0.0645 + 0.6405;
+    EXPECT_NEAR(to_seconds(engine.begin_step()), 0.01 + 0.1 * kilotokens, 1e-9);
+  }
+}
+
+TEST(SimEngine, TakesPromptsInSmallerPiecesWhereStepsTakeLongerThanPlanned) {
+  const auto steps_to_begin = [](int times) {
+    HardwareProfile profile;
+    profile.llama_steps = true;
+    SimEngine engine{profile, kBlock, false};
+    const SimRequest first = request(1, {}, 7, 640, 50);
+    const SimRequest second = request(2, {}, 8, 1'280, 50);
+    EXPECT_TRUE(engine.submit(first, 50));
+    (void)engine.end_step(times * engine.begin_step());
+    EXPECT_TRUE(engine.submit(second, 50));
+    std::uint64_t steps = 0;
+    for (bool begun = false; !begun; ++steps) {
+      for (const EngineEvent& event : engine.end_step(times * engine.begin_step()))
+        begun = begun || (event.request == 2 && event.first_token);
+    }
+    return steps;
+  };
+  EXPECT_GT(steps_to_begin(4), steps_to_begin(1));
+}
+
 TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
   HardwareProfile profile;
   profile.store_tokens = 12 * kBlock;
@@ -353,21 +393,36 @@ TEST(Fleet, KvGoesSlowlyBetweenRacksAndPoliciesKnowIt) {
   EXPECT_NEAR(other_rack - also_near, 49 * transfer_ms, 0.1);
 }
 
-TEST(Fleet, TwoEndpointsOnOneCoreTakeTwiceAsLong) {
+/// How long one of two requests takes that two endpoints serve at the same time.
+float total_ms_of_two(std::uint32_t cores, const HardwareProfile& profile = {}) {
   class EachItsOwn final : public Policy {
    public:
     PolicyChoice choose(const PolicyInput& input) override {
       return {.decode = static_cast<std::uint32_t>(input.id % 2)};
     }
   };
-  const auto total_ms = [](std::uint32_t cores) {
-    ListWorkload workload{{request(1, {}, 1, 640, 50), request(2, {}, 2, 640, 50)}};
-    EachItsOwn policy;
-    const FleetResult result = run_fleet({.endpoints = 2, .cores = cores}, workload, policy);
-    return result.requests.at(0).total_ms;
-  };
-  EXPECT_FLOAT_EQ(total_ms(0), total_ms(2));
-  EXPECT_NEAR(total_ms(1), 2 * total_ms(2), 5);
+  ListWorkload workload{{request(1, {}, 1, 640, 50), request(2, {}, 2, 640, 50)}};
+  EachItsOwn policy;
+  return run_fleet({.endpoints = 2, .cores = cores, .profile = profile}, workload, policy).requests.at(0).total_ms;
+}
+
+TEST(Fleet, TwoEndpointsOnOneCoreTakeTwiceAsLong) {
+  EXPECT_FLOAT_EQ(total_ms_of_two(0), total_ms_of_two(2));
+  EXPECT_NEAR(total_ms_of_two(1), 2 * total_ms_of_two(2), 5);
+}
+
+TEST(Fleet, EndpointsOnOneMachineSlowEachOtherDownAsTheProfileSays) {
+  HardwareProfile profile;
+  profile.submit_s = 0;
+  profile.stream_s = 0;
+  const double alone = total_ms_of_two(2, profile);
+  const double in_turns = total_ms_of_two(1, profile);
+  profile.neighbour_slowdown = 0.25;
+  EXPECT_NEAR(total_ms_of_two(2, profile), 1.25 * alone, 0.001 * alone);
+  EXPECT_NEAR(total_ms_of_two(1, profile), in_turns, 0.001 * alone) << "there is no other core";
+  EXPECT_NEAR(total_ms_of_two(0, profile), alone, 0.001 * alone) << "machines of their own";
+  profile.sharing_slowdown = 0.1;
+  EXPECT_NEAR(total_ms_of_two(1, profile), 1.1 * in_turns, 0.01 * alone);
 }
 
 TEST(Fleet, AddsTheTransferBetweenPrefillAndDecode) {

@@ -32,14 +32,19 @@ struct HardwareProfile {
                                      .waiting_max = 4'096,
                                      .block_tokens = 64};
   /// Steps are made as our llama engine makes them: prompts come in pieces beside sequences that decode
-  /// (batching::StepBudget), step_s is paid whenever llama.cpp waits for the weights, and sequences attend to as much as
-  /// the longest in their batch (llama_batches; as if a batch of any class of slots held prefill_chunk_max rows).
+  /// (batching::StepBudget), step_s is paid whenever llama.cpp waits for the weights, and sequences attend to as much
+  /// as the longest in their batch (llama_batches; as if a batch of any class of slots held prefill_chunk_max rows).
   bool llama_steps = false;
   std::uint64_t store_tokens = 500'000;  // the block store's capacity
   double kv_bytes_per_token = 131'072;   // for transfers between endpoints
   double transfer_bytes_per_s = 12.5e9;
   double transfer_latency_s = 0.002;
   double start_s = 30;  // from a process's start until it serves
+  /// What endpoints on one machine (FleetOptions::cores) do to each other: a step takes longer by `neighbour_slowdown`
+  /// of its time for each other core that is busy (they share memory and cache), and all steps on a core by
+  /// `sharing_slowdown`, beyond taking turns, while several are under way there.
+  double neighbour_slowdown = 0;
+  double sharing_slowdown = 0;
 
   /// Tokens that a request gets at most: then its slot, of the largest size, is full. 0: it does not fit at all.
   [[nodiscard]] std::uint32_t output_tokens_of(std::uint32_t prompt_tokens, std::uint32_t output_tokens) const noexcept;

@@ -121,6 +121,12 @@ void put(const Row& costs, HardwareProfile& profile) {
 
 }  // namespace
 
+double predicted_seconds(const CostSample& sample, const HardwareProfile& profile) noexcept {
+  return predicted(sample, {profile.step_s, profile.prefill_token_s, profile.prefill_token_per_kilotoken_s,
+                            profile.decode_sequence_s, profile.decode_sequence_per_kilotoken_s, profile.restore_token_s,
+                            profile.submit_s + profile.stream_s});
+}
+
 Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const HardwareProfile& base) {
   constexpr std::size_t kSamplesMin = 4;
   if (samples.size() < kSamplesMin) return fail(ErrorCode::kInvalidRequest, "fewer than four measurements");
@@ -141,6 +147,14 @@ Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const Hardwa
     fit.error_p90[kind] = quantile(errors, 0.9);
   }
   return fit;
+}
+
+void scale_costs(double times, HardwareProfile& profile) noexcept {
+  for (double* const cost :
+       {&profile.step_s, &profile.prefill_token_s, &profile.prefill_token_per_kilotoken_s, &profile.decode_sequence_s,
+        &profile.decode_sequence_per_kilotoken_s, &profile.restore_token_s}) {
+    *cost *= times;
+  }
 }
 
 }  // namespace llmd::simulation

@@ -25,6 +25,9 @@ struct CostSample {
 };
 inline constexpr std::size_t kCostSampleKinds = 3;
 
+/// What a profile says that it takes.
+[[nodiscard]] double predicted_seconds(const CostSample& sample, const HardwareProfile& profile) noexcept;
+
 struct ProfileFit {
   HardwareProfile profile{};  // `base` with fitted costs; the host's whole time stands in submit_s, stream_s is 0
   /// Median of |predicted - measured| / measured, for each kind; 0 of none.
@@ -38,5 +41,8 @@ struct ProfileFit {
 /// that are off by more than five times the median error are left out and the rest is fitted again. Error
 /// kInvalidRequest: fewer than four samples, or one without a time. O(samples).
 [[nodiscard]] Result<ProfileFit> fit_profile(std::span<const CostSample> samples, const HardwareProfile& base);
+
+/// Everything that the engine does takes so many times as long; of the host's times none changes.
+void scale_costs(double times, HardwareProfile& profile) noexcept;
 
 }  // namespace llmd::simulation

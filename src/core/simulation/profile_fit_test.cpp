@@ -28,11 +28,7 @@ std::vector<CostSample> measured(const HardwareProfile& profile, double noise) {
   Rng rng{7};
   std::vector<CostSample> samples;
   const auto add = [&](CostSample sample) {
-    sample.seconds = sample.steps * profile.step_s + sample.prefill_tokens * profile.prefill_token_s +
-                     sample.prefill_kilotokens * profile.prefill_token_per_kilotoken_s +
-                     sample.decode_sequences * profile.decode_sequence_s +
-                     sample.decode_kilotokens * profile.decode_sequence_per_kilotoken_s +
-                     sample.restored_tokens * profile.restore_token_s + sample.requests * profile.submit_s;
+    sample.seconds = predicted_seconds(sample, profile);
     sample.seconds *= 1 + noise * (rng.uniform() - 0.5);
     samples.push_back(sample);
   };
@@ -51,6 +47,19 @@ std::vector<CostSample> measured(const HardwareProfile& profile, double noise) {
     }
   }
   return samples;
+}
+
+TEST(PredictedSeconds, AreTheSumOfWhatEachCostIsPaidFor) {
+  HardwareProfile profile = truth();
+  profile.stream_s = 0.001;
+  const CostSample sample{.steps = 2,
+                          .prefill_tokens = 100,
+                          .prefill_kilotokens = 5,
+                          .decode_sequences = 3,
+                          .decode_kilotokens = 0.5,
+                          .restored_tokens = 200,
+                          .requests = 1};
+  EXPECT_NEAR(predicted_seconds(sample, profile), 0.024 + 0.13 + 0.002 + 0.012 + 0.001 + 0.002 + 0.004, 1e-12);
 }
 
 TEST(ProfileFit, FindsTheCostsThatMadeTheTimes) {

@@ -19,6 +19,7 @@ constexpr double kStepMax = 10;  // seconds; more would take years of scrapes
 constexpr double kCostMax = 1;
 constexpr double kPerKilotokenMax = 1;  // a slow core's; a step's time is bounded by simulation/engine
 constexpr double kStartMax = 3'600;
+constexpr double kSlowdownMax = 10;
 
 /// A number from `least` to `most`.
 FieldDecoder number(const ObjectDecoder& decoder, std::string_view name, double least, double most, double& into) {
@@ -86,6 +87,8 @@ Result<simulation::HardwareProfile> parse_hardware_profile(std::string_view text
       cost("submit_s", profile.submit_s),
       cost("stream_s", profile.stream_s),
       number(decoder, "start_s", 0, kStartMax, profile.start_s),
+      number(decoder, "neighbour_slowdown", 0, kSlowdownMax, profile.neighbour_slowdown),
+      number(decoder, "sharing_slowdown", 0, kSlowdownMax, profile.sharing_slowdown),
       cost("transfer_latency_s", profile.transfer_latency_s),
       number(decoder, "transfer_bytes_per_s", 1, 1e15, profile.transfer_bytes_per_s),
       number(decoder, "kv_bytes_per_token", 1, 1e9, profile.kv_bytes_per_token),
@@ -121,6 +124,8 @@ std::string hardware_profile_yaml(const simulation::HardwareProfile& profile) {
   line("submit_s", profile.submit_s);
   line("stream_s", profile.stream_s);
   line("start_s", profile.start_s);
+  line("neighbour_slowdown", profile.neighbour_slowdown);
+  line("sharing_slowdown", profile.sharing_slowdown);
   yaml += "slots:\n";
   for (const batching::SlotClass& each : profile.batching.classes)
     yaml += fmt::format("- {{slots: {}, tokens_max: {}}}\n", each.slots, each.tokens_max);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <string_view>
 
 namespace llmd::config {
@@ -16,6 +17,8 @@ TEST(HardwareProfileFile, ReadsBackWhatItWrites) {
   profile.batching.block_tokens = 32;
   profile.llama_steps = true;
   profile.store_tokens = 7;
+  profile.neighbour_slowdown = 0.034;
+  profile.sharing_slowdown = 0.06;
   const std::string yaml = hardware_profile_yaml(profile);
   const auto again = parse_hardware_profile(yaml, "text");
   ASSERT_TRUE(again) << again.error().to_string();
@@ -23,6 +26,20 @@ TEST(HardwareProfileFile, ReadsBackWhatItWrites) {
   EXPECT_EQ(again->step_s, profile.step_s);
   EXPECT_EQ(again->batching.classes, profile.batching.classes);
   EXPECT_TRUE(again->llama_steps);
+  EXPECT_EQ(again->neighbour_slowdown, 0.034);
+  EXPECT_EQ(again->sharing_slowdown, 0.06);
+}
+
+TEST(HardwareProfileFile, SaysWhichSlowdownIsBeyondItsRange) {
+  const auto above = parse_hardware_profile("step_s: 1\nneighbour_slowdown: 11", "text");
+  ASSERT_FALSE(above);
+  EXPECT_EQ(above.error().code, ErrorCode::kConfigInvalid);
+  EXPECT_NE(above.error().what.find("neighbour_slowdown is 11; expected 0 to 10"), std::string::npos)
+      << above.error().what;
+  const auto below = parse_hardware_profile("sharing_slowdown: -0.1", "text");
+  ASSERT_FALSE(below);
+  EXPECT_NE(below.error().what.find("sharing_slowdown is -0.1; expected 0 to 10"), std::string::npos)
+      << below.error().what;
 }
 
 TEST(HardwareProfileFile, TakesWhatASlowCoreNeeds) {

@@ -207,7 +207,7 @@ void SimulatedEngine::begin_step() {
 void SimulatedEngine::end_step() {
   stepping_ = false;
   const simulation::EngineTotals before = model_.totals();
-  const std::vector<EngineEvent>& events = model_.end_step();
+  const std::vector<EngineEvent>& events = model_.end_step(clock_ - step_began_);
   tell_blocks();  // while those that end now are still known
   for (const EngineEvent& event : events) tell(event);
   const simulation::EngineTotals after = model_.totals();

@@ -48,6 +48,7 @@ TEST(CheckGbnf, RefusesWhatDoesNotCompileOrWouldExplode) {
       {"left recursion behind an empty rule", "root ::= a root \"b\" | \"c\"\na ::= \"\""},
       {"a repetition of a repetition", "root ::= \"a\"+ ?"},
       {"a repetition many times", fmt::format("root ::= \"{}\"{}", repeat("a", 1'000), repeat("+", 1'000))},
+      {"a broken character that hides a quote", "root ::= \"\xff\" | \"|[a-z]{6,4}\""},
       {"braces without an end", "root ::= \"a\"{1,2"},
       {"token reference out of range", "root ::= <[99999999999999999999]>"},
   };

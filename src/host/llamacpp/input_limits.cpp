@@ -9,6 +9,8 @@
 #include <optional>
 #include <system_error>
 
+#include "base/utf8.h"
+
 namespace llmd::llamacpp {
 namespace {
 
@@ -159,6 +161,15 @@ Result<void> check_grammar_size(std::string_view gbnf) {
   if (gbnf.size() > kGrammarBytesMax) return too_large("size of the grammar in bytes", gbnf.size(), kGrammarBytesMax);
   if (gbnf.find('\0') != std::string_view::npos) {
     return fail(ErrorCode::kInvalidGrammar, "the grammar holds a zero byte", std::string{kHint});
+  }
+  // llama.cpp takes the bytes that a broken character seems to have, quotes and brackets among them, and so would not
+  // read what was looked at here.
+  for (std::size_t at = 0; at < gbnf.size();) {
+    const std::size_t bytes = utf8_character_bytes(gbnf.substr(at));
+    if (bytes == 0)
+      return fail(ErrorCode::kInvalidGrammar, fmt::format("byte {} of the grammar is no UTF-8", at + 1),
+                  "send the grammar as UTF-8");
+    at += bytes;
   }
   return GbnfScan{gbnf}.run();
 }

@@ -40,7 +40,7 @@ struct JsonShape {
 /// Size, depth and members of a schema. Error kInvalidGrammar.
 [[nodiscard]] Result<void> check_schema_size(std::string_view json_schema);
 
-/// Size, nesting and written-out repetitions of a GBNF. Error kInvalidGrammar.
+/// Size, nesting, encoding and written-out repetitions of a GBNF. Error kInvalidGrammar.
 [[nodiscard]] Result<void> check_grammar_size(std::string_view gbnf);
 
 }  // namespace llmd::llamacpp

@@ -9,6 +9,8 @@ namespace llmd::simulation {
 class RecordedPolicy final : public Policy {
  public:
   [[nodiscard]] PolicyChoice choose(const PolicyInput& input) override;
+  /// The record holds even against the fleet's outlier detection: the gateway's own has had its say in it.
+  [[nodiscard]] bool heeds_shares() const noexcept override { return true; }
 
  private:
   LeastRequestsPolicy otherwise_;

@@ -21,8 +21,8 @@ namespace llmd::simulation {
 class RecordedLog final : public Workload {
  public:
   /// Puts the rows in order of their arrival (a gateway writes them as they end) and leaves out those that were refused
-  /// or failed. Error kFileInvalid: blocks of two sizes, or nothing to replay. The endpoints that answered get places by
-  /// their names, worker-2 before worker-10.
+  /// or failed. Error kFileInvalid: blocks of two sizes, or nothing to replay. The endpoints that answered get places
+  /// by their names, worker-2 before worker-10.
   [[nodiscard]] static Result<std::shared_ptr<const std::vector<RecordedRow>>> in_order(std::vector<RecordedRow> rows);
 
   /// Pre: what in_order() gave.
@@ -30,6 +30,8 @@ class RecordedLog final : public Workload {
 
   [[nodiscard]] std::optional<SimRequest> next() override;
   [[nodiscard]] std::uint32_t block_tokens() const noexcept override { return rows_->front().block_tokens; }
+  /// Names of the endpoints that answered, by their places in SimRequest::recorded_endpoint. Parts of the rows.
+  [[nodiscard]] const std::vector<std::string_view>& endpoints() const noexcept { return endpoints_; }
 
  private:
   /// Small numbers for ids, by their first coming; 0 stays 0.
@@ -44,7 +46,7 @@ class RecordedLog final : public Workload {
   [[nodiscard]] std::uint32_t place_of(std::string_view endpoint) const;
 
   std::shared_ptr<const std::vector<RecordedRow>> rows_;  // shared by the runs that compare policies
-  std::vector<std::string_view> endpoints_;               // by place
+  std::vector<std::string_view> endpoints_;
   std::size_t next_ = 0;
   Numbers sessions_;
   Numbers tenants_;

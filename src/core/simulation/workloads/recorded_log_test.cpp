@@ -28,6 +28,7 @@ TEST(RecordedRow, ReadsAllThatTheGatewayWrites) {
                                .output_tokens = 7,
                                .block_tokens = 64,
                                .block_ids = {8, 9},
+                               .endpoint = "http://a:1",
                                .status = 200,
                                .session = 3,
                                .fairness = 4,
@@ -118,6 +119,21 @@ TEST(RecordedLog, ReplaysWhatWasServedInOrderOfArrival) {
   EXPECT_EQ(requests[1].session, 2U);
   EXPECT_EQ(requests[2].session, 2U);
   EXPECT_EQ(requests[3].session, 0U);
+}
+
+TEST(RecordedLog, GivesEndpointsPlacesByTheNumberInTheirNames) {
+  std::vector<RecordedRow> rows;
+  for (const std::string_view name : {"worker-10", "worker-2", "", "worker-1", "worker-10"}) {
+    rows.push_back(row(rows.size(), {}));
+    rows.back().endpoint = name;
+  }
+  auto ordered = RecordedLog::in_order(rows);
+  ASSERT_TRUE(ordered) << ordered.error().to_string();
+  RecordedLog log{*ordered};
+  EXPECT_EQ(log.endpoints(), (std::vector<std::string_view>{"worker-1", "worker-2", "worker-10"}));
+  std::vector<std::uint32_t> places;
+  while (const auto request = log.next()) places.push_back(request->recorded_endpoint);
+  EXPECT_EQ(places, (std::vector<std::uint32_t>{2, 1, kNoEndpoint, 0, 2}));
 }
 
 TEST(RecordedLog, RefusesBlocksOfTwoSizesAndNothing) {

@@ -17,7 +17,7 @@ struct RecordedRow {
   std::uint32_t output_tokens = 1;
   std::uint32_t block_tokens = 64;
   std::vector<std::uint64_t> block_ids{};  // of the whole blocks of the input, each naming all tokens up to its end
-  std::string endpoint{};  // who answered; escapes as they were written. Empty: nobody
+  std::string endpoint{};                  // who answered; escapes as they were written. Empty: nobody
   std::uint32_t status = 200;
   std::uint64_t session = 0;   // 0: none told
   std::uint64_t fairness = 0;  // 0: none told

@@ -42,8 +42,14 @@ class Scene {
     return *this;
   }
   [[nodiscard]] PolicyInput input() {
-    return {
-        .id = id, .request = request, .snapshot = snapshot, .live = live, .session = session, .now = now, .rng = rng};
+    return {.id = id,
+            .request = request,
+            .snapshot = snapshot,
+            .live = live,
+            .session = session,
+            .recorded_endpoint = recorded_endpoint,
+            .now = now,
+            .rng = rng};
   }
   [[nodiscard]] std::uint32_t choose(Policy& policy) { return policy.choose(input()).decode; }
   /// Chooses, and says that it was sent there.
@@ -69,6 +75,7 @@ class Scene {
   std::vector<scheduling::LiveLoad> live;
   std::uint64_t id = 1;
   std::uint32_t session = 0;
+  std::uint32_t recorded_endpoint = kNoEndpoint;
   TimePoint now{std::chrono::hours{1}};
   Rng rng{1};
 };
