@@ -29,10 +29,10 @@ class H2Connection {
 struct H2ServerOptions {
   Address listen;
   H2Limits limits{};
-  std::size_t connections_max = 1'000;       // further ones are closed at once
-  Duration write_timeout = seconds{30};      // a peer that does not read: the connection is closed
-  Duration ping_interval = seconds{30};      // a connection on which nothing came for so long is asked whether it lives,
-  Duration ping_timeout = seconds{20};       // and closed if it does not answer
+  std::size_t connections_max = 1'000;   // further ones are closed at once
+  Duration write_timeout = seconds{30};  // a peer that does not read: the connection is closed
+  Duration ping_interval = seconds{30};  // a connection on which nothing came for so long is asked whether it lives,
+  Duration ping_timeout = seconds{20};   // and closed if it does not answer
   unsigned unix_mode = 0600;
 };
 

@@ -28,7 +28,8 @@ nghttp2_nv field(std::string_view name, std::string_view value) noexcept {
 
 std::string lower(std::string_view name) {
   std::string text{name};
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return text;
 }
 

@@ -32,13 +32,13 @@ enum class H2Reset : std::uint32_t {
 
 /// The limits of one connection.
 struct H2Limits {
-  std::uint32_t streams_max = 4'096;                     // at once; the peer's further ones are refused
-  std::uint32_t header_bytes_max = 64 * 1024;            // of a request's fields, with 32 a field
-  std::uint32_t stream_window_bytes = 256 * 1024;        // that may come of a stream before they are consumed
+  std::uint32_t streams_max = 4'096;               // at once; the peer's further ones are refused
+  std::uint32_t header_bytes_max = 64 * 1024;      // of a request's fields, with 32 a field
+  std::uint32_t stream_window_bytes = 256 * 1024;  // that may come of a stream before they are consumed
   std::uint32_t connection_window_bytes = 16 * 1024 * 1024;
-  std::size_t output_bytes_max = 1024 * 1024;            // that wait to be sent, beyond which DATA is held back
-  std::uint64_t resets_burst = 100'000;                  // that the peer may send at once,
-  std::uint64_t resets_per_s = 20'000;                   // and for long: Envoy resets each ext_proc stream that is done
+  std::size_t output_bytes_max = 1024 * 1024;  // that wait to be sent, beyond which DATA is held back
+  std::uint64_t resets_burst = 100'000;        // that the peer may send at once,
+  std::uint64_t resets_per_s = 20'000;         // and for long: Envoy resets each ext_proc stream that is done
 };
 
 /// Bytes to send: `bytes` are part of what `owner` keeps alive.
@@ -71,8 +71,8 @@ class H2Stream {
 /// I/O, so that it can be tested and fuzzed by bytes alone.
 class H2Session {
  public:
-  /// A request's head has come. Its fields are in `head` (pseudo fields in method and target, :authority as host). Null:
-  /// the stream is refused.
+  /// A request's head has come. Its fields are in `head` (pseudo fields in method and target, :authority as host).
+  /// Null: the stream is refused.
   using OnRequest = std::function<std::shared_ptr<H2Stream>(H2StreamId id, Request head)>;
 
   H2Session(const H2Limits& limits, OnRequest on_request);

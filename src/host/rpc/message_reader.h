@@ -16,8 +16,8 @@ class MessageReader {
  public:
   explicit MessageReader(std::size_t message_bytes_max) noexcept : message_bytes_max_{message_bytes_max} {}
 
-  /// Takes a piece; the messages that it completes are appended to `messages`. Errors, after which nothing more is to be
-  /// taken: kBodyTooLarge (a message above the limit), kUnsupported (a compressed one).
+  /// Takes a piece; the messages that it completes are appended to `messages`. Errors, after which nothing more is to
+  /// be taken: kBodyTooLarge (a message above the limit), kUnsupported (a compressed one).
   [[nodiscard]] Result<void> take(std::string_view piece, std::vector<std::string>& messages);
   /// Bytes of a message that is not whole yet.
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return head_bytes_ + message_.size(); }

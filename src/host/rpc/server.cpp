@@ -95,7 +95,8 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   void on_data(std::string_view bytes) override {
     if (returned_ || cut_ || wrong_) return consume(bytes.size());
     std::vector<std::string> whole;
-    if (Budget* const budget = shared_->options.message_budget; budget != nullptr && !budget->try_charge(bytes.size())) {
+    if (Budget* const budget = shared_->options.message_budget;
+        budget != nullptr && !budget->try_charge(bytes.size())) {
       wrong_ = Error{.code = ErrorCode::kBudgetExhausted, .what = "there is no memory for further messages"};
     } else {
       charged_ += budget == nullptr ? 0 : bytes.size();
@@ -126,7 +127,8 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
  private:
   static Task<void> run(std::shared_ptr<Call> self) {
     const auto method = self->shared_->methods.find(self->head_.target);
-    Status status{.code = StatusCode::kUnimplemented, .message = "no such method: " + self->head_.target.substr(0, 200)};
+    Status status{.code = StatusCode::kUnimplemented,
+                  .message = "no such method: " + self->head_.target.substr(0, 200)};
     if (method != self->shared_->methods.end()) {
       try {
         status = co_await method->second(*self);
@@ -259,20 +261,13 @@ std::optional<Duration> parse_timeout(std::string_view text) noexcept {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size() - 1, value);
   if (error != std::errc{} || end != text.data() + text.size() - 1 || value < 0) return {};
   switch (text.back()) {
-    case 'H':
-      return std::min(kTimeoutMax, Duration{std::chrono::hours{std::min(value, kHoursMax)}});
-    case 'M':
-      return std::min(kTimeoutMax, Duration{std::chrono::minutes{value}});
-    case 'S':
-      return std::min(kTimeoutMax, Duration{seconds{value}});
-    case 'm':
-      return milliseconds{value};
-    case 'u':
-      return std::chrono::microseconds{value};
-    case 'n':
-      return std::chrono::nanoseconds{value};
-    default:
-      return {};
+    case 'H': return std::min(kTimeoutMax, Duration{std::chrono::hours{std::min(value, kHoursMax)}});
+    case 'M': return std::min(kTimeoutMax, Duration{std::chrono::minutes{value}});
+    case 'S': return std::min(kTimeoutMax, Duration{seconds{value}});
+    case 'm': return milliseconds{value};
+    case 'u': return std::chrono::microseconds{value};
+    case 'n': return std::chrono::nanoseconds{value};
+    default: return {};
   }
 }
 

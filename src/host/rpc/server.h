@@ -51,7 +51,8 @@ struct ServerOptions {
   Budget* message_budget = nullptr;                 // what calls have received and not read draws on it. Null: no bound
 };
 
-/// gRPC over HTTP/2 without TLS (grpc/grpc, doc/PROTOCOL-HTTP2.md): framing, deadlines, status. Messages are bytes here.
+/// gRPC over HTTP/2 without TLS (grpc/grpc, doc/PROTOCOL-HTTP2.md): framing, deadlines, status. Messages are bytes
+/// here.
 class Server {
  public:
   /// `methods` by path ("/package.Service/Method"); others are UNIMPLEMENTED. The loops must outlive the server.

@@ -11,29 +11,21 @@ Status status_of(const Error& error) {
     switch (error.code) {
       case ErrorCode::kInvalidRequest:
       case ErrorCode::kInvalidJson:
-      case ErrorCode::kProtocol:
-        return StatusCode::kInvalidArgument;
+      case ErrorCode::kProtocol: return StatusCode::kInvalidArgument;
       case ErrorCode::kNotFound:
-      case ErrorCode::kModelNotFound:
-        return StatusCode::kNotFound;
+      case ErrorCode::kModelNotFound: return StatusCode::kNotFound;
       case ErrorCode::kUnsupported:
-      case ErrorCode::kMethodNotAllowed:
-        return StatusCode::kUnimplemented;
+      case ErrorCode::kMethodNotAllowed: return StatusCode::kUnimplemented;
       case ErrorCode::kBodyTooLarge:
       case ErrorCode::kOverloaded:
-      case ErrorCode::kBudgetExhausted:
-        return StatusCode::kResourceExhausted;
+      case ErrorCode::kBudgetExhausted: return StatusCode::kResourceExhausted;
       case ErrorCode::kNoEndpoint:
-      case ErrorCode::kShuttingDown:
-        return StatusCode::kUnavailable;
+      case ErrorCode::kShuttingDown: return StatusCode::kUnavailable;
       case ErrorCode::kCancelled:
-      case ErrorCode::kConnectionClosed:
-        return StatusCode::kCancelled;
+      case ErrorCode::kConnectionClosed: return StatusCode::kCancelled;
       case ErrorCode::kRequestTimeout:
-      case ErrorCode::kDeadlineExceeded:
-        return StatusCode::kDeadlineExceeded;
-      default:
-        return StatusCode::kInternal;
+      case ErrorCode::kDeadlineExceeded: return StatusCode::kDeadlineExceeded;
+      default: return StatusCode::kInternal;
     }
   }();
   return {.code = code, .message = error.what};

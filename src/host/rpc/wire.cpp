@@ -54,8 +54,7 @@ Result<std::optional<WireReader::Field>> WireReader::next() {
       field.type = Type::kFixed32;
       if (!fixed(4)) return wrong();
       break;
-    default:
-      return wrong();  // groups are of proto2
+    default: return wrong();  // groups are of proto2
   }
   return std::optional<Field>{field};
 }

@@ -18,7 +18,7 @@ class WireReader {
   struct Field {
     std::uint32_t number = 0;
     Type type = Type::kVarint;
-    std::uint64_t value = 0;    // of numbers
+    std::uint64_t value = 0;   // of numbers
     std::string_view bytes{};  // of strings, bytes and messages
   };
 

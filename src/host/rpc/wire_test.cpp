@@ -36,11 +36,12 @@ TEST(Wire, ReadsWhatItWrites) {
 
 TEST(Wire, RefusesWhatIsNoMessage) {
   using namespace std::string_view_literals;
-  for (const std::string_view bytes : {"\x0a\x05""abc"sv,        // shorter than it says
-                                       "\x08"sv,                 // no number
+  for (const std::string_view bytes : {"\x0a\x05"
+                                       "abc"sv,                                               // shorter than it says
+                                       "\x08"sv,                                              // no number
                                        "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"sv,  // one that is too long
-                                       "\x0b\x08"sv,             // a group
-                                       "\x00\x01"sv,             // field 0
+                                       "\x0b\x08"sv,                                          // a group
+                                       "\x00\x01"sv,                                          // field 0
                                        "\x09\x01\x02"sv, "\x0d\x01"sv}) {
     WireReader reader{bytes};
     Result<std::optional<WireReader::Field>> field = reader.next();

@@ -61,8 +61,8 @@ struct H2Peer::Callbacks {
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                     const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
     H2Answer& answer = peer(user).answers_[frame->hd.stream_id];
-    auto& fields = answer.head.contains(":status") && frame->headers.cat == NGHTTP2_HCAT_HEADERS ? answer.trailers
-                                                                                                 : answer.head;
+    auto& fields =
+        answer.head.contains(":status") && frame->headers.cat == NGHTTP2_HCAT_HEADERS ? answer.trailers : answer.head;
     fields[std::string(reinterpret_cast<const char*>(name), name_size)] =
         std::string(reinterpret_cast<const char*>(value), value_size);
     return 0;
@@ -88,7 +88,7 @@ struct H2Peer::Callbacks {
     std::memcpy(buffer, body.left.data(), now);
     body.left.erase(0, now);
     if (body.left.empty() && body.ends) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return now == 0 && !body.ends ? NGHTTP2_ERR_DEFERRED : static_cast<ssize_t>(now);
+    return now == 0 && !body.ends ? ssize_t{NGHTTP2_ERR_DEFERRED} : static_cast<ssize_t>(now);
   }
 };
 

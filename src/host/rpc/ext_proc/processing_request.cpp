@@ -115,20 +115,13 @@ Result<void> read_part(std::string_view message, ProcessingRequest& into) {
 
 Part part_of(std::uint32_t number) noexcept {
   switch (number) {
-    case 2:
-      return Part::kRequestHeaders;
-    case 3:
-      return Part::kResponseHeaders;
-    case 4:
-      return Part::kRequestBody;
-    case 5:
-      return Part::kResponseBody;
-    case 6:
-      return Part::kRequestTrailers;
-    case 7:
-      return Part::kResponseTrailers;
-    default:
-      return Part::kNone;
+    case 2: return Part::kRequestHeaders;
+    case 3: return Part::kResponseHeaders;
+    case 4: return Part::kRequestBody;
+    case 5: return Part::kResponseBody;
+    case 6: return Part::kRequestTrailers;
+    case 7: return Part::kResponseTrailers;
+    default: return Part::kNone;
   }
 }
 

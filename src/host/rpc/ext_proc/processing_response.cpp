@@ -34,7 +34,9 @@ std::size_t varint_size(std::uint64_t value) noexcept {
 /// Of a bytes field with a number below 16.
 std::size_t field_size(std::size_t size) noexcept { return 1 + varint_size(size) + size; }
 
-std::string entry(std::string_view key, std::string_view value) { return WireWriter{}.bytes(1, key).bytes(2, value).text(); }
+std::string entry(std::string_view key, std::string_view value) {
+  return WireWriter{}.bytes(1, key).bytes(2, value).text();
+}
 
 }  // namespace
 
