@@ -209,23 +209,22 @@ Result<void> measure_contention(SlownessOptions measure, const std::vector<Probe
   calibration.neighbours = neighbours.size();
   calibration.sharing = sharing.size();
   if (neighbours.empty() && sharing.empty()) return {};
-  measure.profile = profile;
-  measure.deadline = SteadyClock::now() + phase;
-  LLMD_TRY(calibration.beside_none, measure_slowness(measure, progress));
+  const auto measured = [&] {
+    measure.profile = profile;
+    measure.deadline = SteadyClock::now() + phase;
+    return measure_slowness(measure, progress);
+  };
+  LLMD_TRY(calibration.beside_none, measured());
   // How far the profile is from this very mix is no slow-down, but as near to what endpoints do as the fit's probes.
-  const double alone = calibration.beside_none.times;
-  scale_costs(alone, profile);
-  measure.profile = profile;
+  scale_costs(calibration.beside_none.times, profile);
   measure.busy = neighbours;
   if (!neighbours.empty()) {
-    measure.deadline = SteadyClock::now() + phase;
-    LLMD_TRY(calibration.beside_neighbours, measure_slowness(measure, progress));
+    LLMD_TRY(calibration.beside_neighbours, measured());
     profile.neighbour_slowdown = neighbour_slowdown(calibration.beside_neighbours.times, neighbours.size());
   }
   if (sharing.empty()) return {};
   measure.busy.insert(measure.busy.end(), sharing.begin(), sharing.end());
-  measure.deadline = SteadyClock::now() + phase;
-  LLMD_TRY(calibration.beside_sharing, measure_slowness(measure, progress));
+  LLMD_TRY(calibration.beside_sharing, measured());
   profile.sharing_slowdown =
       sharing_slowdown(calibration.beside_sharing.times, {.on_this_core = sharing.size(),
                                                           .neighbours = neighbours.size(),
@@ -233,9 +232,9 @@ Result<void> measure_contention(SlownessOptions measure, const std::vector<Probe
   return {};
 }
 
-std::string line_of(const Slowness& slowness, std::string_view where) {
-  return fmt::format("# Beside {} all takes {:.3f} times as long: {:.3f} to {:.3f} in {} passes.\n", where,
-                     slowness.times, slowness.least, slowness.most, slowness.passes);
+std::string line_of(const Slowness& slowness, std::string_view what, std::string_view beside_what = "as long") {
+  return fmt::format("# {} takes {:.3f} times {}: {:.3f} to {:.3f} in {} passes.\n", what, slowness.times, beside_what,
+                     slowness.least, slowness.most, slowness.passes);
 }
 
 }  // namespace
@@ -275,18 +274,15 @@ Result<std::string> calibration_file(const Calibration& calibration) {
                         fit.error_p90[kind] * 100);
   }
   text += ".\n";
-  if (calibration.neighbours + calibration.sharing > 0) {
-    text += fmt::format(
-        "# A mix of both takes {:.3f} times what the fit says, and so do all costs below: {:.3f} to {:.3f} "
-        "in {} passes.\n",
-        calibration.beside_none.times, calibration.beside_none.least, calibration.beside_none.most,
-        calibration.beside_none.passes);
+  if (calibration.neighbours + calibration.sharing > 0)
+    text += line_of(calibration.beside_none, "A mix of both", "what the fit says, and so do all costs below");
+  if (calibration.neighbours > 0) {
+    text += line_of(calibration.beside_neighbours,
+                    fmt::format("Beside {} busy on other cores all", calibration.neighbours));
   }
-  if (calibration.neighbours > 0)
-    text += line_of(calibration.beside_neighbours, fmt::format("{} busy on other cores", calibration.neighbours));
   if (calibration.sharing > 0) {
-    text += line_of(calibration.beside_sharing,
-                    fmt::format("{} busy on its core and {} on others", calibration.sharing, calibration.neighbours));
+    text += line_of(calibration.beside_sharing, fmt::format("Beside {} busy on its core and {} on others all",
+                                                            calibration.sharing, calibration.neighbours));
   }
   text += "# Not measured: start, transfers, and what waits at most.\n";
   text += config::hardware_profile_yaml(fit.profile);

@@ -147,28 +147,32 @@ TEST(SimEngine, PaysAStepForEachBatchAsTheLlamaEngineDoes) {
   }
 }
 
-TEST(SimEngine, ComputesPromptsInPiecesBesideWhatDecodesAsTheLlamaEngineDoes) {
-  for (const bool llama : {false, true}) {
-    HardwareProfile profile;
-    profile.llama_steps = llama;
-    SimEngine engine{profile, kBlock, false};
-    const SimRequest first = request(1, {}, 7, 640, 50);
-    const SimRequest second = request(2, {}, 8, 1'280, 50);
-    ASSERT_TRUE(engine.submit(first, 50));
-    (void)engine.begin_step();
-    (void)engine.end_step();
-    ASSERT_TRUE(engine.submit(second, 50));
-    std::uint64_t steps = 0;
-    for (bool begun = false; !begun; ++steps) {
-      (void)engine.begin_step();
-      for (const EngineEvent& event : engine.end_step()) begun = begun || (event.request == 2 && event.first_token);
-    }
-    if (llama) {
-      EXPECT_GT(steps, 2U);
-    } else {
-      EXPECT_EQ(steps, 1U) << "2,048 tokens in a step";
-    }
+/// Steps until a prompt of 1,280 tokens has its first token beside a sequence that decodes. Each takes `times` as long
+/// as planned.
+std::uint64_t steps_beside_a_decode(bool llama, int times) {
+  HardwareProfile profile;
+  profile.llama_steps = llama;
+  SimEngine engine{profile, kBlock, false};
+  const SimRequest first = request(1, {}, 7, 640, 50);
+  const SimRequest second = request(2, {}, 8, 1'280, 50);
+  EXPECT_TRUE(engine.submit(first, 50));
+  (void)engine.end_step(times * engine.begin_step());
+  EXPECT_TRUE(engine.submit(second, 50));
+  std::uint64_t steps = 0;
+  for (bool begun = false; !begun; ++steps) {
+    for (const EngineEvent& event : engine.end_step(times * engine.begin_step()))
+      begun = begun || (event.request == 2 && event.first_token);
   }
+  return steps;
+}
+
+TEST(SimEngine, ComputesPromptsInPiecesBesideWhatDecodesAsTheLlamaEngineDoes) {
+  EXPECT_GT(steps_beside_a_decode(/*llama=*/true, 1), 2U);
+  EXPECT_EQ(steps_beside_a_decode(/*llama=*/false, 1), 1U) << "2,048 tokens in a step";
+}
+
+TEST(SimEngine, TakesPromptsInSmallerPiecesWhereStepsTakeLongerThanPlanned) {
+  EXPECT_GT(steps_beside_a_decode(/*llama=*/true, 4), steps_beside_a_decode(/*llama=*/true, 1));
 }
 
 TEST(SimEngine, LlamasSequencesOfOneBatchAttendToAsMuchAsTheLongest) {
@@ -189,26 +193,6 @@ TEST(SimEngine, LlamasSequencesOfOneBatchAttendToAsMuchAsTheLongest) {
     const double kilotokens = llama ? 2 * 0.641 : 0.0645 + 0.6405;
     EXPECT_NEAR(to_seconds(engine.begin_step()), 0.01 + 0.1 * kilotokens, 1e-9);
   }
-}
-
-TEST(SimEngine, TakesPromptsInSmallerPiecesWhereStepsTakeLongerThanPlanned) {
-  const auto steps_to_begin = [](int times) {
-    HardwareProfile profile;
-    profile.llama_steps = true;
-    SimEngine engine{profile, kBlock, false};
-    const SimRequest first = request(1, {}, 7, 640, 50);
-    const SimRequest second = request(2, {}, 8, 1'280, 50);
-    EXPECT_TRUE(engine.submit(first, 50));
-    (void)engine.end_step(times * engine.begin_step());
-    EXPECT_TRUE(engine.submit(second, 50));
-    std::uint64_t steps = 0;
-    for (bool begun = false; !begun; ++steps) {
-      for (const EngineEvent& event : engine.end_step(times * engine.begin_step()))
-        begun = begun || (event.request == 2 && event.first_token);
-    }
-    return steps;
-  };
-  EXPECT_GT(steps_to_begin(4), steps_to_begin(1));
 }
 
 TEST(SimEngine, RestoresWhatItComputedBeforeAndEvictsTheOldest) {
