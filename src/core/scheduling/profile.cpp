@@ -93,6 +93,7 @@ void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng,
   };
   apply(ModelFilter::kName, model_filter_);
   scratch.model_served = !scratch.candidates.empty();
+  apply(SubsetFilter::kName, subset_filter_);
   apply(HealthFilter::kName, health_filter_);
   for (const NamedFilter& each : parts_.filters) {
     if (scratch.candidates.empty()) return;

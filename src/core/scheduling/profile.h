@@ -14,6 +14,7 @@
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
 #include "scheduling/filters/outlier_filter.h"
+#include "scheduling/filters/subset_filter.h"
 #include "scheduling/plugin.h"
 
 namespace llmd::scheduling {
@@ -112,6 +113,7 @@ class Profile {
   void pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
 
   ModelFilter model_filter_;
+  SubsetFilter subset_filter_;
   HealthFilter health_filter_;
   OutlierFilter outlier_filter_;
   std::shared_ptr<const Parts> owned_parts_;  // explanations share it for its names
