@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 #if __has_include("apps/up/up.h")
 #include "apps/up/up.h"
@@ -89,6 +90,16 @@ constexpr Command kCommands[] = {
 #endif
 };
 
+/// Names that the binary may be called by, and the command that it then is.
+constexpr std::pair<std::string_view, std::string_view> kPrograms[] = {{"epp", "epp"}, {"pd-sidecar", "sidecar"}};
+
+const Command* find_command(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
 void print_help(std::FILE* out) {
   fmt::print(out, "llmd {}: distributed LLM inference\n\nusage: llmd COMMAND [OPTIONS]\n\ncommands:\n", LLMD_VERSION);
   for (const Command& command : kCommands) fmt::print(out, "  {:<10} {}\n", command.name, command.summary);
@@ -98,6 +109,14 @@ void print_help(std::FILE* out) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // As llm-d's images call their programs.
+  std::string_view called = argv[0];
+  called.remove_prefix(called.rfind('/') + 1);
+  for (const auto& [program, command] : kPrograms) {
+    if (called != program) continue;
+    const auto* const found = find_command(command);
+    if (found != nullptr) return found->run(argc, argv);
+  }
   if (argc < 2) {
     print_help(stderr);
     return 2;
@@ -111,9 +130,7 @@ int main(int argc, char** argv) {
     print_help(stdout);
     return 0;
   }
-  for (const Command& command : kCommands) {
-    if (command.name == name) return command.run(argc - 1, argv + 1);
-  }
+  if (const Command* const found = find_command(name); found != nullptr) return found->run(argc - 1, argv + 1);
   fmt::print(stderr, "llmd: no command \"{}\"; llmd --help lists them\n", name.substr(0, 64));
   return 2;
 }

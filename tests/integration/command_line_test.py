@@ -8,6 +8,9 @@ import pytest
 ADDRESSES = ["nope", "host:99999", "https://host:1", ""]
 SIZES = ["-1", "1.5GiB", "12XB", "lots", "99999999999TiB"]
 COUNTS = ["-1", "x", "1e99", "99999999999"]
+PORTS = ["-1", "70000", "x"]
+DURATIONS = ["30", "-1s", "x"]  # as Go writes them
+QUANTITIES = ["-1", "0", "four", "1x"]  # as Kubernetes writes them
 LOGS = {"--log-level": ["loud"], "--log-format": ["xml"]}
 SERVING = {"--request-timeout": [*COUNTS, "0"], "--drain-timeout": COUNTS, "--max-body": [*SIZES, "1", "17MiB"], **LOGS}
 MEMORY = {
@@ -65,6 +68,33 @@ COMMANDS = {
             **SERVING,
         },
     ),
+    "epp": (
+        [],
+        {
+            "--grpc-port": PORTS,
+            "--grpc-health-port": PORTS,
+            "--metrics-port": PORTS,
+            "--drain-timeout": DURATIONS,
+            "--refresh-metrics-interval": DURATIONS,
+            "--metrics-staleness-threshold": DURATIONS,
+            "--grpc-max-recv-msg-size": QUANTITIES,
+            "--max-body": QUANTITIES,
+            "--loops": [*COUNTS, "65"],
+            "--admin": ["nope", "127.0.0.1:1"],
+            "--tls-min-version": ["TLS1.2"],
+            "--endpoint-target-ports": [*PORTS, "1,2,3,4,5,6,7,8,9"],
+            "--endpoint-selector": ["app=x"],  # without ports
+            "--zap-log-level": ["loud"],
+            "--zap-encoder": ["xml"],
+            "--v": ["-1", "11", "x"],
+            "--total-queued-requests-metric": ["x"],
+            "--total-running-requests-metric": ["x"],
+            "--kv-cache-usage-percentage-metric": ["x"],
+            "--lora-info-metric": ["x"],
+            "--cache-info-metric": ["x"],
+            **LOGS,
+        },
+    ),
     "gateway": (
         ["--endpoints", "http://127.0.0.1:1"],
         {"--loops": [*COUNTS, "65"], "--probe-interval": [*COUNTS, "49"], **FRONT},
@@ -79,6 +109,8 @@ ALONE = [
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
+    ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("explain", [], "REQUEST_ID"),
     ("explain", ["a/b"], "a/b"),
     ("up", ["--kv-listen", "127.0.0.1:5600", "--topology", "prefill:2,decode:1"], "--kv-listen"),
@@ -108,11 +140,18 @@ def test_a_bad_value_of_any_flag_is_refused_in_one_line(binary, command):
 def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     ran = subprocess.run([binary, command, "--help"], capture_output=True, text=True, timeout=10)
     assert ran.returncode == 0 and ran.stderr == ""
-    told = set(re.findall(r"^ +(--[a-z-]+)", ran.stdout, re.MULTILINE))
+    told = set(re.findall(r"^ +(?:-v,)?(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
-                "--record", "--why-not"}
+                "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
+                "--pool-group", "--cert-path", "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
+                # Taken without effect:
+                "--tracing", "--enable-grpc-stream-metrics", "--refresh-prometheus-metrics-interval",
+                "--metrics-cert-dir", "--metrics-client-ca-file", "--zap-devel", "--zap-stacktrace-level",
+                "--zap-time-encoding"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
-                "--rebalance-roles"}
+                "--rebalance-roles", "--health-checking", "--secure-serving", "--enable-cert-reload",
+                "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
+                "--enable-pprof", "--metrics-endpoint-auth"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 
 

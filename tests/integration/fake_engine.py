@@ -11,6 +11,17 @@ Handler = http.server.BaseHTTPRequestHandler
 Behaviour = Callable[["FakeRequest"], None]
 
 
+def _read_body(handler: Handler) -> bytes:
+    if handler.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+    pieces = []
+    while size := int(handler.rfile.readline(), 16):
+        pieces.append(handler.rfile.read(size))
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return b"".join(pieces)
+
+
 class FakeRequest:
     """One POST that arrived, and the means to answer it step by step."""
 
@@ -18,7 +29,8 @@ class FakeRequest:
         self._handler = handler
         self.path = handler.path
         self.headers = dict(handler.headers.items())
-        self.body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length", 0))))
+        self.raw_body = _read_body(handler)
+        self.body = json.loads(self.raw_body)
 
     def answer(self, status: int, body: dict, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(body).encode()
@@ -93,10 +105,13 @@ def streamed_answer(*texts: str) -> Behaviour:
 class FakeEngine:
     """Listens on a port of its own. `waiting` is what its metrics say, so that a test decides who is chosen first."""
 
-    def __init__(self, model: str = "m", waiting: int = 0, adapters: tuple[str, ...] = ()):
+    def __init__(self, model: str = "m", waiting: int = 0, adapters: tuple[str, ...] = (), kv_usage: float = 0,
+                 running_adapters: tuple[str, ...] = ()):
         self.model = model
         self.models = [model, *adapters]
         self.waiting = waiting
+        self.kv_usage = kv_usage
+        self.running_adapters = running_adapters
         self.ready = True
         self.requests: list[FakeRequest] = []
         self.behaviours: queue.Queue[Behaviour] = queue.Queue()
@@ -153,7 +168,10 @@ class FakeEngine:
             "/metrics": (
                 200,
                 f'vllm:num_requests_waiting{{model_name="m"}} {self.waiting}\n'
-                'vllm:num_requests_running{model_name="m"} 0\nvllm:kv_cache_usage_perc{model_name="m"} 0\n',
+                'vllm:num_requests_running{model_name="m"} 0\n'
+                f'vllm:kv_cache_usage_perc{{model_name="m"}} {self.kv_usage}\n'
+                f'vllm:lora_requests_info{{max_lora="4",running_lora_adapters="{",".join(self.running_adapters)}",'
+                'waiting_lora_adapters=""} 1\n',
             ),
         }
         status, text = pages.get(handler.path, (404, "{}"))

@@ -52,7 +52,7 @@ CLI::Option* add_quantity(CLI::App& app, const std::string& name, std::size_t& v
 }
 
 CLI::Option* add_switch(CLI::App& app, const std::string& name, bool& value, const std::string& text) {
-  return app.add_flag(name + "{true}", value, text)->default_str(value ? "true" : "false");
+  return app.add_flag(name, value, fmt::format("{} ({})", text, value ? "on by default" : "off"));
 }
 
 void add_serving(CLI::App& app, Options& options) {
@@ -124,6 +124,21 @@ void add_accepted(CLI::App& app, Options& options, std::vector<std::string>& idl
   }
 }
 
+/// Flags that llm-d's picker knows and refuses.
+void add_refused(CLI::App& app) {
+  static constexpr std::array<std::string_view, 5> kGone{
+      "--total-queued-requests-metric", "--total-running-requests-metric", "--kv-cache-usage-percentage-metric",
+      "--lora-info-metric", "--cache-info-metric"};
+  const CLI::Validator gone{
+      [](std::string&) { return std::string{"it is a parameter of core-metrics-extractor now: engineConfigs"}; }, "",
+      "gone"};
+  for (const std::string_view name : kGone) {
+    app.add_option_function<std::string>(
+           std::string{name}, [](const std::string&) {}, "Refused, as by llm-d")
+        ->check(gone);
+  }
+}
+
 void add_logging(CLI::App& app, Options& options, int& verbosity, std::string& zap_level) {
   app.add_option("-v,--v", verbosity, "How much is logged: 2, or 4 and above for each request")
       ->check(CLI::Range(0, 10))
@@ -191,6 +206,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   add_tls(app, options);
   add_pool(app, options);
   add_accepted(app, options, idle);
+  add_refused(app);
   add_logging(app, options, verbosity, zap_level);
   const std::vector<std::string> arguments = in_cli11_form(argc, argv);
   std::vector<const char*> pointers;

@@ -78,7 +78,15 @@ Result<void> Service::open() {
   LLMD_TRY_VOID(open_admin());
   Gauge& bodies = metrics_.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "request-bodies"}});
   Gauge& messages = metrics_.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "rpc-messages"}});
-  metrics_.on_collect([this, &bodies, &messages] {
+  Gauge& endpoints = metrics_.gauge("llmd_epp_endpoints", "Endpoints that may be picked from, in any state");
+  Gauge& ready = metrics_.gauge("llmd_epp_endpoints_ready", "Endpoints that may be sent requests");
+  metrics_.on_collect([this, &bodies, &messages, &endpoints, &ready] {
+    const auto view = plane_->pool().view(SteadyClock::now());
+    const auto serving = std::ranges::count_if(view->snapshot.endpoints, [](const EndpointState& state) {
+      return state.health == EndpointHealth::kReady || state.health == EndpointHealth::kProbing;
+    });
+    endpoints.set(static_cast<double>(view->snapshot.endpoints.size()));
+    ready.set(static_cast<double>(serving));
     bodies.set(static_cast<double>(body_budget_.used_bytes()));
     messages.set(static_cast<double>(message_budget_.used_bytes()));
   });

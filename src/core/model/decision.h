@@ -25,10 +25,10 @@ struct Decision {
   std::shared_ptr<const Endpoint> prefill;                        // null: no separate prefill leg
   std::vector<std::shared_ptr<const Endpoint>> decode_fallbacks;  // next best, best first
   std::uint32_t endpoints_wanted = 1;  // the picker's maxNumOfEndpoints: how many of these a proxy is told
-  std::vector<std::shared_ptr<const Endpoint>> encode;            // for media, best first; empty: no encode leg
-  std::shared_ptr<const Endpoint> kv_source;                      // holds more of the prompt than `decode`; null: none
-  std::uint32_t cached_tokens_expected = 0;                       // on the decode endpoint, by the prefix index
-  bool cached_anywhere = false;                                   // any candidate had a block of the prompt
+  std::vector<std::shared_ptr<const Endpoint>> encode;  // for media, best first; empty: no encode leg
+  std::shared_ptr<const Endpoint> kv_source;            // holds more of the prompt than `decode`; null: none
+  std::uint32_t cached_tokens_expected = 0;             // on the decode endpoint, by the prefix index
+  bool cached_anywhere = false;                         // any candidate had a block of the prompt
   std::uint16_t data_parallel_port = 0;  // data-parallel-profile-handler: connect here, `decode` is named by a header
   LatencyBasis latency{};                // of the decode endpoint as it was chosen
   LatencyBasis prefill_latency{};        // of the prefill endpoint, if there is one

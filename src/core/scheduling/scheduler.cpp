@@ -100,6 +100,8 @@ struct Scheduler::Impl {
   void decode_first(const Run& run, Decision& decision) const;
   void by_pair(const Run& run, Decision& decision) const;
   void run_stages(const Run& run, Decision& decision) const;
+  /// PluginInput::serves.
+  [[nodiscard]] std::span<const std::uint8_t> serving(const RequestFacts& request, DecisionScratch::Impl& work) const;
   void prefill_first(const Run& run, Decision& decision) const;
 };
 
@@ -140,6 +142,11 @@ Result<Scheduler> Scheduler::make(SchedulingConfig config) {
   const auto repeated = std::ranges::unique(impl->headers);
   impl->headers.erase(repeated.begin(), repeated.end());
   return Scheduler{std::move(impl)};
+}
+
+std::span<const std::uint8_t> Scheduler::Impl::serving(const RequestFacts& request, DecisionScratch::Impl& work) const {
+  if (!built.config.checks_models) return {};
+  return work.cache.serving(request.model);
 }
 
 const Profile* Scheduler::Impl::decode_profile(const RequestFacts& request) const {
@@ -339,18 +346,17 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   } else {
     work.media_matched.clear();
   }
-  PluginInput plugin_input{
-      .request = input.request,
-      .endpoints = endpoints,
-      .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
-      .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
-      .serves = built.config.checks_models ? work.cache.serving(input.request.model) : std::span<const std::uint8_t>{},
-      .now = input.now,
-      .metric_age_max = built.config.metric_age_max,
-      .media_matched = work.media_matched,
-      .links = input.snapshot.links.get(),
-      .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F,
-      .eligible = input.eligible};
+  PluginInput plugin_input{.request = input.request,
+                           .endpoints = endpoints,
+                           .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
+                           .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
+                           .serves = impl_->serving(input.request, work),
+                           .now = input.now,
+                           .metric_age_max = built.config.metric_age_max,
+                           .media_matched = work.media_matched,
+                           .links = input.snapshot.links.get(),
+                           .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F,
+                           .eligible = input.eligible};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   if (predictor == nullptr) {
     work.predictions.clear();

@@ -51,7 +51,8 @@ void mark_subset(const EndpointSnapshot& snapshot, const std::vector<std::string
   }
   std::unordered_map<std::string_view, bool> addresses;
   for (const auto& [entry, exact] : wanted) {
-    if (!exact) addresses.emplace(address_of(entry), true);
+    const std::string_view address = address_of(entry);
+    if (!exact && !address.empty()) addresses.emplace(address, true);
   }
   if (addresses.empty()) return;
   for (std::size_t i = 0; i < snapshot.endpoints.size(); ++i) {

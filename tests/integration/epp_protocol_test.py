@@ -1,0 +1,264 @@
+"""`llmd epp` message by message, seen by a stock gRPC client: the cases of llm-d's own hermetic tests
+(llm-d-router, test/integration/epp: hermetic_test.go, common_tests.go, endpoint_scores_test.go) made again as a table,
+and ours."""
+
+import json
+
+import grpc
+import pytest
+
+from epp_test import CONFIG, Fleet, metric
+from grpc_stock_client import (NOT_SERVING, SERVING, ProcessingRequest, StockClient, part_of, request_body,
+                               request_headers, request_trailers, response_body, response_headers, response_trailers,
+                               set_headers)
+from waiting import wait_for
+
+ID = "test-request-id"
+DESTINATION = "x-gateway-destination-endpoint"
+SUBSET = {"envoy.lb.subset_hint": {"x-gateway-destination-endpoint-subset": None}}
+REWRITE = "x-llm-d-model-name-rewrite"
+OBJECTIVE = "x-llm-d-inference-objective"
+LORA_CONFIG = CONFIG.replace("- type: prefix-cache-scorer", "- type: lora-affinity-scorer").replace(
+    "pluginRef: prefix-cache-scorer", "pluginRef: lora-affinity-scorer")
+
+
+@pytest.fixture
+def fleet(start, tmp_path):
+    return Fleet(start, tmp_path)
+
+
+class Picker:
+    def __init__(self, fleet: Fleet, engines, *arguments: str, config: str = CONFIG):
+        self.addresses = [engine.url.removeprefix("http://") for engine in engines]
+        self.process = fleet.picker([engine.url for engine in engines], *arguments, config=config)
+        self.port = int(self.process.address.rsplit(":", 1)[1])
+        self.health_port = int(self.process.health.rsplit(":", 1)[1])
+
+    def ask(self, *requests, **options) -> list:
+        with StockClient(self.port, **options) as client:
+            return list(client.process(requests))
+
+
+def llm(prompt: str, model: str = "m", target: str = "", subset: list[str] | None = None, **headers: str) -> list:
+    given = {"hi": "mom", "x-request-id": ID, **headers, **({REWRITE: target} if target else {})}
+    metadata = None
+    if subset is not None:
+        metadata = {"envoy.lb.subset_hint": {"x-gateway-destination-endpoint-subset": subset}}
+    body = json.dumps({"max_tokens": 100, "model": model, "prompt": prompt, "temperature": 0},
+                      separators=(",", ":")).encode()
+    return [request_headers(given.items(), metadata=metadata), request_body(body)]
+
+
+def routed(answers: list, target: str = "m", prompt: str | None = None) -> str:
+    """The endpoint that the answers name, which say the same everywhere and nothing else."""
+    head, *bodies = answers
+    assert part_of(head) == "request_headers"
+    response = head.request_headers.response
+    assert response.clear_route_cache
+    given = set_headers(response.header_mutation)
+    destination = given.pop(DESTINATION)
+    assert head.dynamic_metadata["envoy.lb"][DESTINATION] == destination
+    streamed = [body.request_body.response.body_mutation.streamed_response for body in bodies]
+    whole = b"".join(piece.body for piece in streamed)
+    assert given.pop("Content-Length") == str(len(whole))
+    assert given == {"hi": "mom", "x-request-id": ID}
+    assert [piece.end_of_stream for piece in streamed] == [False] * (len(streamed) - 1) + [True]
+    assert all(len(piece.body) <= 62_000 for piece in streamed)
+    if prompt is not None:
+        assert whole == json.dumps({"max_tokens": 100, "model": target, "prompt": prompt, "temperature": 0},
+                                   separators=(",", ":")).encode()
+    return destination
+
+
+def refused(answers: list) -> tuple[int, str, dict[str, str]]:
+    (answer,) = answers
+    assert part_of(answer) == "immediate_response"
+    immediate = answer.immediate_response
+    return immediate.status.code, immediate.body.decode(), set_headers(immediate.headers)
+
+
+# name, engines as (waiting, kv, running adapters), request, the place of the engine that must win
+CHOICES = {
+    "select lower queue and kv cache": ([(3, .2, ()), (0, .1, ()), (10, .2, ())], dict(prompt="test1"), 1),
+    "select active lora, low queue":
+        ([(0, .2, ("foo", "bar")), (0, .1, ("foo", "lora-1")), (10, .2, ("foo", "bar"))],
+         dict(prompt="test2", model="sql-lora", target="lora-1"), 1),
+    "select lora despite higher kv cache (affinity)":
+        ([(10, .2, ("foo", "bar")), (10, .4, ("foo", "lora-1")), (10, .3, ("foo",))],
+         dict(prompt="test3", model="sql-lora", target="lora-1"), 1),
+    "do not shed requests by default":
+        ([(6, .2, ("foo", "bar", "lora-1")), (0, .85, ("foo",)), (10, .9, ("foo",))],
+         dict(prompt="test4", model="sql-lora", target="lora-1"), 0),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_endpoint_that_upstream_expects_wins(fleet, engines, name):
+    states, request, winner = CHOICES[name]
+    made = [engines(waiting=waiting, kv_usage=kv, running_adapters=adapters) for waiting, kv, adapters in states]
+    picker = Picker(fleet, made, config=LORA_CONFIG)
+    answers = picker.ask(*llm(**request))
+    assert routed(answers, request.get("target", "m"), request["prompt"]) == picker.addresses[winner]
+
+
+def test_the_upstream_cases_on_one_endpoint(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    (address,) = picker.addresses
+    # invalid json body
+    status, body, _ = refused(picker.ask(request_headers({"hi": "mom"}.items()), request_body(b"no healthy upstream")))
+    assert (status, body.split(" - ")[0]) == (400, "inference error: BadRequest")
+    # split body across chunks; passthrough: model not in objectives
+    head = request_headers({"hi": "mom", OBJECTIVE: "direct", REWRITE: "direct", "x-request-id": ID}.items())
+    answers = picker.ask(head, request_body(b'{"max_tokens":100,"model":"direct-', end_of_stream=False),
+                         request_body(b'model","prompt":"test6","temperature":0}'))
+    assert routed(answers, "direct", "test6") == address
+    # request missing model field
+    assert refused(picker.ask(request_headers({"content-type": "application/json"}.items()),
+                              request_body(b'{"prompt":"hello world"}'))) == \
+        (400, "inference error: BadRequest - model not found in request body", {})
+    # protocol: simple GET (header only)
+    (answer,) = picker.ask(request_headers({"content-type": "text/event-stream", "status": "200"}.items(), True))
+    given = set_headers(answer.request_headers.response.header_mutation)
+    assert given.pop(DESTINATION) == address
+    assert list(given) == ["x-request-id"] and len(given["x-request-id"]) == 36
+    # subsetting
+    assert routed(picker.ask(*llm("x", subset=[address]))) == address
+    assert refused(picker.ask(*llm("x", subset=["192.168.1.99:8000"]))) == \
+        (503, "inference error: ServiceUnavailable - failed to find endpoint candidates for serving the request",
+         {"x-llm-d-request-dropped-reason": "rejected-no-endpoints"})
+    assert refused(picker.ask(*llm("x", subset=[])))[0] == 503
+
+
+def test_no_backend_pods_available(fleet):
+    picker = Picker(fleet, [])
+    assert refused(picker.ask(request_headers({"content-type": "application/json"}.items(), True))) == \
+        (500, "inference error: Internal - no pods available in datastore", {})
+
+
+def test_answers_alone_as_upstream_expects_them(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    json_head = {"content-type": "application/json"}
+    whole = b'{"max_tokens":100,"model":"sql-lora-sheddable","prompt":"test6","temperature":0}'
+    for pieces, wanted in (
+        ([whole[:30], whole[30:]], whole),  # response buffering: multi-chunk JSON
+        ([b"no healthy upstream"], b"no healthy upstream"),  # response buffering: invalid JSON
+        ([whole, b""], whole),  # response buffering: empty EOS chunk (JSON)
+    ):
+        bodies = [response_body(piece, index == len(pieces) - 1) for index, piece in enumerate(pieces)]
+        head, body = picker.ask(response_headers(json_head.items()), *bodies)
+        assert set_headers(head.response_headers.response.header_mutation) == \
+            {"x-went-into-resp-headers": "true", **json_head}
+        streamed = body.response_body.response.body_mutation.streamed_response
+        assert (streamed.body, streamed.end_of_stream) == (wanted, True)
+    # response streaming: SSE token counting
+    pieces = [b"data: {}",
+              b'data: {"usage":{"prompt_tokens":7,"total_tokens":17,"completion_tokens":10}}\ndata: [DONE]', b""]
+    sse_head = {"content-type": "text/event-stream", "status": "200"}
+    bodies = [response_body(piece, index == 2) for index, piece in enumerate(pieces)]
+    head, *answers = picker.ask(response_headers(sse_head.items()), *bodies)
+    assert set_headers(head.response_headers.response.header_mutation) == \
+        {"x-went-into-resp-headers": "true", **sse_head}
+    streamed = [answer.response_body.response.body_mutation.streamed_response for answer in answers]
+    assert [piece.body for piece in streamed] == pieces
+    assert [piece.end_of_stream for piece in streamed] == [False, False, True]
+
+
+def test_scores_are_told_with_the_flag_only(fleet, engines):
+    made = [engines(waiting=3), engines(), engines(waiting=10)]
+    with_flag = Picker(fleet, made, "--emit-endpoint-scores")
+    answers = with_flag.ask(*llm("x"))
+    scores = dict(answers[0].dynamic_metadata["envoy.lb"]["x-gateway-destination-endpoint-scores"].items())
+    assert set(scores) == set(with_flag.addresses)
+    assert max(scores, key=scores.get) == routed(answers) == with_flag.addresses[1]
+    without = Picker(fleet, made)
+    answers = without.ask(*llm("x"))
+    assert "x-gateway-destination-endpoint-scores" not in dict(answers[0].dynamic_metadata["envoy.lb"].items())
+
+
+def test_an_end_told_by_trailers_is_an_end(fleet, engines):
+    """llm-d never answers such a request."""
+    picker = Picker(fleet, [engines()])
+    head, body = llm("x")
+    body.request_body.end_of_stream = False
+    answers = picker.ask(head, body, request_trailers())
+    assert [part_of(answer) for answer in answers] == ["request_headers", "request_body", "request_trailers"]
+    assert not answers[1].request_body.response.body_mutation.streamed_response.end_of_stream
+
+
+def test_a_gRPC_answer_ends_with_its_trailers(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    answers = picker.ask(*llm("x"), response_headers({":status": "200", "content-type": "application/grpc"}.items()),
+                         response_body(b"\0\0\0\0\2ab", end_of_stream=False), response_trailers())
+    assert [part_of(answer) for answer in answers[-3:]] == ["response_headers", "response_body", "response_trailers"]
+    streamed = answers[-2].response_body.response.body_mutation.streamed_response
+    assert (streamed.body, streamed.end_of_stream) == (b"\0\0\0\0\2ab", False)
+
+
+def test_large_bodies_come_back_in_pieces(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    prompt = "0123456789" * 30_000
+    answers = picker.ask(*llm(prompt))
+    routed(answers, prompt=prompt)
+    assert len(answers) == 1 + 5
+
+
+def test_conditional_decode_is_refused_where_nothing_is_cached(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    prompt = "words that repeat " * 100
+    status, body, _ = refused(picker.ask(*llm(prompt, prefer="if-available")))
+    assert (status, body.split(" - ")[0]) == (412, "inference error: PreconditionFailed")
+    picker.ask(*llm(prompt))
+    answers = picker.ask(*llm(prompt, prefer="if-available"))
+    assert part_of(answers[0]) == "request_headers"
+
+
+def test_compressed_messages_and_the_health_service(fleet, engines):
+    picker = Picker(fleet, [engines()], "--health-checking")
+    assert routed(picker.ask(*llm("x" * 1000), gzip=True)) == picker.addresses[0]
+    for port in (picker.port, picker.health_port):
+        with StockClient(port) as client:
+            for service in ("", "liveness", "readiness", "envoy.service.ext_proc.v3.ExternalProcessor"):
+                assert client.check(service) == SERVING
+            assert set(client.list()) == {"", "liveness", "readiness", "envoy.service.ext_proc.v3.ExternalProcessor"}
+            with pytest.raises(grpc.RpcError) as unimplemented:
+                list(client.watch())
+            assert unimplemented.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    picker.process.process.terminate()
+    picker.process.wait()
+
+
+def test_readiness_goes_when_it_drains(fleet, engines):
+    picker = Picker(fleet, [engines()], "--drain-timeout", "2s")
+    picker.process.process.terminate()
+    with StockClient(picker.health_port) as client:
+        wait_for(lambda: client.check("readiness") == NOT_SERVING, "not ready")
+        assert client.check("liveness") == SERVING
+    assert routed(picker.ask(*llm("x"))) == picker.addresses[0]
+    assert picker.process.wait() == 0
+
+
+def test_messages_that_make_no_sense_end_their_stream_alone(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    body_behind_the_end = [*llm("x"), request_body(b"more")]
+    empty = [ProcessingRequest()]
+    for requests in (body_behind_the_end, empty, [request_body(b"{}")], [request_trailers()], [response_trailers()]):
+        with StockClient(picker.port) as client:
+            call = client.process(requests)
+            try:
+                list(call)
+            except grpc.RpcError:
+                pass
+    assert routed(picker.ask(*llm("x"))) == picker.addresses[0]
+    wait_for(lambda: metric(picker.process, "llmd_epp_streams") == 0, "all streams ended")
+    assert metric(picker.process, "llmd_budget_used_bytes") < 10_000_000
+
+
+def test_a_request_moves_to_the_endpoint_that_served_it(fleet, engines):
+    """After an Envoy retry llm-d goes on counting the request at its first choice."""
+    picker = Picker(fleet, [engines(), engines(waiting=1)], config=CONFIG.replace("{endpoints_max}", "2"))
+    answers = picker.ask(*llm("x"))
+    listed = routed(answers).split(",")
+    assert set(listed) == set(picker.addresses)
+    served = {"envoy.lb": {"x-gateway-destination-endpoint-served": listed[1]}}
+    picker.ask(*llm("x"), response_headers({":status": "200"}.items(), metadata=served), response_body(b"{}"))
+    assert metric(picker.process, "llmd_epp_served_elsewhere_total") == 1
