@@ -22,7 +22,7 @@ llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling f
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
 llmd_declare_module(host/config     USES base model scheduling flow batching simulation telemetry THIRD_PARTY fmt yaml)
 llmd_declare_module(host/runtime    USES base telemetry THIRD_PARTY fmt asio)
-llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio nghttp2)
+llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio nghttp2 tls)
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
