@@ -91,7 +91,8 @@ std::string TlsServer::stamp() const {
 
 Result<TlsServer::Context> TlsServer::load() const {
   if (options_.directory.empty()) {
-    LLMD_TRY(const Certificate made, issue_certificate({.organization = std::string{kOrganization}}));
+    LLMD_TRY(const Certificate made, issue_certificate({.organization = std::string{kOrganization},
+                                                        .names = {"localhost", "127.0.0.1", "::1"}}));
     return context_of(made);
   }
   Certificate found;
