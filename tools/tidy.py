@@ -69,6 +69,7 @@ LIBRARIES = {
     "hiredis/": "hiredis",
     "libmemcached/": "memcached",
     "zmq": "zmq",
+    "zlib.h": "zlib",
     "nghttp2/": "nghttp2",
 }
 # A library whose headers come with another one: whoever owns the key may also include these.

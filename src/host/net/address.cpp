@@ -34,11 +34,24 @@ bool is_ipv6(std::string_view text) {
   return ::inet_pton(AF_INET6, std::string{text.substr(0, zone)}.c_str(), &parsed) == 1;
 }
 
+constexpr std::string_view kHttps = "https://";
+
 }  // namespace
 
 Result<Address> Address::parse(std::string_view text) {
+  if (text.starts_with(kHttps)) {
+    return fail(ErrorCode::kAddressInvalid,
+                fmt::format("address \"{}\": TLS is not spoken here", text.substr(0, kShown)),
+                "write http://HOST:PORT, of the server itself or of a proxy in front of it that speaks TLS");
+  }
+  return parse_url(text);
+}
+
+Result<Address> Address::parse_url(std::string_view text) {
   constexpr std::string_view kUnix = "unix:";
   constexpr std::string_view kHttp = "http://";
+  constexpr std::uint16_t kHttpPort = 80;
+  constexpr std::uint16_t kHttpsPort = 443;
   Address address;
   std::string_view rest = text;
   if (rest.starts_with(kUnix)) {
@@ -49,14 +62,10 @@ Result<Address> Address::parse(std::string_view text) {
     address.unix_path = rest;
     return address;
   }
-  if (rest.starts_with("https://")) {
-    return fail(ErrorCode::kAddressInvalid,
-                fmt::format("address \"{}\": TLS is not spoken here", text.substr(0, kShown)),
-                "write http://HOST:PORT, of the server itself or of a proxy in front of it that speaks TLS");
-  }
-  const bool is_url = rest.starts_with(kHttp);
+  address.tls = rest.starts_with(kHttps);
+  const bool is_url = address.tls || rest.starts_with(kHttp);
   if (is_url) {
-    rest.remove_prefix(kHttp.size());
+    rest.remove_prefix(address.tls ? kHttps.size() : kHttp.size());
     if (rest.ends_with('/')) rest.remove_suffix(1);
   }
   const bool bracketed = rest.starts_with('[');
@@ -70,7 +79,7 @@ Result<Address> Address::parse(std::string_view text) {
   if (bracketed) port.remove_prefix(1);
   address.host = host;
   if (port.empty() && is_url) {
-    address.port = 80;
+    address.port = address.tls ? kHttpsPort : kHttpPort;
     return address;
   }
   if (!port.starts_with(':')) return invalid(text, "the port is missing");
@@ -84,8 +93,9 @@ Result<Address> Address::parse(std::string_view text) {
 
 std::string Address::to_string() const {
   if (is_unix()) return "unix:" + unix_path;
-  if (host == "unix") return fmt::format("http://{}:{}", host, port);  // else it would read as a path
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  const std::string_view scheme = tls ? kHttps : host == "unix" ? "http://" : "";  // else it would read as a path
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return is_ipv6 ? fmt::format("{}[{}]:{}", scheme, host, port) : fmt::format("{}{}:{}", scheme, host, port);
 }
 
 bool Address::is_loopback() const noexcept {

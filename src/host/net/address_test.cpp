@@ -57,6 +57,19 @@ TEST(Address, ReadsTheFourFormsAndRefusesOthers) {
   }
 }
 
+TEST(Address, TakesHttpsWhereItIsAskedFor) {
+  for (const auto& [text, canonical] :
+       {std::pair{"https://host", "https://host:443"}, std::pair{"https://[::1]:8443/", "https://[::1]:8443"}}) {
+    const auto address = Address::parse_url(text);
+    ASSERT_TRUE(address) << text;
+    EXPECT_TRUE(address->tls);
+    EXPECT_EQ(address->to_string(), canonical);
+    EXPECT_EQ(Address::parse_url(address->to_string()).value(), *address);
+  }
+  EXPECT_FALSE(Address::parse_url("http://host").value().tls);
+  EXPECT_FALSE(Address::parse_url("https://"));
+}
+
 TEST(Address, SaysWhatIsWrongAndHowToWriteIt) {
   EXPECT_EQ(Address::parse("host").error().to_string(),
             "address_invalid: address \"host\": the port is missing (write HOST:PORT, [IPV6]:PORT, http://HOST:PORT or "

@@ -16,6 +16,14 @@ namespace {
 
 constexpr int kInterimAnswersMax = 16;
 
+std::string host_field(const Address& address) {
+  if (address.is_unix()) return "localhost";
+  if (!address.tls) return address.to_string();
+  Address host = address;
+  host.tls = false;
+  return host.to_string();
+}
+
 /// One request and its answer.
 class Call final : public ClientResponse {
  public:
@@ -41,6 +49,7 @@ class Call final : public ClientResponse {
 
  private:
   [[nodiscard]] Task<Result<void>> connect();
+  [[nodiscard]] Task<Result<void>> start_tls();
   [[nodiscard]] Task<Result<void>> send(const ClientRequest& request);
   [[nodiscard]] Task<Result<void>> read_head(std::string_view method);
   [[nodiscard]] Result<std::string_view> buffered_piece();
@@ -128,6 +137,7 @@ Task<Result<void>> Call::connect() {
     auto connected = co_await stream_->connect(endpoint);
     if (connected) {
       if (!address_.is_unix()) stream_->socket().set_option(asio::ip::tcp::no_delay{true}, error);
+      if (address_.tls) co_return co_await start_tls();
       co_return Result<void>{};
     }
     if (connected.error().code != ErrorCode::kConnectionRefused)
@@ -139,10 +149,18 @@ Task<Result<void>> Call::connect() {
                  "is the server running there?");
 }
 
+Task<Result<void>> Call::start_tls() {
+  auto session = pool_->options.tls->session(TlsProtocol::kHttp1, address_.host);
+  auto done = co_await stream_->handshake(std::move(session));
+  if (done) co_return Result<void>{};
+  if (stream_->interrupted() == Stream::Interrupt::kNone) co_return protocol_error(done.error());
+  co_return std::unexpected(failure("the TLS handshake", pool_->options.connect_timeout));
+}
+
 Task<Result<void>> Call::send(const ClientRequest& request) {
   std::string head;
   head.reserve(512);
-  const std::string host = address_.is_unix() ? "localhost" : address_.to_string();
+  const std::string host = host_field(address_);
   append_request_head(
       head, {.method = request.method, .target = request.target, .host = host, .content_length = request.body.size()},
       request.headers);
@@ -321,6 +339,8 @@ Task<Result<std::unique_ptr<ClientResponse>>> send_on(std::shared_ptr<ClientPool
   if (!is_valid_target(request.target)) {
     co_return fail(ErrorCode::kInvalidRequest, "the target of a request is not visible ASCII", "percent-encode it");
   }
+  if (address.tls && !pool->options.tls)
+    co_return fail(ErrorCode::kAddressInvalid, fmt::format("{}: TLS is not spoken here", address.to_string()));
   for (int attempt = 0; attempt < 2; ++attempt) {
     const bool may_reuse = attempt == 0;
     if (token != nullptr && token->cancelled()) {

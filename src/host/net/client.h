@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "net/address.h"
 #include "net/http.h"
+#include "net/tls_client.h"
 #include "runtime/loop.h"
 
 namespace llmd::net {
@@ -23,6 +24,7 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout{30'000};       // a pooled connection is closed after it
   std::size_t idle_connections_max = 256;               // an address
   std::size_t header_bytes_max = 64 * 1024;             // kProtocol beyond
+  std::shared_ptr<const TlsClient> tls{};               // for addresses with TLS
 };
 
 /// An answer whose body is still coming. Belongs to the loop of its client. Destroying it before the end closes the
@@ -70,9 +72,9 @@ struct ClientRequest {
   std::string_view body{};
 };
 
-/// HTTP/1.1 client of one loop with a pool of connections an address. A pooled connection that turns out to be closed
-/// before any byte of an answer came is replaced once by a fresh one, silently. Host names are looked up off the loop.
-/// It must be destroyed before its loop; answers and calls in flight may outlive it.
+/// HTTP/1.1 client, plain or over TLS, of one loop with a pool of connections an address. A pooled connection that
+/// turns out to be closed before any byte of an answer came is replaced once by a fresh one, silently. Host names are
+/// looked up off the loop. It must be destroyed before its loop; answers and calls in flight may outlive it.
 class Client {
  public:
   Client(Loop& loop, ClientOptions options);
@@ -81,7 +83,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   /// Sends and waits for the head of the answer; interim answers (1xx) are skipped. Errors: kConnectionRefused,
-  /// kConnectionClosed, kDeadlineExceeded, kProtocol, kCancelled. `token` may be null; it must outlive the response.
+  /// kConnectionClosed, kDeadlineExceeded, kProtocol (also of a certificate that is not trusted), kCancelled. `token`
+  /// may be null; it must outlive the response.
   [[nodiscard]] Task<Result<std::unique_ptr<ClientResponse>>> send(const Address& address, ClientRequest request,
                                                                    CancelToken* token);
 

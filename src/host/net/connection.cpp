@@ -45,10 +45,21 @@ Connection::~Connection() {
 }
 
 Task<void> Connection::run(std::shared_ptr<Connection> self) {
-  bool more = true;
+  bool more = co_await self->begin();
   while (more) more = co_await self->serve_one();
   if (self->linger_) co_await self->linger();
   self->stream_->close();
+}
+
+Task<bool> Connection::begin() {
+  const auto& tls = shared_->options.tls;
+  if (!tls) co_return true;
+  auto session = tls->session(TlsProtocol::kHttp1);
+  stream_->set_deadline(SteadyClock::now() + tls->options().handshake_timeout);
+  const auto done = co_await stream_->handshake(std::move(session));
+  stream_->clear_deadline();
+  if (!done) log::debug("{}: {}", peer_, done.error().what);
+  co_return done.has_value();
 }
 
 Task<bool> Connection::serve_one() {

@@ -53,6 +53,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
  private:
   enum class Phase : std::uint8_t { kNotStarted, kStreaming, kFinished };
 
+  [[nodiscard]] Task<bool> begin();
   [[nodiscard]] Task<bool> serve_one();
   [[nodiscard]] Task<void> handle(Request request);
   [[nodiscard]] Task<void> refuse(Error error);

@@ -10,6 +10,7 @@
 #include "net/acceptor.h"
 #include "net/listener.h"
 #include "net/stream.h"
+#include "telemetry/log.h"
 
 namespace llmd::net {
 namespace {
@@ -57,6 +58,11 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   }
 
   static Task<void> run(std::shared_ptr<Connection> self) {
+    const bool begun = co_await self->begin();
+    if (!begun) {
+      self->close();
+      co_return;
+    }
     self->loop_.spawn(watch(self));
     if (self->shared_->draining) self->session_.go_away();
     self->flush();
@@ -77,6 +83,20 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   }
 
  private:
+  /// False: there is no TLS connection.
+  Task<bool> begin() {
+    const auto& tls = shared_->options.tls;
+    begun_ = !tls;
+    if (!tls) co_return true;
+    auto session = tls->session(TlsProtocol::kHttp2);
+    stream_->set_deadline(SteadyClock::now() + tls->options().handshake_timeout);
+    const auto done = co_await stream_->handshake(std::move(session));
+    stream_->clear_deadline();
+    if (!done) log::debug("{}: {}", peer_, done.error().what);
+    begun_ = done.has_value();
+    co_return begun_;
+  }
+
   /// False: it is over.
   bool take_input() {
     const std::string_view input = stream_->input();
@@ -94,7 +114,7 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
 
   void send() {
     flushing_ = false;
-    if (!writing_ && !send_now()) {
+    if (begun_ && !writing_ && !send_now()) {
       writing_ = true;
       loop_.spawn(write(shared_from_this()));
     }
@@ -169,6 +189,7 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   std::shared_ptr<Shared> shared_;
   std::shared_ptr<ConnectionSet> set_;
   H2Session session_;
+  bool begun_ = false;  // TLS is there, if it is to be
   bool flushing_ = false;
   bool writing_ = false;
   bool heard_ = false;

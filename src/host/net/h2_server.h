@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "net/address.h"
 #include "net/h2_session.h"
+#include "net/tls_server.h"
 #include "runtime/loop.h"
 
 namespace llmd::net {
@@ -29,14 +30,15 @@ class H2Connection {
 struct H2ServerOptions {
   Address listen;
   H2Limits limits{};
-  std::size_t connections_max = 1'000;   // further ones are closed at once
-  Duration write_timeout = seconds{30};  // a peer that does not read: the connection is closed
-  Duration ping_interval = seconds{30};  // a connection on which nothing came for so long is asked whether it lives,
-  Duration ping_timeout = seconds{20};   // and closed if it does not answer
+  std::size_t connections_max = 1'000;     // further ones are closed at once
+  Duration write_timeout = seconds{30};    // a peer that does not read: the connection is closed
+  Duration ping_interval = seconds{30};    // a connection on which nothing came for so long is asked whether it lives,
+  Duration ping_timeout = seconds{20};     // and closed if it does not answer
+  std::shared_ptr<const TlsServer> tls{};  // null: without TLS, by prior knowledge
   unsigned unix_mode = 0600;
 };
 
-/// HTTP/2 server without TLS, by prior knowledge. Accepts on the loops given, each connection staying on one.
+/// HTTP/2 server. Accepts on the loops given, each connection staying on one.
 class H2Server {
  public:
   /// Makes the stream of a request, see H2Session::OnRequest.

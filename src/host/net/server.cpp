@@ -55,7 +55,7 @@ std::shared_ptr<Acceptor> make_acceptor(const std::vector<Shard>& shards, Listen
   const auto admit = [shared](int fd) {
     if (shared->connections.fetch_add(1) < shared->options.limits.connections_max) return true;
     shared->connections.fetch_sub(1);
-    refuse(fd, shared->options);
+    if (!shared->options.tls) refuse(fd, shared->options);
     return false;
   };
   const auto on_accept = [shards, shared](std::size_t to, Socket socket, std::string peer) {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "net/address.h"
 #include "net/http.h"
+#include "net/tls_server.h"
 #include "runtime/loop.h"
 
 namespace llmd::net {
@@ -63,8 +64,9 @@ using Handler = std::function<Task<void>(Request request, Exchange& exchange)>;
 struct ServerOptions {
   Address listen;
   ServerLimits limits{};
-  Budget* body_budget = nullptr;  // all bodies being read draw on it; 503 when spent. Null: no total bound
-  unsigned unix_mode = 0600;      // mode of a unix socket's file
+  std::shared_ptr<const TlsServer> tls{};  // null: plain HTTP
+  Budget* body_budget = nullptr;           // all bodies being read draw on it; 503 when spent. Null: no total bound
+  unsigned unix_mode = 0600;               // mode of a unix socket's file
   /// How the server's own errors (limits, malformed requests, a failing handler) look; the status is http_status(code).
   /// Empty: OpenAI's error shape as JSON.
   std::function<Response(const Error& error)> render_error{};

@@ -14,6 +14,17 @@ namespace {
 
 constexpr std::size_t kWriteProgressBytes = 16 * 1024;
 
+/// Shortens `pieces` by so many bytes that are sent.
+void advance(std::span<iovec>& pieces, std::size_t bytes) noexcept {
+  while (!pieces.empty() && bytes >= pieces.front().iov_len) {
+    bytes -= pieces.front().iov_len;
+    pieces = pieces.subspan(1);
+  }
+  if (pieces.empty()) return;
+  pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + bytes;
+  pieces.front().iov_len -= bytes;
+}
+
 }  // namespace
 
 /// Completion of the pending read. If the loop is destroyed instead, it takes the waiting coroutine with it: that
@@ -60,7 +71,39 @@ void Stream::start_read() {
   make_room();
   if (end_ == capacity_) return;
   reading_ = true;
-  socket_.async_read_some(asio::buffer(buffer_.get() + end_, capacity_ - end_), ReadHandler{shared_from_this()});
+  if (tls_) {
+    wait_readable();
+  } else {
+    socket_.async_read_some(asio::buffer(buffer_.get() + end_, capacity_ - end_), ReadHandler{shared_from_this()});
+  }
+}
+
+void Stream::wait_readable() {
+  auto read = [handler = ReadHandler{shared_from_this()}](const boost::system::error_code& error = {}) mutable {
+    Stream& self = *handler.stream;
+    self.read_tls(std::move(handler), error);
+  };
+  if (tls_->has_more()) {
+    asio::post(socket_.get_executor(), std::move(read));
+  } else {
+    socket_.async_wait(Socket::wait_read, std::move(read));
+  }
+}
+
+/// The socket has something to read, which may be less than what can be decrypted.
+void Stream::read_tls(ReadHandler handler, const boost::system::error_code& error) {
+  using State = TlsSession::State;
+  if (error || interrupt_ == Interrupt::kClosed) return handler(asio::error::operation_aborted, 0);
+  const auto [state, bytes] = tls_->read(buffer_.get() + end_, capacity_ - end_);
+  if (bytes > 0) return handler({}, bytes);
+  if (state == State::kEnded) return handler(asio::error::eof, 0);
+  if (state == State::kBroken) return handler(asio::error::connection_reset, 0);
+  if (interrupt_ != Interrupt::kNone) return handler(asio::error::operation_aborted, 0);
+  const auto event = state == State::kWantsWrite ? Socket::wait_write : Socket::wait_read;
+  socket_.async_wait(event, [handler = std::move(handler)](const boost::system::error_code& failed) mutable {
+    Stream& self = *handler.stream;
+    self.read_tls(std::move(handler), failed);
+  });
 }
 
 void Stream::on_read(const boost::system::error_code& error, std::size_t bytes) {
@@ -95,6 +138,12 @@ Task<void> Stream::wait_input() {
 
 std::ptrdiff_t Stream::read_now(char* to, std::size_t bytes_max) noexcept {
   if (ended_ || interrupt_ == Interrupt::kClosed) return 0;
+  if (tls_) {
+    const auto [state, got] = tls_->read(to, bytes_max);
+    ended_ = got == 0 && (state == TlsSession::State::kEnded || state == TlsSession::State::kBroken);
+    broken_ = ended_ && state == TlsSession::State::kBroken;
+    return got == 0 && !ended_ ? -1 : static_cast<std::ptrdiff_t>(got);
+  }
   const ssize_t bytes = ::recv(socket_.native_handle(), to, bytes_max, MSG_DONTWAIT);
   if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return -1;
   if (bytes <= 0) {
@@ -104,7 +153,20 @@ std::ptrdiff_t Stream::read_now(char* to, std::size_t bytes_max) noexcept {
   return std::max<ssize_t>(bytes, 0);
 }
 
+Result<bool> Stream::try_write_tls(std::span<iovec>& pieces) noexcept {
+  while (!pieces.empty()) {
+    if (interrupt_ == Interrupt::kClosed) return std::unexpected(interrupt_error("write"));
+    const auto [state, bytes] = tls_->write(pieces);
+    if (state == TlsSession::State::kWantsWrite) return false;
+    if (state == TlsSession::State::kBroken)
+      return fail(ErrorCode::kConnectionClosed, fmt::format("the TLS connection ended: {}", tls_->failure()));
+    advance(pieces, bytes);
+  }
+  return true;
+}
+
 Result<bool> Stream::try_write(std::span<iovec>& pieces) noexcept {
+  if (tls_) return try_write_tls(pieces);
   while (!pieces.empty()) {
     if (interrupt_ == Interrupt::kClosed) return std::unexpected(interrupt_error("write"));
     msghdr message{};
@@ -117,14 +179,7 @@ Result<bool> Stream::try_write(std::span<iovec>& pieces) noexcept {
       return fail(ErrorCode::kConnectionClosed,
                   fmt::format("the peer closed the connection: {}", std::strerror(errno)));
     }
-    std::size_t left = static_cast<std::size_t>(written);
-    while (!pieces.empty() && left >= pieces.front().iov_len) {
-      left -= pieces.front().iov_len;
-      pieces = pieces.subspan(1);
-    }
-    if (pieces.empty()) return true;
-    pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + left;
-    pieces.front().iov_len -= left;
+    advance(pieces, static_cast<std::size_t>(written));
   }
   return true;
 }
@@ -162,6 +217,24 @@ Task<Result<void>> Stream::connect(const asio::generic::stream_protocol::endpoin
   co_return std::unexpected(interrupt_error("connect"));
 }
 
+Task<Result<void>> Stream::handshake(std::unique_ptr<TlsSession> tls) {
+  using State = TlsSession::State;
+  if (!tls) co_return fail(ErrorCode::kInternal, "no TLS connection can be made");
+  if (interrupt_ == Interrupt::kNone) {
+    tls_ = std::move(tls);
+    tls_->attach(socket_.native_handle());
+  }
+  while (interrupt_ == Interrupt::kNone) {
+    const State state = tls_->handshake();
+    if (state == State::kDone) co_return Result<void>{};
+    if (state == State::kEnded || state == State::kBroken)
+      co_return fail(ErrorCode::kProtocol, fmt::format("no TLS connection: {}", tls_->failure()));
+    const auto event = state == State::kWantsWrite ? Socket::wait_write : Socket::wait_read;
+    [[maybe_unused]] const auto [error] = co_await socket_.async_wait(event, asio::as_tuple(use_task));
+  }
+  co_return std::unexpected(interrupt_error("the TLS handshake"));
+}
+
 void Stream::set_deadline(TimePoint due) {
   if (interrupt_ == Interrupt::kExpired) interrupt_ = Interrupt::kNone;
   deadline_.set(due);
@@ -186,6 +259,7 @@ Error Stream::interrupt_error(std::string_view wait) const {
 }
 
 void Stream::shut_down_output() noexcept {
+  if (tls_) tls_->end();
   boost::system::error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
 }
@@ -193,6 +267,10 @@ void Stream::shut_down_output() noexcept {
 void Stream::close() {
   interrupt_ = Interrupt::kClosed;
   deadline_.clear();
+  if (tls_) {
+    tls_->end();
+    tls_->detach();
+  }
   boost::system::error_code ignored;
   socket_.close(ignored);
 }

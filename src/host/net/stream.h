@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "net/tls_session.h"
 #include "runtime/deadline.h"
 #include "runtime/loop.h"
 
@@ -18,9 +19,9 @@ namespace llmd::net {
 
 using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
 
-/// One connection as bytes, TCP or unix: an input buffer, at most one read that may stay pending while nobody waits for
-/// it (so that a close of the peer is seen at once, and the next message costs no extra call), gathered writes, one
-/// movable deadline. Belongs to one loop. Pending operations keep it alive.
+/// One connection as bytes, TCP or unix, plain or TLS: an input buffer, at most one read that may stay pending while
+/// nobody waits for it (so that a close of the peer is seen at once, and the next message costs no extra call),
+/// gathered writes, one movable deadline. Belongs to one loop. Pending operations keep it alive.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   /// Why waits end early. Expired stays until the next set_deadline(); the other two stay for good.
@@ -58,13 +59,17 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// Pre: !reading() and input() is empty.
   [[nodiscard]] std::ptrdiff_t read_now(char* to, std::size_t bytes_max) noexcept;
 
-  /// Sends what the socket takes now and shortens `pieces` by it. True if that is all. Error kConnectionClosed.
+  /// Sends what the socket takes now and shortens `pieces` by it. True if that is all; else what is sent next must
+  /// begin with what is left. Error kConnectionClosed.
   [[nodiscard]] Result<bool> try_write(std::span<iovec>& pieces) noexcept;
   /// Sends all. The peer must take 16 KiB, or the rest, in each `stall_max`. Errors: kConnectionClosed,
   /// kDeadlineExceeded, kCancelled.
   [[nodiscard]] Task<Result<void>> write(std::span<iovec> pieces, Duration stall_max);
   /// Connects an unconnected socket. Errors: kConnectionRefused, kDeadlineExceeded, kCancelled.
   [[nodiscard]] Task<Result<void>> connect(const asio::generic::stream_protocol::endpoint& endpoint);
+  /// From here on the connection is TLS. Before any read or write. Errors: kProtocol (with the reason),
+  /// kDeadlineExceeded, kCancelled.
+  [[nodiscard]] Task<Result<void>> handshake(std::unique_ptr<TlsSession> tls);
 
   /// Interrupts waits with kExpired when `due` passes.
   void set_deadline(TimePoint due);
@@ -79,12 +84,16 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
  private:
   struct ReadHandler;
+  void wait_readable();
+  void read_tls(ReadHandler handler, const boost::system::error_code& error);
+  [[nodiscard]] Result<bool> try_write_tls(std::span<iovec>& pieces) noexcept;
   void on_read(const boost::system::error_code& error, std::size_t bytes);
   void make_room();
   [[nodiscard]] Error interrupt_error(std::string_view wait) const;
 
   Options options_;
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain
   Deadline deadline_;
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;

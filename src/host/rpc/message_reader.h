@@ -10,14 +10,20 @@
 
 namespace llmd::rpc {
 
+/// How the messages of a call that are marked so are compressed.
+enum class Encoding : std::uint8_t { kIdentity, kGzip };
+
 /// Puts the messages of a call together from the pieces of its body: each begins with a byte that tells whether it is
 /// compressed, and its length in four bytes, the highest first (grpc/grpc, doc/PROTOCOL-HTTP2.md).
 class MessageReader {
  public:
-  explicit MessageReader(std::size_t message_bytes_max) noexcept : message_bytes_max_{message_bytes_max} {}
+  /// The limit holds before and after a message is inflated.
+  explicit MessageReader(std::size_t message_bytes_max, Encoding encoding = Encoding::kIdentity) noexcept
+      : message_bytes_max_{message_bytes_max}, encoding_{encoding} {}
 
   /// Takes a piece; the messages that it completes are appended to `messages`. Errors, after which nothing more is to
-  /// be taken: kBodyTooLarge (a message above the limit), kUnsupported (a compressed one).
+  /// be taken: kBodyTooLarge (a message above the limit), kProtocol (a head that is none, or a compressed message that
+  /// is damaged, or where none was announced).
   [[nodiscard]] Result<void> take(std::string_view piece, std::vector<std::string>& messages);
   /// Bytes of a message that is not whole yet.
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return head_bytes_ + message_.size(); }
@@ -25,7 +31,10 @@ class MessageReader {
  private:
   static constexpr std::size_t kHeadBytes = 5;
 
+  [[nodiscard]] Result<void> read_head();
+
   const std::size_t message_bytes_max_;
+  const Encoding encoding_;
   char head_[kHeadBytes]{};
   std::size_t head_bytes_ = 0;
   std::size_t length_ = 0;

@@ -18,6 +18,14 @@ constexpr std::string_view kContentType = "application/grpc";
 constexpr std::int64_t kHoursMax = 24 * 365;
 constexpr Duration kTimeoutMax = std::chrono::hours{kHoursMax};  // what is longer need not end
 
+constexpr std::string_view kAcceptEncoding = "identity,gzip";
+
+std::optional<Encoding> encoding_of(const net::Headers& headers) {
+  const auto name = headers.get("grpc-encoding");
+  if (!name || *name == "identity") return Encoding::kIdentity;
+  return *name == "gzip" ? std::optional{Encoding::kGzip} : std::nullopt;
+}
+
 struct Shared {
   ServerOptions options;
   std::map<std::string, Method, std::less<>> methods;
@@ -32,13 +40,14 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
         id_{id},
         head_{std::move(head)},
         shared_{std::move(shared)},
-        reader_{shared_->options.message_bytes_max},
+        encoding_{encoding_of(head_.headers)},
+        reader_{shared_->options.message_bytes_max, encoding_.value_or(Encoding::kIdentity)},
         deadline_{connection_->loop().executor(),
                   [this] { cut({.code = StatusCode::kDeadlineExceeded, .message = "the call's deadline passed"}); }} {
     shared_->calls.fetch_add(1);
   }
   ~Call() override {
-    give_back(charged_);
+    if (charged_ > 0) shared_->options.message_budget->release(charged_);
     shared_->calls.fetch_sub(1);
   }
 
@@ -61,7 +70,8 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
     if (!messages_.empty()) {
       std::optional<std::string> message{std::move(messages_.front())};
       messages_.pop_front();
-      give_back(message->size());
+      queued_bytes_ -= cost_of(*message);
+      [[maybe_unused]] const bool less = settle();
       consume(std::exchange(unconsumed_, 0));
       co_return message;
     }
@@ -102,14 +112,16 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   void on_data(std::string_view bytes) override {
     if (returned_ || cut_ || wrong_) return consume(bytes.size());
     std::vector<std::string> whole;
-    if (Budget* const budget = shared_->options.message_budget;
-        budget != nullptr && !budget->try_charge(bytes.size())) {
-      wrong_ = Error{.code = ErrorCode::kBudgetExhausted, .what = "there is no memory for further messages"};
-    } else {
-      charged_ += budget == nullptr ? 0 : bytes.size();
-      if (auto taken = reader_.take(bytes, whole); !taken) wrong_ = std::move(taken).error();
+    if (auto taken = reader_.take(bytes, whole); !taken) wrong_ = std::move(taken).error();
+    for (std::string& message : whole) {
+      queued_bytes_ += cost_of(message);
+      messages_.push_back(std::move(message));
     }
-    for (std::string& message : whole) messages_.push_back(std::move(message));
+    if (!settle()) {
+      wrong_ = Error{.code = ErrorCode::kBudgetExhausted, .what = "there is no memory for further messages"};
+      messages_.clear();
+      queued_bytes_ = 0;
+    }
     if (messages_.size() < kMessagesAhead) {
       consume(bytes.size());
     } else {
@@ -134,9 +146,11 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
  private:
   static Task<void> run(std::shared_ptr<Call> self) {
     const auto method = self->shared_->methods.find(self->head_.target);
+    const bool is_known = method != self->shared_->methods.end();
     Status status{.code = StatusCode::kUnimplemented,
-                  .message = "no such method: " + self->head_.target.substr(0, 200)};
-    if (method != self->shared_->methods.end()) {
+                  .message = is_known ? "the grpc-encoding of the request is unknown"
+                                      : "no such method: " + self->head_.target.substr(0, 200)};
+    if (is_known && self->encoding_) {
       try {
         status = co_await method->second(*self);
       } catch (const std::exception& e) {
@@ -161,6 +175,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
     net::Headers trailers;
     if (!head_sent_) trailers.add("content-type", std::string{kContentType});
     trailers.add("grpc-status", std::to_string(static_cast<int>(status.code)));
+    if (!encoding_) trailers.add("grpc-accept-encoding", std::string{kAcceptEncoding});
     if (!status.message.empty()) trailers.add("grpc-message", percent_encoded(status.message));
     net::H2Session& session = connection_->session();
     if (head_sent_) {
@@ -199,21 +214,32 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
     connection_->session().consume(id_, bytes);
     connection_->flush();
   }
-  void give_back(std::size_t bytes) {
-    const std::size_t now = std::min(bytes, charged_);
-    if (now > 0) shared_->options.message_budget->release(now);
-    charged_ -= now;
+  /// Also empty messages take memory.
+  [[nodiscard]] static std::size_t cost_of(const std::string& message) noexcept {
+    return message.size() + sizeof message;
+  }
+  /// Charges the budget with what waits now. False: it is spent.
+  [[nodiscard]] bool settle() {
+    Budget* const budget = shared_->options.message_budget;
+    if (budget == nullptr) return true;
+    const std::size_t held = queued_bytes_ + reader_.pending_bytes();
+    if (held > charged_ && !budget->try_charge(held - charged_)) return false;
+    if (held < charged_) budget->release(charged_ - held);
+    charged_ = held;
+    return true;
   }
 
   const std::shared_ptr<net::H2Connection> connection_;
   const net::H2StreamId id_;
   const net::Request head_;
   const std::shared_ptr<Shared> shared_;
+  const std::optional<Encoding> encoding_;  // none: one that is unknown here
   MessageReader reader_;
   Deadline deadline_;
   std::deque<std::string> messages_;
-  std::size_t unconsumed_ = 0;  // bytes of those beyond kMessagesAhead
-  std::size_t charged_ = 0;
+  std::size_t unconsumed_ = 0;    // bytes of those beyond kMessagesAhead
+  std::size_t queued_bytes_ = 0;  // of messages_
+  std::size_t charged_ = 0;       // of the budget
   std::size_t unsent_bytes_ = 0;
   bool ended_ = false;     // the client has sent all
   bool returned_ = false;  // the method has

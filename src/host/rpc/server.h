@@ -30,7 +30,7 @@ class ServerCall {
   [[nodiscard]] virtual Loop& loop() noexcept = 0;
 
   /// The next message; nothing: the client has sent all. One reader at a time. Errors: kCancelled (the client left, or
-  /// the connection), kDeadlineExceeded, kBodyTooLarge, kBudgetExhausted, kUnsupported.
+  /// the connection), kDeadlineExceeded, kBodyTooLarge, kBudgetExhausted, kProtocol.
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> read() = 0;
   /// Sends one message, given in pieces that are not copied. Waits while ServerOptions::unsent_bytes_max are on their
   /// way. Errors: kCancelled, kDeadlineExceeded.
@@ -48,13 +48,13 @@ using Method = std::function<Task<Status>(ServerCall& call)>;
 
 struct ServerOptions {
   net::H2ServerOptions h2{};
-  std::size_t message_bytes_max = 4 * 1024 * 1024;  // gRPC's default
+  std::size_t message_bytes_max = 4 * 1024 * 1024;  // gRPC's default; also once a message is inflated
   std::size_t unsent_bytes_max = 256 * 1024;        // of a call
   Budget* message_budget = nullptr;                 // what calls have received and not read draws on it. Null: no bound
 };
 
-/// gRPC over HTTP/2 without TLS (grpc/grpc, doc/PROTOCOL-HTTP2.md): framing, deadlines, status. Messages are bytes
-/// here.
+/// gRPC over HTTP/2 (grpc/grpc, doc/PROTOCOL-HTTP2.md): framing, deadlines, status. Clients may send messages with
+/// gzip; answers are not compressed. Messages are bytes here.
 class Server {
  public:
   /// `methods` by path ("/package.Service/Method"); others are UNIMPLEMENTED. The loops must outlive the server.

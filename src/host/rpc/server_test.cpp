@@ -10,6 +10,7 @@
 #include "net/testing/raw_peer.h"
 #include "rpc/health.h"
 #include "rpc/message_reader.h"
+#include "rpc/testing/gzip.h"
 #include "rpc/wire.h"
 #include "runtime/testing/loop_thread.h"
 
@@ -53,6 +54,12 @@ class Client {
   }
   void send(std::int32_t call, std::string_view message, bool ends = false) {
     peer_.send(call, message_head(message.size()) + std::string{message}, ends);
+  }
+  void send_compressed(std::int32_t call, std::string_view message, bool ends = false) {
+    const std::string small = testkit::gzip(message);
+    std::string head = message_head(small.size());
+    head[0] = 1;
+    peer_.send(call, head + small, ends);
   }
   void end(std::int32_t call) { peer_.send(call, {}, /*ends=*/true); }
   H2Peer& peer() noexcept { return peer_; }
@@ -159,6 +166,47 @@ TEST(RpcServer, RefusesMessagesThatAreTooLongOrMoreThanThereIsRoomFor) {
   const auto third = client.call("/test.Echo/Stream");
   client.send(third, "fits", true);
   EXPECT_EQ(client.status(third), 0);
+  EXPECT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
+TEST(RpcServer, TakesCompressedMessagesAndAnswersWithPlainOnes) {
+  Budget budget{"test", 1'000'000};
+  TestServer server{kEcho, {.message_bytes_max = 500'000, .message_budget = &budget}};
+  Client client{server};
+  const std::string text(400'000, 'x');
+  const auto call = client.call("/test.Echo/Stream", {{"grpc-encoding", "gzip"}, {"grpc-accept-encoding", "gzip"}});
+  client.send_compressed(call, text);
+  client.send(call, "plain");
+  client.send_compressed(call, "", /*ends=*/true);
+  EXPECT_EQ(client.status(call), 0);
+  EXPECT_EQ(client.messages(call), (std::vector<std::string>{text, "plain", ""}));
+  EXPECT_FALSE(client.peer().answer(call).head.contains("grpc-encoding"));
+
+  const auto bomb = client.call("/test.Echo/Stream", {{"grpc-encoding", "gzip"}});
+  client.send_compressed(bomb, std::string(100'000'000, 'x'), /*ends=*/true);
+  EXPECT_EQ(client.status(bomb), static_cast<int>(StatusCode::kResourceExhausted));
+  const auto odd = client.call("/test.Echo/Stream", {{"grpc-encoding", "br"}});
+  EXPECT_EQ(client.status(odd), static_cast<int>(StatusCode::kUnimplemented));
+  EXPECT_EQ(client.peer().answer(odd).head.at("grpc-accept-encoding"), "identity,gzip");
+  const auto silent = client.call("/test.Echo/Stream");
+  client.send_compressed(silent, "x", /*ends=*/true);
+  EXPECT_EQ(client.status(silent), static_cast<int>(StatusCode::kInternal)) << "compressed, and it does not say how";
+  EXPECT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
+TEST(RpcServer, ChargesWhatWaitsAndNothingElse) {
+  Budget budget{"test", 10'000};
+  TestServer server{kEcho, {.message_budget = &budget}};
+  Client client{server};
+  const auto call = client.call("/test.Echo/Stream");
+  for (std::size_t i = 1; i <= 3'000; ++i) {  // the heads of read messages must not add up
+    client.send(call, "x");
+    ASSERT_TRUE(client.talk_until([&] { return client.peer().answer(call).body.size() == i * 6; })) << i;
+  }
+  client.end(call);
+  EXPECT_EQ(client.status(call), 0);
   EXPECT_TRUE(client.talk_until([&] { return server.server().calls() == 0; }));
   EXPECT_EQ(budget.used_bytes(), 0U);
 }

@@ -10,8 +10,7 @@ Status status_of(const Error& error) {
   const auto code = [&] {
     switch (error.code) {
       case ErrorCode::kInvalidRequest:
-      case ErrorCode::kInvalidJson:
-      case ErrorCode::kProtocol: return StatusCode::kInvalidArgument;
+      case ErrorCode::kInvalidJson: return StatusCode::kInvalidArgument;
       case ErrorCode::kNotFound:
       case ErrorCode::kModelNotFound: return StatusCode::kNotFound;
       case ErrorCode::kUnsupported:

@@ -4,6 +4,9 @@
 
 #include "rpc/wire.h"
 
+// The numbers of fields are those of envoy/service/ext_proc/v3/external_processor.proto,
+// envoy/config/core/v3/base.proto and google/protobuf/struct.proto, compared with the definitions that the crate
+// envoy-types 0.7.7 carries.
 namespace llmd::rpc::ext_proc {
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include "rpc/wire.h"
 
+// The numbers of fields: see processing_request.cpp, and envoy/type/v3/http_status.proto.
 namespace llmd::rpc::ext_proc {
 namespace {
 
