@@ -18,6 +18,7 @@
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
 #include "scheduling/observed_latency.h"
+#include "scheduling/plugin_timing.h"
 
 namespace llmd::scheduling {
 
@@ -86,6 +87,8 @@ struct DecisionInput {
   /// Leading blocks of the prompt that each endpoint holds, one an endpoint in the snapshot's order, where that is
   /// known exactly (from KV events). Empty, or of another size: `index` is asked.
   std::span<const std::uint32_t> matched_blocks{};
+  /// Told of each call of a plugin; null: nothing is timed.
+  PluginTiming* timing = nullptr;
 };
 
 /// The working memory of decisions: one object a loop or thread, reused. After a few calls a decision allocates nothing
@@ -141,6 +144,9 @@ class Scheduler {
                                                    const Endpoint& endpoint) const;
   /// The request headers that plugins read, in lower case: what RequestFacts::headers must hold.
   [[nodiscard]] const std::vector<std::string>& headers_read() const noexcept;
+
+  /// What DecisionInput::timing is told of, by place: one for each name at each extension point.
+  [[nodiscard]] const std::vector<TimedPlugin>& timed_plugins() const noexcept;
 
   /// Whether a request could be served now: the decode profile's filters keep an endpoint that is ready or on trial.
   /// For health checks, not for the hot path: it allocates. `live` as DecisionInput has it.
