@@ -100,6 +100,9 @@ struct Scheduler::Impl {
   void decode_first(const Run& run, Decision& decision) const;
   void by_pair(const Run& run, Decision& decision) const;
   void run_stages(const Run& run, Decision& decision) const;
+  /// Predicts latencies, and hands them out if the plugins are to have them. `predictor` may be null.
+  void predict(LatencyPredictor* predictor, PluginTiming* timing, DecisionScratch::Impl& work,
+               PluginInput& input) const;
   [[nodiscard]] StageDecision route(const Run& run, const StageFacts& facts) const {
     const TimedCall call{run.belongings.timing, built.timed_places.handler};
     return route_prefill(built.stages, facts);
@@ -324,6 +327,20 @@ void Scheduler::Impl::run_stages(const Run& run, Decision& decision) const {
   decode_first(run, decision);
 }
 
+void Scheduler::Impl::predict(LatencyPredictor* predictor, PluginTiming* timing, DecisionScratch::Impl& work,
+                              PluginInput& input) const {
+  if (predictor == nullptr) {
+    work.predictions.clear();
+    return;
+  }
+  const bool pairs = chooses_pairs(built.stages);
+  const TimedCall call{timing, built.timed_places.predictor};
+  predictor->predict(input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
+  if (built.hands_out_predictions) input.predictions = work.predictions;
+  if (!pairs) work.handoffs.clear();
+  input.handoffs = work.handoffs;
+}
+
 Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
                            Explanation* explanation) const {
   const BuiltScheduler& built = impl_->built;
@@ -356,16 +373,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .links = input.snapshot.links.get(),
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
-  if (predictor == nullptr) {
-    work.predictions.clear();
-  } else {
-    const bool pairs = chooses_pairs(built.stages);
-    const TimedCall call{input.timing, built.timed_places.predictor};
-    predictor->predict(plugin_input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
-    if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
-    if (!pairs) work.handoffs.clear();
-    plugin_input.handoffs = work.handoffs;
-  }
+  impl_->predict(predictor, input.timing, work, plugin_input);
   Profile::Belongings belongings{
       .cache = work.cache,
       .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_,

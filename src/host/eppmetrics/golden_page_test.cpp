@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -60,157 +61,152 @@ constexpr const char* kPredicted = "plugin_name plugin_type model_name target_mo
 constexpr const char* kWaiting = "fairness_id priority inference_pool model_name target_model_name";
 constexpr const char* kWaited = "fairness_id priority outcome inference_pool model_name target_model_name";
 
-const std::vector<Row>& rows() {
-  static const std::vector<Row> kRows{
-      {"llm_d_epp_request_total", 'C', kRequest},
-      {"inference_objective_request_total", 'C', "model_name target_model_name priority"},
-      {"llm_d_epp_request_error_total", 'C', "model_name target_model_name fairness_id priority error_code"},
-      {"inference_objective_request_error_total", 'C', "model_name target_model_name error_code"},
-      {"llm_d_epp_request_duration_seconds", 'H', kRequest, kDuration},
-      {"inference_objective_request_duration_seconds", 'H', kModel, kDuration},
-      {"llm_d_epp_request_size_bytes", 'H', kRequest, kRequestBytes},
-      {"inference_objective_request_sizes", 'H', kModel, kRequestBytes},
-      {"llm_d_epp_response_size_bytes", 'H', kRequest, kResponseBytes},
-      {"inference_objective_response_sizes", 'H', kModel, kResponseBytes},
-      {"llm_d_epp_request_input_tokens", 'H', kRequest, kTokens},
-      {"inference_objective_input_tokens", 'H', kModel, kTokens},
-      {"llm_d_epp_request_output_tokens", 'H', kRequest, kOutput},
-      {"inference_objective_output_tokens", 'H', kModel, kOutput},
-      {"llm_d_epp_request_cached_tokens", 'H', kRequest, kTokens},
-      {"inference_objective_prompt_cached_tokens", 'H', kModel, kTokens},
-      {"llm_d_epp_request_running", 'G', kRequest},
-      {"inference_objective_running_requests", 'G', "model_name"},
-      {"llm_d_epp_request_ntpot_seconds", 'H', kRequest, kNtpot},
-      {"inference_objective_normalized_time_per_output_token_seconds", 'H', kModel, kNtpot},
-      {"llm_d_epp_request_ttft_seconds", 'H', "model_name target_model_name fairness_id priority streaming", kTtft},
-      {"llm_d_epp_request_streaming_tpot_seconds", 'H', kRequest, kTpot},
-      {"llm_d_epp_request_streaming_itl_seconds", 'H', kRequest, kItl},
+constexpr Row kRows[]{
+    {"llm_d_epp_request_total", 'C', kRequest},
+    {"inference_objective_request_total", 'C', "model_name target_model_name priority"},
+    {"llm_d_epp_request_error_total", 'C', "model_name target_model_name fairness_id priority error_code"},
+    {"inference_objective_request_error_total", 'C', "model_name target_model_name error_code"},
+    {"llm_d_epp_request_duration_seconds", 'H', kRequest, kDuration},
+    {"inference_objective_request_duration_seconds", 'H', kModel, kDuration},
+    {"llm_d_epp_request_size_bytes", 'H', kRequest, kRequestBytes},
+    {"inference_objective_request_sizes", 'H', kModel, kRequestBytes},
+    {"llm_d_epp_response_size_bytes", 'H', kRequest, kResponseBytes},
+    {"inference_objective_response_sizes", 'H', kModel, kResponseBytes},
+    {"llm_d_epp_request_input_tokens", 'H', kRequest, kTokens},
+    {"inference_objective_input_tokens", 'H', kModel, kTokens},
+    {"llm_d_epp_request_output_tokens", 'H', kRequest, kOutput},
+    {"inference_objective_output_tokens", 'H', kModel, kOutput},
+    {"llm_d_epp_request_cached_tokens", 'H', kRequest, kTokens},
+    {"inference_objective_prompt_cached_tokens", 'H', kModel, kTokens},
+    {"llm_d_epp_request_running", 'G', kRequest},
+    {"inference_objective_running_requests", 'G', "model_name"},
+    {"llm_d_epp_request_ntpot_seconds", 'H', kRequest, kNtpot},
+    {"inference_objective_normalized_time_per_output_token_seconds", 'H', kModel, kNtpot},
+    {"llm_d_epp_request_ttft_seconds", 'H', "model_name target_model_name fairness_id priority streaming", kTtft},
+    {"llm_d_epp_request_streaming_tpot_seconds", 'H', kRequest, kTpot},
+    {"llm_d_epp_request_streaming_itl_seconds", 'H', kRequest, kItl},
 
-      {"llm_d_epp_average_kv_cache_utilization", 'G', "name"},
-      {"llm_d_epp_average_queue_size", 'G', "name"},
-      {"llm_d_epp_average_running_requests", 'G', "name"},
-      {"inference_pool_average_kv_cache_utilization", 'G', "name"},
-      {"inference_pool_average_queue_size", 'G', "name"},
-      {"inference_pool_average_running_requests", 'G', "name"},
-      {"llm_d_epp_std_dev_kv_cache_utilization", 'G', "name"},
-      {"llm_d_epp_std_dev_queue_size", 'G', "name"},
-      {"llm_d_epp_std_dev_running_requests", 'G', "name"},
-      {"llm_d_epp_ready_endpoints", 'G', "name"},
-      {"inference_pool_ready_pods", 'G', "name"},
-      {"llm_d_epp_per_endpoint_queue_size", 'G', "name model_server_endpoint"},
-      {"inference_pool_per_pod_queue_size", 'G', "name model_server_pod"},
+    {"llm_d_epp_average_kv_cache_utilization", 'G', "name"},
+    {"llm_d_epp_average_queue_size", 'G', "name"},
+    {"llm_d_epp_average_running_requests", 'G', "name"},
+    {"inference_pool_average_kv_cache_utilization", 'G', "name"},
+    {"inference_pool_average_queue_size", 'G', "name"},
+    {"inference_pool_average_running_requests", 'G', "name"},
+    {"llm_d_epp_std_dev_kv_cache_utilization", 'G', "name"},
+    {"llm_d_epp_std_dev_queue_size", 'G', "name"},
+    {"llm_d_epp_std_dev_running_requests", 'G', "name"},
+    {"llm_d_epp_ready_endpoints", 'G', "name"},
+    {"inference_pool_ready_pods", 'G', "name"},
+    {"llm_d_epp_per_endpoint_queue_size", 'G', "name model_server_endpoint"},
+    {"inference_pool_per_pod_queue_size", 'G', "name model_server_pod"},
 
-      {"llm_d_epp_scheduler_e2e_duration_seconds", 'H', "", kShort},
-      {"inference_extension_scheduler_e2e_duration_seconds", 'H', "", kShort},
-      {"llm_d_epp_scheduler_attempts_total", 'C', "status target_model_name endpoint_name namespace port"},
-      {"inference_extension_scheduler_attempts_total", 'C', "status target_model_name pod_name namespace port"},
-      {"llm_d_epp_request_processing_duration_seconds", 'H', "", kProcessing},
-      {"llm_d_epp_response_processing_duration_seconds", 'H', "", kAnswering},
-      {"llm_d_epp_plugin_duration_seconds", 'H', kPlugin, kShort},
-      {"inference_extension_plugin_duration_seconds", 'H', kPlugin, kShort},
-      {"llm_d_epp_plugin_data_scope_violations_total", 'C', ""},  // never counts here
-      {"llm_d_epp_info", 'G', "commit build_ref"},
-      {"inference_extension_info", 'G', "commit build_ref"},
-      {"llm_d_epp_model_rewrite_decisions_total", 'C', "model_rewrite_name model_name target_model"},
-      {"inference_extension_model_rewrite_decisions_total", 'C', "model_rewrite_name model_name target_model"},
-      {"llm_d_epp_datalayer_poll_errors_total", 'C', "source_type"},
-      {"llm_d_inference_scheduler_datalayer_poll_errors_total", 'C', "source_type"},
-      {"llm_d_epp_datalayer_extract_errors_total", 'C', "source_type extractor_type"},
-      {"llm_d_inference_scheduler_datalayer_extract_errors_total", 'C', "source_type extractor_type"},
+    {"llm_d_epp_scheduler_e2e_duration_seconds", 'H', "", kShort},
+    {"inference_extension_scheduler_e2e_duration_seconds", 'H', "", kShort},
+    {"llm_d_epp_scheduler_attempts_total", 'C', "status target_model_name endpoint_name namespace port"},
+    {"inference_extension_scheduler_attempts_total", 'C', "status target_model_name pod_name namespace port"},
+    {"llm_d_epp_request_processing_duration_seconds", 'H', "", kProcessing},
+    {"llm_d_epp_response_processing_duration_seconds", 'H', "", kAnswering},
+    {"llm_d_epp_plugin_duration_seconds", 'H', kPlugin, kShort},
+    {"inference_extension_plugin_duration_seconds", 'H', kPlugin, kShort},
+    {"llm_d_epp_plugin_data_scope_violations_total", 'C', ""},  // never counts here
+    {"llm_d_epp_info", 'G', "commit build_ref"},
+    {"inference_extension_info", 'G', "commit build_ref"},
+    {"llm_d_epp_model_rewrite_decisions_total", 'C', "model_rewrite_name model_name target_model"},
+    {"inference_extension_model_rewrite_decisions_total", 'C', "model_rewrite_name model_name target_model"},
+    {"llm_d_epp_datalayer_poll_errors_total", 'C', "source_type"},
+    {"llm_d_inference_scheduler_datalayer_poll_errors_total", 'C', "source_type"},
+    {"llm_d_epp_datalayer_extract_errors_total", 'C', "source_type extractor_type"},
+    {"llm_d_inference_scheduler_datalayer_extract_errors_total", 'C', "source_type extractor_type"},
 
-      {"llm_d_epp_extproc_streams_inflight", 'G', "", "", "streams"},
-      {"llm_d_epp_extproc_stream_duration_seconds", 'H', "", kStream, "streams"},
-      {"llm_d_epp_extproc_streams_total", 'C', "code", "", "streams"},
+    {"llm_d_epp_extproc_streams_inflight", 'G', "", "", "streams"},
+    {"llm_d_epp_extproc_stream_duration_seconds", 'H', "", kStream, "streams"},
+    {"llm_d_epp_extproc_streams_total", 'C', "code", "", "streams"},
 
-      {"llm_d_epp_prefix_indexer_size", 'G', "plugin_name plugin_type", "", "prefix"},
-      {"inference_extension_prefix_indexer_size", 'G', "", "", "prefix"},
-      {"llm_d_epp_prefix_indexer_hit_ratio", 'H', "plugin_name plugin_type", kRatio, "prefix"},
-      {"inference_extension_prefix_indexer_hit_ratio", 'H', "", kRatio, "prefix"},
-      {"llm_d_epp_prefix_indexer_hit_bytes", 'H', "plugin_name plugin_type", kHitBytes, "prefix"},
-      {"inference_extension_prefix_indexer_hit_bytes", 'H', "", kHitBytes, "prefix"},
+    {"llm_d_epp_prefix_indexer_size", 'G', "plugin_name plugin_type", "", "prefix"},
+    {"inference_extension_prefix_indexer_size", 'G', "", "", "prefix"},
+    {"llm_d_epp_prefix_indexer_hit_ratio", 'H', "plugin_name plugin_type", kRatio, "prefix"},
+    {"inference_extension_prefix_indexer_hit_ratio", 'H', "", kRatio, "prefix"},
+    {"llm_d_epp_prefix_indexer_hit_bytes", 'H', "plugin_name plugin_type", kHitBytes, "prefix"},
+    {"inference_extension_prefix_indexer_hit_bytes", 'H', "", kHitBytes, "prefix"},
 
-      {"llm_d_epp_encoder_cache_queries_total", 'C', "plugin_type plugin_name modality", "", "encoder"},
-      {"llm_d_epp_encoder_cache_hits_total", 'C', "plugin_type plugin_name pod modality", "", "encoder"},
-      {"llm_d_epp_encoder_cache_hit_ratio", 'H', "plugin_type plugin_name", kRatio, "encoder"},
+    {"llm_d_epp_encoder_cache_queries_total", 'C', "plugin_type plugin_name modality", "", "encoder"},
+    {"llm_d_epp_encoder_cache_hits_total", 'C', "plugin_type plugin_name pod modality", "", "encoder"},
+    {"llm_d_epp_encoder_cache_hit_ratio", 'H', "plugin_type plugin_name", kRatio, "encoder"},
 
-      {"llm_d_epp_request_predicted_ttft_seconds", 'H', kPredicted, kDuration, "predictor"},
-      {"inference_objective_request_predicted_ttft_seconds", 'H', kModel, kDuration, "predictor"},
-      {"llm_d_epp_request_ttft_prediction_duration_seconds", 'H', kPredicted, kPrediction, "predictor"},
-      {"inference_objective_request_ttft_prediction_duration_seconds", 'H', kModel, kPrediction, "predictor"},
-      {"llm_d_epp_request_predicted_tpot_seconds", 'H', kPredicted, kPredictedTpotBounds, "predictor"},
-      {"inference_objective_request_predicted_tpot_seconds", 'H', kModel, kPredictedTpotBounds, "predictor"},
-      {"llm_d_epp_request_tpot_prediction_duration_seconds", 'H', kPredicted, kPrediction, "predictor"},
-      {"inference_objective_request_tpot_prediction_duration_seconds", 'H', kModel, kPrediction, "predictor"},
-      {"llm_d_epp_inference_request_metric", 'G', "plugin_name plugin_type model_name target_model_name type", "",
-       "predictor"},
-      {"inference_objective_inference_request_metric", 'G', "model_name target_model_name type", "", "predictor"},
-      {"llm_d_epp_request_slo_violation_total", 'C', "plugin_name plugin_type model_name target_model_name type", "",
-       "predictor"},
-      {"inference_objective_request_slo_violation_total", 'C', "model_name target_model_name type", "", "predictor"},
-      {"inference_objective_request_ttft_seconds", 'H', kModel, kDuration, "predictor"},
-      {"inference_objective_request_tpot_seconds", 'H', kModel, kPredictedTpotBounds, "predictor"},
+    {"llm_d_epp_request_predicted_ttft_seconds", 'H', kPredicted, kDuration, "predictor"},
+    {"inference_objective_request_predicted_ttft_seconds", 'H', kModel, kDuration, "predictor"},
+    {"llm_d_epp_request_ttft_prediction_duration_seconds", 'H', kPredicted, kPrediction, "predictor"},
+    {"inference_objective_request_ttft_prediction_duration_seconds", 'H', kModel, kPrediction, "predictor"},
+    {"llm_d_epp_request_predicted_tpot_seconds", 'H', kPredicted, kPredictedTpotBounds, "predictor"},
+    {"inference_objective_request_predicted_tpot_seconds", 'H', kModel, kPredictedTpotBounds, "predictor"},
+    {"llm_d_epp_request_tpot_prediction_duration_seconds", 'H', kPredicted, kPrediction, "predictor"},
+    {"inference_objective_request_tpot_prediction_duration_seconds", 'H', kModel, kPrediction, "predictor"},
+    {"llm_d_epp_inference_request_metric", 'G', "plugin_name plugin_type model_name target_model_name type", "",
+     "predictor"},
+    {"inference_objective_inference_request_metric", 'G', "model_name target_model_name type", "", "predictor"},
+    {"llm_d_epp_request_slo_violation_total", 'C', "plugin_name plugin_type model_name target_model_name type", "",
+     "predictor"},
+    {"inference_objective_request_slo_violation_total", 'C', "model_name target_model_name type", "", "predictor"},
+    {"inference_objective_request_ttft_seconds", 'H', kModel, kDuration, "predictor"},
+    {"inference_objective_request_tpot_seconds", 'H', kModel, kPredictedTpotBounds, "predictor"},
 
-      {"llm_d_epp_disagg_decision_total", 'C', "plugin_name plugin_type model_name decision_type", "", "disagg"},
-      {"llm_d_inference_scheduler_disagg_decision_total", 'C', "model_name decision_type", "", "disagg"},
-      {"llm_d_epp_pd_decision_total", 'C', "plugin_name plugin_type model_name decision_type", "", "disagg"},
-      {"llm_d_inference_scheduler_pd_decision_total", 'C', "model_name decision_type", "", "disagg"},
+    {"llm_d_epp_disagg_decision_total", 'C', "plugin_name plugin_type model_name decision_type", "", "disagg"},
+    {"llm_d_inference_scheduler_disagg_decision_total", 'C', "model_name decision_type", "", "disagg"},
+    {"llm_d_epp_pd_decision_total", 'C', "plugin_name plugin_type model_name decision_type", "", "disagg"},
+    {"llm_d_inference_scheduler_pd_decision_total", 'C', "model_name decision_type", "", "disagg"},
 
-      {"llm_d_epp_inflight_requests", 'G', "endpoint_name namespace producer_name fairness_id priority", "",
-       "inflight"},
-      {"llm_d_epp_inflight_tokens", 'G', "endpoint_name namespace producer_name fairness_id priority", "", "inflight"},
+    {"llm_d_epp_inflight_requests", 'G', "endpoint_name namespace producer_name fairness_id priority", "", "inflight"},
+    {"llm_d_epp_inflight_tokens", 'G', "endpoint_name namespace producer_name fairness_id priority", "", "inflight"},
 
-      {"llm_d_epp_flow_control_request_queue_duration_seconds", 'H', kWaited, kQueue, "flow"},
-      {"inference_extension_flow_control_request_queue_duration_seconds", 'H', kWaited, kQueue, "flow"},
-      {"llm_d_epp_flow_control_dispatch_cycle_duration_seconds", 'H', "", kShort, "flow"},
-      {"inference_extension_flow_control_dispatch_cycle_duration_seconds", 'H', "", kShort, "flow"},
-      {"llm_d_epp_flow_control_request_enqueue_duration_seconds", 'H', "fairness_id priority outcome", kShort, "flow"},
-      {"inference_extension_flow_control_request_enqueue_duration_seconds", 'H', "fairness_id priority outcome", kShort,
-       "flow"},
-      {"llm_d_epp_flow_control_queue_size", 'G', kWaiting, "", "flow"},
-      {"inference_extension_flow_control_queue_size", 'G', kWaiting, "", "flow"},
-      {"llm_d_epp_flow_control_queue_bytes", 'G', kWaiting, "", "flow"},
-      {"inference_extension_flow_control_queue_bytes", 'G', kWaiting, "", "flow"},
-      {"llm_d_epp_flow_control_pool_saturation", 'G', "inference_pool stage", "", "flow"},
-      {"inference_extension_flow_control_pool_saturation", 'G', "inference_pool stage", "", "flow"},
-      {"llm_d_epp_flow_control_stale_endpoints", 'G', "detector", "", "flow"},
-      {"llm_d_epp_flow_control_capacity_utilization_requests", 'G', "priority inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_capacity_utilization_bytes", 'G', "priority inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_global_capacity_utilization_requests", 'G', "inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_global_capacity_utilization_bytes", 'G', "inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_requests_total", 'C', "outcome priority inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_revocations_issued_total", 'C', "priority inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_revocations_total", 'C', "outcome inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_reclaim_target", 'G', "inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_pending_reclaim", 'G', "inference_pool", "", "flow"},
-      {"llm_d_epp_flow_control_revocation_confirmation_seconds", 'H', "inference_pool", kDefault, "flow"},
+    {"llm_d_epp_flow_control_request_queue_duration_seconds", 'H', kWaited, kQueue, "flow"},
+    {"inference_extension_flow_control_request_queue_duration_seconds", 'H', kWaited, kQueue, "flow"},
+    {"llm_d_epp_flow_control_dispatch_cycle_duration_seconds", 'H', "", kShort, "flow"},
+    {"inference_extension_flow_control_dispatch_cycle_duration_seconds", 'H', "", kShort, "flow"},
+    {"llm_d_epp_flow_control_request_enqueue_duration_seconds", 'H', "fairness_id priority outcome", kShort, "flow"},
+    {"inference_extension_flow_control_request_enqueue_duration_seconds", 'H', "fairness_id priority outcome", kShort,
+     "flow"},
+    {"llm_d_epp_flow_control_queue_size", 'G', kWaiting, "", "flow"},
+    {"inference_extension_flow_control_queue_size", 'G', kWaiting, "", "flow"},
+    {"llm_d_epp_flow_control_queue_bytes", 'G', kWaiting, "", "flow"},
+    {"inference_extension_flow_control_queue_bytes", 'G', kWaiting, "", "flow"},
+    {"llm_d_epp_flow_control_pool_saturation", 'G', "inference_pool stage", "", "flow"},
+    {"inference_extension_flow_control_pool_saturation", 'G', "inference_pool stage", "", "flow"},
+    {"llm_d_epp_flow_control_stale_endpoints", 'G', "detector", "", "flow"},
+    {"llm_d_epp_flow_control_capacity_utilization_requests", 'G', "priority inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_capacity_utilization_bytes", 'G', "priority inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_global_capacity_utilization_requests", 'G', "inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_global_capacity_utilization_bytes", 'G', "inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_requests_total", 'C', "outcome priority inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_revocations_issued_total", 'C', "priority inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_revocations_total", 'C', "outcome inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_reclaim_target", 'G', "inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_pending_reclaim", 'G', "inference_pool", "", "flow"},
+    {"llm_d_epp_flow_control_revocation_confirmation_seconds", 'H', "inference_pool", kDefault, "flow"},
 
-      {"llm_d_epp_program_aware_jains_fairness_index", 'G', "", "", "program"},
-      {"llm_d_epp_program_aware_avg_wait_time_milliseconds", 'G', "program_id", "", "program"},
-      {"llm_d_epp_program_aware_attained_service_tokens", 'G', "program_id", "", "program"},
+    {"llm_d_epp_program_aware_jains_fairness_index", 'G', "", "", "program"},
+    {"llm_d_epp_program_aware_avg_wait_time_milliseconds", 'G', "program_id", "", "program"},
+    {"llm_d_epp_program_aware_attained_service_tokens", 'G', "program_id", "", "program"},
 
-      {"llm_d_epp_kv_cache_index_admissions_total", 'C', "", "", "kv"},
-      {"kvcache_index_admissions_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_index_evictions_total", 'C', "", "", "kv"},
-      {"kvcache_index_evictions_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_index_lookup_requests_total", 'C', "", "", "kv"},
-      {"kvcache_index_lookup_requests_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_index_lookup_hits_total", 'C', "", "", "kv"},
-      {"kvcache_index_lookup_hits_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_index_max_pod_hit_count_total", 'C', "", "", "kv"},
-      {"kvcache_index_max_pod_hit_count_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_index_lookup_latency_seconds", 'H', "", kDefault, "kv"},
-      {"kvcache_index_lookup_latency_seconds", 'H', "", kDefault, "kv"},
-      {"llm_d_epp_kv_cache_events_dedup_removed_hashes_suppressed_total", 'C', "", "", "kv"},
-      {"kvcache_kvevents_dedup_removed_hashes_suppressed_total", 'C', "", "", "kv"},
-      {"llm_d_epp_kv_cache_events_dedup_removed_hashes_forwarded_total", 'C', "", "", "kv"},
-      {"kvcache_kvevents_dedup_removed_hashes_forwarded_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_admissions_total", 'C', "", "", "kv"},
+    {"kvcache_index_admissions_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_evictions_total", 'C', "", "", "kv"},
+    {"kvcache_index_evictions_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_lookup_requests_total", 'C', "", "", "kv"},
+    {"kvcache_index_lookup_requests_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_lookup_hits_total", 'C', "", "", "kv"},
+    {"kvcache_index_lookup_hits_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_max_pod_hit_count_total", 'C', "", "", "kv"},
+    {"kvcache_index_max_pod_hit_count_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_index_lookup_latency_seconds", 'H', "", kDefault, "kv"},
+    {"kvcache_index_lookup_latency_seconds", 'H', "", kDefault, "kv"},
+    {"llm_d_epp_kv_cache_events_dedup_removed_hashes_suppressed_total", 'C', "", "", "kv"},
+    {"kvcache_kvevents_dedup_removed_hashes_suppressed_total", 'C', "", "", "kv"},
+    {"llm_d_epp_kv_cache_events_dedup_removed_hashes_forwarded_total", 'C', "", "", "kv"},
+    {"kvcache_kvevents_dedup_removed_hashes_forwarded_total", 'C', "", "", "kv"},
 
-      {"llm_d_epp_disaggregatedset_strict_header_no_match_total", 'C', "plugin_type plugin_name selector", "",
-       "rollout"},
-      {"llm_d_epp_disaggregatedset_revision_gating_share", 'G', "plugin_type plugin_name mode revision", "", "rollout"},
-  };
-  return kRows;
-}
+    {"llm_d_epp_disaggregatedset_strict_header_no_match_total", 'C', "plugin_type plugin_name selector", "", "rollout"},
+    {"llm_d_epp_disaggregatedset_revision_gating_share", 'G', "plugin_type plugin_name mode revision", "", "rollout"},
+};
 
 char letter_of(MetricType type) {
   switch (type) {
@@ -338,8 +334,8 @@ TEST(GoldenPage, HasEveryFamilyOfLlmDWithItsTypeLabelsAndBuckets) {
       ASSERT_FALSE(page.contains(family.name)) << family.name << " stands twice";
       page.emplace(family.name, std::move(family));
     }
-    EXPECT_EQ(page.size(), rows().size());
-    for (const Row& row : rows()) {
+    EXPECT_EQ(page.size(), std::size(kRows));
+    for (const Row& row : kRows) {
       SCOPED_TRACE(row.name);
       ASSERT_TRUE(page.contains(row.name));
       const MetricsRegistry::Family& family = page.at(row.name);
@@ -354,7 +350,7 @@ TEST(GoldenPage, HasEveryFamilyOfLlmDWithItsTypeLabelsAndBuckets) {
       }
     }
   }
-  for (const Row& row : rows()) {
+  for (const Row& row : kRows) {
     const bool never = std::string_view{row.name} == "llm_d_epp_plugin_data_scope_violations_total";
     EXPECT_EQ(with_series.contains(row.name), !never) << row.name << ": its labels are not tried";
   }
@@ -365,7 +361,7 @@ TEST(GoldenPage, HasEveryFamilyOfAnEnabledFeatureBeforeAnySample) {
   const EppMetrics epp{registry, {.features = all_features("disagg-profile-handler")}};
   std::set<std::string> page;
   for (const auto& family : registry.collect()) page.insert(family.name);
-  for (const Row& row : rows()) EXPECT_TRUE(page.contains(row.name)) << row.name;
+  for (const Row& row : kRows) EXPECT_TRUE(page.contains(row.name)) << row.name;
 }
 
 TEST(GoldenPage, HasNothingOfFeaturesThatAreOff) {
@@ -378,7 +374,7 @@ TEST(GoldenPage, HasNothingOfFeaturesThatAreOff) {
   epp.rollout_no_match("revision");
   std::set<std::string> page;
   for (const auto& family : registry.collect()) page.insert(family.name);
-  for (const Row& row : rows()) EXPECT_EQ(page.contains(row.name), row.feature[0] == '\0') << row.name;
+  for (const Row& row : kRows) EXPECT_EQ(page.contains(row.name), row.feature[0] == '\0') << row.name;
 }
 
 }  // namespace
