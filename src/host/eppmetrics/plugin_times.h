@@ -21,9 +21,12 @@ class PluginTimes {
   void took(std::size_t place, Duration time) const noexcept {
     if (place < series_.size()) series_[place]->observe(to_seconds(time));
   }
+  /// The place of what predicts latencies; beyond the last if nothing does.
+  [[nodiscard]] std::size_t prediction_place() const noexcept { return prediction_place_; }
 
  private:
   std::vector<Histogram*> series_;  // by place
+  std::size_t prediction_place_;
 };
 
 /// The same of a plugin that runs elsewhere, such as a parser: `extension_point` as llm-d names it (RequestParsing).

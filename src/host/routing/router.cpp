@@ -307,6 +307,7 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   made.output_load_tokens = load.output;
   count(made.decision.outcome);
   keep(std::move(record));
+  if (timer) made.prediction_took = timer->prediction();
   made.took = SteadyClock::now() - now;
   decision_seconds_.observe(to_seconds(made.took));
   return made;

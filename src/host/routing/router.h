@@ -90,10 +90,11 @@ struct ModelFacts {
 struct Route {
   RequestFacts facts;
   Decision decision;
-  std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
-  std::uint64_t output_load_tokens = 0;  // the same, until it ends
-  LatencyBasis yardstick{};              // for Router's own, where the configuration predicts nothing
-  Duration took{};                       // to decide it
+  std::uint64_t load_tokens = 0;              // that the request adds to those in flight until its first token
+  std::uint64_t output_load_tokens = 0;       // the same, until it ends
+  LatencyBasis yardstick{};                   // for Router's own, where the configuration predicts nothing
+  Duration took{};                            // to decide it
+  std::optional<Duration> prediction_took{};  // of it, for predictions of latencies; only if plugins are timed
 };
 
 /// A request header: 1 has its decision explained in full, however many others are.
