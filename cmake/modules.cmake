@@ -37,10 +37,12 @@ llmd_declare_module(host/eppmetrics USES base model scheduling flow telemetry TH
 llmd_declare_module(host/engine     USES base model batching simulation telemetry runtime llamacpp kvstore THIRD_PARTY fmt asio)
 llmd_declare_module(host/routing    USES base model prefix scheduling flow health pd telemetry config runtime api tokenizer pool eppmetrics THIRD_PARTY fmt)
 llmd_declare_module(host/dispatch   USES base model pd health telemetry runtime net api pool routing THIRD_PARTY fmt asio)
-llmd_declare_module(host/admin      USES base model telemetry runtime net pool routing THIRD_PARTY fmt asio nlohmann)
+llmd_declare_module(host/admin      USES base model scheduling telemetry runtime net pool routing THIRD_PARTY fmt asio nlohmann)
 
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
+                                 THIRD_PARTY fmt asio cli11)
+llmd_declare_module(apps/epp     USES base model scheduling flow health telemetry config runtime net rpc exporters api flags pool routing admin
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)

@@ -11,6 +11,10 @@
 #include "apps/gateway/gateway.h"
 #define LLMD_HAS_GATEWAY 1
 #endif
+#if __has_include("apps/epp/epp.h")
+#include "apps/epp/epp.h"
+#define LLMD_HAS_EPP 1
+#endif
 #if __has_include("apps/worker/worker.h")
 #include "apps/worker/worker.h"
 #define LLMD_HAS_WORKER 1
@@ -58,6 +62,9 @@ constexpr Command kCommands[] = {
 #endif
 #ifdef LLMD_HAS_GATEWAY
     {"gateway", "OpenAI-compatible front door with the scheduler inside", llmd::gateway_main},
+#endif
+#ifdef LLMD_HAS_EPP
+    {"epp", "endpoint picker for Envoy, in the place of llm-d's", llmd::epp_main},
 #endif
 #ifdef LLMD_HAS_WORKER
     {"worker", "one engine behind an OpenAI API", llmd::worker_main},

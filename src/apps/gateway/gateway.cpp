@@ -6,7 +6,6 @@
 #include <memory>
 #include <utility>
 
-#include "apps/gateway/live_config.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/run.h"
 #include "config/default_config.h"
@@ -20,20 +19,11 @@ namespace llmd {
 namespace gateway {
 namespace {
 
-/// The endpoint file that the configuration's discovery names; empty: none.
-std::string discovery_file(const config::EndpointPickerConfig& config) {
-  const auto& plugins = config.scheduling.others;
-  const auto found = std::ranges::find(plugins, config.data_layer.discovery, &scheduling::PluginInstance::name);
-  if (config.data_layer.discovery.empty() || found == plugins.end()) return {};
-  const scheduling::ParameterValue* path = found->parameters.find("path");
-  return path == nullptr ? std::string{} : std::get<std::string>(*path);
-}
-
 Result<Setup> make_setup(Options options) {
   Setup setup;
   setup.config_source = config_source(options, config::default_unified_config());
-  LLMD_TRY(setup.config, load_config(setup.config_source));
-  const std::string discovery = discovery_file(setup.config.config);
+  LLMD_TRY(setup.config, routing::load_config(setup.config_source));
+  const std::string discovery = routing::discovery_file(setup.config.config);
   const bool discovered = options.endpoints.empty() && !discovery.empty();
   if (discovered || pool::names_endpoint_file(options.endpoints)) {
     setup.endpoint_file = discovered ? discovery : options.endpoints;

@@ -102,7 +102,7 @@ Task<void> Service::serve(const RouteMatch& match, const std::string& request_id
     }
     case RouteKind::kHealth:
     case RouteKind::kReady: {
-      const bool serves = router_->can_serve(SteadyClock::now());
+      const bool serves = plane_->router().can_serve(SteadyClock::now());
       const bool ok = serves && (match.route->kind == RouteKind::kHealth || !draining_);
       co_await answer_json(ok ? 200 : 503, health_json(ok), request_id, exchange);
       co_return;
@@ -120,7 +120,8 @@ Task<void> Service::serve(const RouteMatch& match, const std::string& request_id
 bool Service::full() const {
   const std::uint64_t in_flight = in_flight_.load(std::memory_order_relaxed);
   if (in_flight < setup_.options.in_flight_max) return false;
-  return !flow_->enabled() || in_flight - std::min(in_flight, flow_->waiting()) >= setup_.options.in_flight_max;
+  return !plane_->flow().enabled() ||
+         in_flight - std::min(in_flight, plane_->flow().waiting()) >= setup_.options.in_flight_max;
 }
 
 Task<void> Service::infer(const Route& route, const std::string& request_id, net::Request& request,
@@ -155,14 +156,14 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
   const TimePoint now = SteadyClock::now();
   const auto fields = openai::read_routing_fields(request.body);
   if (!fields) co_return co_await refuse(fields.error(), request_id, exchange);
-  const auto model = router_->resolve_model(*fields, now);
+  const auto model = plane_->router().resolve_model(*fields, now);
   if (!model) co_return co_await refuse(model.error(), request_id, exchange);
   PromptTokenizer::Tokens tokens;
   if (tokenizer_ != nullptr) {
     const PromptTokenizer::Call call{.loop = exchange.loop(),
                                      .path = request.path(),
                                      .body = request.body,
-                                     .context_tokens = router_->facts_of_model(*model, now).context_tokens,
+                                     .context_tokens = plane_->router().facts_of_model(*model, now).context_tokens,
                                      .deadline = now + setup_.options.request_timeout};
     auto answer = co_await tokenizer_->answer(call);
     if (answer) co_return co_await answer_text(*std::move(answer), request_id, exchange);
@@ -173,13 +174,13 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
   Turn turn{.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts, .received = now};
   if (const auto refused = co_await wait_for_turn(turn, request, exchange)) co_return *refused;
   routing::Route decided =
-      router_->route({.request_id = request_id,
-                      .model = *model,
-                      .fields = *fields,
-                      .prompts = tokens.prompts,
-                      .work = turn.work ? &*turn.work : nullptr,
-                      .header = [&request](std::string_view name) { return request.headers.get(name); }},
-                     context.scratch, SteadyClock::now());
+      plane_->router().route({.request_id = request_id,
+                              .model = *model,
+                              .fields = *fields,
+                              .prompts = tokens.prompts,
+                              .work = turn.work ? &*turn.work : nullptr,
+                              .header = [&request](std::string_view name) { return request.headers.get(name); }},
+                             context.scratch, SteadyClock::now());
   if (decided.decision.outcome != Decision::Outcome::kDispatch) {
     if (turn.pass != nullptr) turn.pass->finish(0);
     Error refusal = routing::refusal_of(decided.decision.outcome);
@@ -239,7 +240,7 @@ void Service::record(const net::Request& request, TimePoint arrived, RequestFact
 }
 
 Task<int> Service::refuse(Error error, const std::string& request_id, net::Exchange& exchange) {
-  router_->refuse(request_id, error);
+  plane_->router().refuse(request_id, error);
   co_return co_await answer_error(std::move(error), request_id, exchange);
 }
 

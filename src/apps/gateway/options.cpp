@@ -83,6 +83,12 @@ Result<void> check_front_flags(const Options& options) {
   return fail(ErrorCode::kAddressInvalid, fmt::format("--admin is \"{}\"; expected unix:PATH or none", options.admin));
 }
 
+routing::ConfigSource config_source(const Options& options, std::string_view fallback) {
+  return {.path = options.config_path,
+          .fallback = std::string{fallback},
+          .allow_experimental = options.allow_experimental_plugins};
+}
+
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CLI::App app{"OpenAI-compatible front door with the scheduler inside.", "llmd gateway"};
   Options options;

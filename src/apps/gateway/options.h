@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "flags/command_line.h"
 #include "flags/shared_flags.h"
+#include "routing/live_config.h"
 
 namespace CLI {
 class App;
@@ -40,6 +41,9 @@ struct Options : flags::ServingFlags {
   std::string api_key;                // from LLMD_API_KEY; empty: everyone may call
   bool merge_worker_metrics = false;  // /metrics also carries each endpoint's own page, with a worker label
 };
+
+/// Where the configuration comes from, as the options say.
+[[nodiscard]] routing::ConfigSource config_source(const Options& options, std::string_view fallback);
 
 using CommandLine = flags::CommandLine<Options>;
 

@@ -33,13 +33,13 @@ std::vector<openai::ModelCard> model_cards(const std::vector<pool::EndpointRepor
 
 std::string Service::models_json() {
   std::string json;
-  openai::append_model_list(json, model_cards(pool_.report(SteadyClock::now())));
+  openai::append_model_list(json, model_cards(plane_->pool().report(SteadyClock::now())));
   return json;
 }
 
 Result<std::string> Service::model_json(std::string_view name) {
   const std::string wanted = percent_decoded(name);
-  const auto cards = model_cards(pool_.report(SteadyClock::now()));
+  const auto cards = model_cards(plane_->pool().report(SteadyClock::now()));
   for (const openai::ModelCard& card : cards) {
     if (card.id != wanted && wanted != openai::kDefaultModelAlias) continue;
     std::string json;
@@ -53,7 +53,7 @@ Result<std::string> Service::model_json(std::string_view name) {
 }
 
 std::string Service::health_json(bool ok) {
-  const auto view = pool_.view(SteadyClock::now());
+  const auto view = plane_->pool().view(SteadyClock::now());
   std::size_t ready = 0;
   for (const EndpointState& state : view->snapshot.endpoints) {
     if (state.health == EndpointHealth::kReady || state.health == EndpointHealth::kProbing) ++ready;
@@ -77,10 +77,10 @@ std::string Service::config_json() {
   writer.key("attempts_max").integer(options.attempts_max);
   writer.key("request_timeout_ms").integer(options.request_timeout.count());
   writer.key("probe_interval_ms").integer(options.probe_interval.count());
-  const config::ConfigVersion version = live_config_->versions().current();
+  const config::ConfigVersion version = plane_->live_config().versions().current();
   writer.key("config").string(version.text);
   writer.key("config_version").integer(static_cast<std::int64_t>(version.number));
-  const auto scheduler = router_->scheduler();
+  const auto scheduler = plane_->router().scheduler();
   writer.key("profiles").begin_array();
   for (const scheduling::ProfileConfig& profile : scheduler->config().profiles) {
     writer.begin_object().key("name").string(profile.name).key("plugins").begin_array();
@@ -122,7 +122,7 @@ Task<std::string> Service::metrics_page(LoopContext& context) {
   if (!setup_.options.merge_worker_metrics) co_return own;
   PageMerger merger;
   merger.add(own);
-  for (const auto& endpoint : pool_.endpoints()) {
+  for (const auto& endpoint : plane_->pool().endpoints()) {
     const auto address = net::Address::parse(endpoint->url);
     if (!address) continue;
     auto response = co_await context.pages.send(*address, {.method = "GET", .target = "/metrics"}, nullptr);

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <random>
 #include <utility>
 
-#include "apps/gateway/learned_weights.h"
-#include "pool/endpoint_list.h"
+#include "admin/plane_sources.h"
 #include "telemetry/log.h"
 #include "telemetry/log_metrics.h"
 
@@ -17,7 +14,6 @@ namespace {
 
 constexpr std::size_t kBodyBudgetBytes = std::size_t{1} << 30U;  // bodies being read or served, over all connections
 constexpr std::array<double, 14> kSecondsBounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
-constexpr milliseconds kHousekeepingInterval{1'000};
 constexpr milliseconds kDrainPoll{10};
 constexpr int kLastShareOfDrain = 4;  // of the drain timeout, for answers to what will not be served any more
 
@@ -26,9 +22,18 @@ unsigned loops_for(unsigned asked) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, 8U);
 }
 
-pool::PoolOptions pool_options(const Options& options) {
-  pool::PoolOptions made;
-  made.outliers.enabled = options.outlier_detection == "on";
+routing::PlaneOptions plane_options(const Setup& setup) {
+  const Options& options = setup.options;
+  const bool outliers = options.outlier_detection == "on";
+  routing::PlaneOptions made{.config_source = setup.config_source,
+                             .config = setup.config,
+                             .endpoints = setup.endpoints,
+                             .endpoint_file = setup.endpoint_file};
+  made.pool.outliers.enabled = outliers;
+  made.router.measures_slowness = outliers;
+  made.router.explained_per_second = options.explained_per_second;
+  made.router.rebalance_roles = options.rebalance_roles;
+  made.prober = {.interval = options.probe_interval, .backoff_max = options.probe_backoff_max};
   return made;
 }
 
@@ -61,9 +66,6 @@ Result<void> check_own_workers(const Setup& setup) {
 Service::Service(Loop& home, Setup setup)
     : home_{home},
       setup_{std::move(setup)},
-      pool_{pool_options(setup_.options)},
-      anomaly_report_{metrics_},
-      libraries_{metrics_},
       body_budget_{"request-bodies", kBodyBudgetBytes},
       started_at_{SteadyClock::now()},
       in_flight_gauge_{metrics_.gauge("llmd_gateway_requests_in_flight", "Inference requests being served")},
@@ -84,9 +86,9 @@ Service::Service(Loop& home, Setup setup)
 Service::~Service() {
   if (server_ != nullptr) server_->close();
   for (const auto& loop : loops_) loop->stop();
-  threads_.clear();                      // joins
-  tokenizer_.reset();                    // its jobs post to the loops
-  if (flow_ != nullptr) flow_->close();  // what ends from here on lets nothing else go
+  threads_.clear();                        // joins
+  tokenizer_.reset();                      // its jobs post to the loops
+  if (plane_ != nullptr) plane_->close();  // what ends from here on lets nothing else go
   // Calls that are still suspended refer to contexts, pool and metrics: they go first.
   for (const auto& loop : loops_) loop->discard();
   home_.discard();
@@ -99,20 +101,7 @@ Result<std::unique_ptr<Service>> Service::start(Loop& home, Setup setup) {
 }
 
 Result<void> Service::open() {
-  scheduling::SchedulingConfig scheduling = setup_.config.config.scheduling;
-  scheduling.libraries = &libraries_;
-  LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(scheduling)));
-  routing::RouterOptions routing;
-  routing.measures_slowness = setup_.options.outlier_detection == "on";
-  routing.explained_per_second = setup_.options.explained_per_second;
-  routing.rebalance_roles = setup_.options.rebalance_roles;
-  router_ = std::make_unique<routing::Router>(pool_, std::move(scheduler), routing, metrics_);
-  LLMD_TRY(routing::FlowParts flow, flow_parts(setup_.config.config, setup_.config_source));
-  std::random_device device;
-  flow_ = std::make_unique<routing::FlowStrand>(home_, pool_, std::move(flow), metrics_, device());
-  live_config_ =
-      std::make_unique<LiveConfig>(setup_.config_source, setup_.config.version, *router_, *flow_, libraries_, metrics_);
-  pool_.set_endpoints(setup_.endpoints, SteadyClock::now());
+  LLMD_TRY(plane_, routing::Plane::make(home_, plane_options(setup_), metrics_));
   if (!setup_.own_model_path.empty()) {
     LLMD_TRY_VOID(check_own_workers(setup_));
     tokenizer_ = std::make_unique<PromptTokenizer>(
@@ -124,11 +113,12 @@ Result<void> Service::open() {
         RequestLog::open({.path = setup_.options.record_path, .bytes_max = setup_.options.record_bytes_max}, metrics_));
   }
   const auto options = dispatch_options(setup_.options);
-  contexts_.push_back(std::make_unique<LoopContext>(home_, pool_, *router_, metrics_, options));
+  contexts_.push_back(std::make_unique<LoopContext>(home_, plane_->pool(), plane_->router(), metrics_, options));
   std::vector<Loop*> serving{&home_};
   for (unsigned i = 1; i < loops_for(setup_.options.loops); ++i) {
     loops_.push_back(std::make_unique<Loop>(fmt::format("gateway-{}", i)));
-    contexts_.push_back(std::make_unique<LoopContext>(*loops_.back(), pool_, *router_, metrics_, options));
+    contexts_.push_back(
+        std::make_unique<LoopContext>(*loops_.back(), plane_->pool(), plane_->router(), metrics_, options));
     serving.push_back(loops_.back().get());
   }
   LLMD_TRY(net::Address listen, net::Address::parse(setup_.options.listen));
@@ -141,29 +131,15 @@ Result<void> Service::open() {
   LLMD_TRY(server_, net::Server::listen(std::move(serving), std::move(server), handler));
   LLMD_TRY_VOID(open_admin());
   add_gauges();
-  prober_ = std::make_unique<pool::EndpointProber>(
-      home_, pool_, metrics_,
-      pool::ProberOptions{.interval = setup_.options.probe_interval, .backoff_max = setup_.options.probe_backoff_max});
-  home_.post([this] { prober_->start(); });
-  home_.spawn(housekeeping());
-  home_.spawn(flow_->run());
+  plane_->start();
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
   return {};
 }
 
 Result<void> Service::open_admin() {
   if (setup_.admin.unix_path.empty()) return {};
-  admin::AdminSources sources{
-      .record = [this](std::string_view id) { return router_->find(id); },
-      .endpoints = [this] { return pool_.report(SteadyClock::now()); },
-      .config_json = [this] { return config_json(); },
-      .summary_json = [this] { return summary_json(); },
-      .versions_json = [this] { return live_config_->versions_json(); },
-      .version_json = [this](std::uint64_t number) { return live_config_->version_json(number); },
-      .roll_back = [this](std::uint64_t number) { return live_config_->roll_back(number); },
-      .weights_json = [this] { return learned_weights_json(*router_); },
-      .steer_weights = [this](std::string_view action) { return steer_learned_weights(*router_, action); },
-  };
+  admin::AdminSources sources =
+      admin::sources_of(*plane_, [this] { return config_json(); }, [this] { return summary_json(); });
   LLMD_TRY(admin_, admin::AdminServer::listen(home_, setup_.admin, std::move(sources)));
   return {};
 }
@@ -177,7 +153,7 @@ void Service::add_gauges() {
   metrics_.on_collect([this, &connections, &bodies, &ready, &endpoints] {
     connections.set(static_cast<double>(server_->connections()));
     bodies.set(static_cast<double>(body_budget_.used_bytes()));
-    const auto view = pool_.view(SteadyClock::now());
+    const auto view = plane_->pool().view(SteadyClock::now());
     const auto count =
         std::count_if(view->snapshot.endpoints.begin(), view->snapshot.endpoints.end(), [](const auto& state) {
           return state.health == EndpointHealth::kReady || state.health == EndpointHealth::kProbing;
@@ -185,28 +161,6 @@ void Service::add_gauges() {
     ready.set(static_cast<double>(count));
     endpoints.set(static_cast<double>(view->snapshot.endpoints.size()));
   });
-}
-
-Task<void> Service::housekeeping() {
-  auto stamp = stamp_of(setup_.endpoint_file);
-  while (!draining_) {
-    co_await sleep_for(kHousekeepingInterval);
-    if (draining_) co_return;
-    router_->sweep(SteadyClock::now());
-    anomaly_report_.tell(pool_.take_anomalies());
-    live_config_->look();
-    if (setup_.endpoint_file.empty()) continue;
-    const auto now = stamp_of(setup_.endpoint_file);
-    if (now == stamp) continue;
-    stamp = now;
-    auto endpoints = pool::load_endpoint_file(setup_.endpoint_file);
-    if (!endpoints) {
-      log::warn("endpoints stay as they were: {}", endpoints.error().to_string());
-      continue;
-    }
-    log::info("{} has changed: {} endpoints", setup_.endpoint_file, endpoints->size());
-    pool_.set_endpoints(*std::move(endpoints), SteadyClock::now());
-  }
 }
 
 Task<void> Service::drain() {
@@ -217,13 +171,12 @@ Task<void> Service::drain() {
   const TimePoint no_more_turns = deadline - setup_.options.drain_timeout / kLastShareOfDrain;
   while (server_->in_flight() > 0 && SteadyClock::now() < deadline) {
     co_await sleep_for(kDrainPoll);
-    if (SteadyClock::now() >= no_more_turns) flow_->close();
+    if (SteadyClock::now() >= no_more_turns) plane_->close();
   }
-  flow_->close();
+  plane_->stop();
   if (const std::size_t left = server_->in_flight(); left > 0)
     log::warn("{} requests are cut by the drain timeout", left);
   server_->close();
-  prober_->stop();
   if (admin_ != nullptr) admin_->close();
 }
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "admin/admin_server.h"
-#include "apps/gateway/live_config.h"
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
@@ -18,13 +17,7 @@
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
 #include "net/server.h"
-#include "pool/anomaly_report.h"
-#include "pool/endpoint_prober.h"
-#include "pool/pool.h"
-#include "routing/flow_strand.h"
-#include "routing/plugin_libraries.h"
-#include "routing/router.h"
-#include "scheduling/scheduler.h"
+#include "routing/plane.h"
 #include "telemetry/metrics.h"
 
 namespace llmd::gateway {
@@ -32,8 +25,8 @@ namespace llmd::gateway {
 /// What a service is started with, beside its options.
 struct Setup {
   Options options;
-  ConfigSource config_source;
-  LoadedConfig config;              // load_config() of the source
+  routing::ConfigSource config_source;
+  routing::LoadedConfig config;     // load_config() of the source
   std::vector<Endpoint> endpoints;  // may be empty: they can come later
   std::string endpoint_file;        // watched for changes; empty: none
   net::Address admin;               // empty path: no admin socket
@@ -67,10 +60,10 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   [[nodiscard]] const net::Address& address() const { return server_->address(); }
-  [[nodiscard]] pool::Pool& pool() noexcept { return pool_; }
-  [[nodiscard]] routing::Router& router() noexcept { return *router_; }
+  [[nodiscard]] pool::Pool& pool() noexcept { return plane_->pool(); }
+  [[nodiscard]] routing::Router& router() noexcept { return plane_->router(); }
   [[nodiscard]] MetricsRegistry& metrics() noexcept { return metrics_; }
-  [[nodiscard]] LiveConfig& live_config() noexcept { return *live_config_; }
+  [[nodiscard]] routing::LiveConfig& live_config() noexcept { return plane_->live_config(); }
 
   /// On the home loop: stops accepting, lets answers in flight end until the drain timeout, closes everything.
   [[nodiscard]] Task<void> drain();
@@ -81,8 +74,6 @@ class Service {
   Result<void> open_admin();
   void add_gauges();
 
-  // service.cpp
-  Task<void> housekeeping();
   // handlers.cpp
   Task<void> handle(net::Request request, net::Exchange& exchange);
   Task<void> serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
@@ -124,18 +115,12 @@ class Service {
   Loop& home_;
   const Setup setup_;
   MetricsRegistry metrics_;
-  pool::Pool pool_;
-  pool::AnomalyReport anomaly_report_;
-  routing::LoadedLibraries libraries_;
-  std::unique_ptr<routing::Router> router_;
-  std::unique_ptr<routing::FlowStrand> flow_;
-  std::unique_ptr<LiveConfig> live_config_;
+  std::unique_ptr<routing::Plane> plane_;
   std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
   std::unique_ptr<RequestLog> request_log_;     // null: nothing is recorded
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;
-  std::unique_ptr<pool::EndpointProber> prober_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::unique_ptr<net::Server> server_;
   std::vector<std::jthread> threads_;

@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "apps/gateway/live_config.h"
+#include "apps/gateway/options.h"
 #include "apps/gateway/run.h"
 #include "apps/up/child_log.h"
 #include "apps/up/loading_report.h"
@@ -149,7 +149,7 @@ Result<gateway::Setup> Process::gateway_setup(const std::vector<WorkerSpec>& wor
   const std::string_view fallback =
       topology_.disaggregated() ? config::default_disagg_config() : config::default_unified_config();
   setup.config_source = gateway::config_source(setup.options, fallback);
-  LLMD_TRY(setup.config, gateway::load_config(setup.config_source));
+  LLMD_TRY(setup.config, routing::load_config(setup.config_source));
   if (const std::string& admin = options_.gateway.admin; admin != "none") {
     LLMD_TRY(setup.admin, net::Address::parse(admin.empty() ? "unix:" + directory_->file("admin.sock") : admin));
   }

@@ -24,6 +24,7 @@ struct Decision {
   std::shared_ptr<const Endpoint> decode;
   std::shared_ptr<const Endpoint> prefill;                        // null: no separate prefill leg
   std::vector<std::shared_ptr<const Endpoint>> decode_fallbacks;  // next best, best first
+  std::uint32_t endpoints_wanted = 1;  // the picker's maxNumOfEndpoints: how many of these a proxy is told
   std::vector<std::shared_ptr<const Endpoint>> encode;            // for media, best first; empty: no encode leg
   std::shared_ptr<const Endpoint> kv_source;                      // holds more of the prompt than `decode`; null: none
   std::uint32_t cached_tokens_expected = 0;                       // on the decode endpoint, by the prefix index

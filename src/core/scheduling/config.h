@@ -64,6 +64,9 @@ struct SchedulingConfig {
   std::chrono::milliseconds metric_age_max{2'000};
   /// Endpoints named beside the chosen one, for retries. Higher: more endpoints are tried when some are broken.
   std::uint32_t fallbacks_max = 8;
+  /// Endpoints that do not list the request's model are no candidates. Off where the proxy's routes know who serves
+  /// what, as behind llm-d's endpoint picker.
+  bool checks_models = true;
   /// Candidates and filtered endpoints listed in one explanation; the counts of all are given beside them.
   std::uint32_t explain_endpoints_max = 64;
 };

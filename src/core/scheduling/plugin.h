@@ -121,8 +121,9 @@ struct PluginInput {
   std::span<const float> media_matched{};  // weight of the request's media that the endpoint has encoded
   /// The endpoint that an earlier stage of the same request chose, to be near to.
   EndpointIndex peer = kNoEndpointIndex;
-  const LinkTable* links = nullptr;  // what is known of the network between endpoints; null: nothing
-  float prefix_heat = 0;             // recent uses of what is known of the prompt: PrefixMatch::heat
+  const LinkTable* links = nullptr;          // what is known of the network between endpoints; null: nothing
+  float prefix_heat = 0;                     // recent uses of what is known of the prompt: PrefixMatch::heat
+  std::span<const std::uint8_t> eligible{};  // DecisionInput::eligible
 
   // Of the plugin that is called, set by the profile:
   std::span<const FixedValue> fixed{};  // what its fixed_value() said; empty if it has none

@@ -76,6 +76,7 @@ TEST(PluginTiming, IsToldOfEachCallUnderThePluginsTypeAndName) {
   }
   EXPECT_EQ(named, (std::map<std::string, int>{
                        {"Filter model-filter model-filter", 2},
+                       {"Filter subset-filter subset-filter", 2},
                        {"Filter health-filter health-filter", 2},
                        {"Filter outlier-filter outlier-filter", 2},
                        {"Filter prefill-filter prefill-filter", 1},

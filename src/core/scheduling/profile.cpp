@@ -53,6 +53,7 @@ void add_weighted(std::span<const float> scores, Counting as, std::span<float> t
 std::string_view Profile::built_in_name(BuiltIn filter) noexcept {
   switch (filter) {
     case kModelFilter: return ModelFilter::kName;
+    case kSubsetFilter: return SubsetFilter::kName;
     case kHealthFilter: return HealthFilter::kName;
     case kOutlierFilter: return OutlierFilter::kName;
     case kBuiltIns: break;
@@ -108,6 +109,7 @@ void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng,
   };
   apply(ModelFilter::kName, model_filter_, kModelFilter);
   scratch.model_served = !scratch.candidates.empty();
+  apply(SubsetFilter::kName, subset_filter_, kSubsetFilter);
   apply(HealthFilter::kName, health_filter_, kHealthFilter);
   for (const NamedFilter& each : parts_.filters) {
     if (scratch.candidates.empty()) return;

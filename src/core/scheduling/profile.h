@@ -14,6 +14,7 @@
 #include "scheduling/filters/health_filter.h"
 #include "scheduling/filters/model_filter.h"
 #include "scheduling/filters/outlier_filter.h"
+#include "scheduling/filters/subset_filter.h"
 #include "scheduling/plugin.h"
 #include "scheduling/plugin_timing.h"
 
@@ -89,7 +90,7 @@ class Profile {
     PluginTiming* timing = nullptr;  // null: nobody asks how long plugins take
   };
   /// The places of the built-in filters among the timed plugins.
-  enum BuiltIn : std::size_t { kModelFilter, kHealthFilter, kOutlierFilter, kBuiltIns };
+  enum BuiltIn : std::size_t { kModelFilter, kSubsetFilter, kHealthFilter, kOutlierFilter, kBuiltIns };
   [[nodiscard]] static std::string_view built_in_name(BuiltIn filter) noexcept;
 
   explicit Profile(Parts parts) : owned_parts_{std::make_shared<const Parts>(std::move(parts))} {}
@@ -119,6 +120,7 @@ class Profile {
   void pick(const Belongings& belongings, Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
 
   ModelFilter model_filter_;
+  SubsetFilter subset_filter_;
   HealthFilter health_filter_;
   OutlierFilter outlier_filter_;
   std::shared_ptr<const Parts> owned_parts_;  // explanations share it for its names

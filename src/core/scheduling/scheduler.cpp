@@ -163,7 +163,8 @@ const char* Scheduler::Impl::refusal(const Run& run) const {
   std::vector<EndpointIndex>& all = run.work.all;
   all.clear();
   for (EndpointIndex i = 0; i < run.input.endpoints.size(); ++i) {
-    if (run.input.serves.empty() || run.input.serves[i] != 0) all.push_back(i);
+    const bool serves = run.input.serves.empty() || run.input.serves[i] != 0;
+    if (serves && (run.input.eligible.empty() || run.input.eligible[i] != 0)) all.push_back(i);
   }
   PluginInput input = run.input;
   for (const BuiltScheduler::PlacedAdmitter& each : built.admitters) {
@@ -238,6 +239,7 @@ bool Scheduler::Impl::choose_decode(const Run& run, EndpointIndex peer, Decision
   run.work.decode = scratch.picked.front();
   decision.outcome = Decision::Outcome::kDispatch;
   decision.data_parallel_port = built.stages.data_parallel_port;
+  decision.endpoints_wanted = profile->endpoints_max();
   decision.decode = input.endpoints[run.work.decode].endpoint;
   decision.decode_fallbacks.reserve(scratch.picked.size() - 1);
   for (const EndpointIndex i : std::span{scratch.picked}.subspan(1))
@@ -362,16 +364,18 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   } else {
     work.media_matched.clear();
   }
-  PluginInput plugin_input{.request = input.request,
-                           .endpoints = endpoints,
-                           .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
-                           .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
-                           .serves = work.cache.serving(input.request.model),
-                           .now = input.now,
-                           .metric_age_max = built.config.metric_age_max,
-                           .media_matched = work.media_matched,
-                           .links = input.snapshot.links.get(),
-                           .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
+  PluginInput plugin_input{
+      .request = input.request,
+      .endpoints = endpoints,
+      .matched_blocks = built.reads_prefixes ? matched : std::span<const std::uint32_t>{},
+      .live = input.live.size() == endpoints.size() ? input.live : std::span<const LiveLoad>{},
+      .serves = built.config.checks_models ? work.cache.serving(input.request.model) : std::span<const std::uint8_t>{},
+      .now = input.now,
+      .metric_age_max = built.config.metric_age_max,
+      .media_matched = work.media_matched,
+      .links = input.snapshot.links.get(),
+      .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F,
+      .eligible = input.eligible};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   impl_->predict(predictor, input.timing, work, plugin_input);
   Profile::Belongings belongings{

@@ -87,6 +87,8 @@ struct DecisionInput {
   /// Leading blocks of the prompt that each endpoint holds, one an endpoint in the snapshot's order, where that is
   /// known exactly (from KV events). Empty, or of another size: `index` is asked.
   std::span<const std::uint32_t> matched_blocks{};
+  /// One mark an endpoint in the snapshot's order: 0 for those that the request may not go to. Empty: to all.
+  std::span<const std::uint8_t> eligible{};
   /// Told of each call of a plugin; null: nothing is timed.
   PluginTiming* timing = nullptr;
 };

@@ -11,6 +11,7 @@
 #include "model/prefix_key.h"
 #include "routing/live_loads.h"
 #include "routing/plugin_timer.h"
+#include "routing/subset.h"
 
 namespace llmd::routing {
 namespace {
@@ -64,6 +65,17 @@ std::uint64_t drawn_seed() {
 
 constexpr std::string_view kTtftHeaders[] = {"x-llm-d-slo-ttft-ms", "x-slo-ttft-ms"};  // the first counts
 constexpr std::string_view kTpotHeaders[] = {"x-llm-d-slo-tpot-ms", "x-slo-tpot-ms"};
+
+/// Of the profile that chose the decode endpoint.
+std::vector<std::pair<std::shared_ptr<const Endpoint>, float>> totals_of(const Explanation& explanation,
+                                                                         const Decision& decision) {
+  std::vector<std::pair<std::shared_ptr<const Endpoint>, float>> totals;
+  if (decision.decode == nullptr) return totals;
+  const auto found = std::ranges::find(explanation.profiles, decision.decode->name, &ProfileExplanation::chosen);
+  if (found == explanation.profiles.end()) return totals;
+  for (const CandidateScore& candidate : found->candidates) totals.emplace_back(candidate.endpoint, candidate.total);
+  return totals;
+}
 
 /// A positive number of milliseconds from the first of the headers that is there; nothing if it is none.
 std::optional<float> objective_ms(const RouteRequest& request, std::span<const std::string_view> names) {
@@ -289,23 +301,28 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   const scheduling::Scheduler& scheduler = active->scheduler;
   Route made{.facts = facts_for(request, *active, view->snapshot, scratch.prompt), .decision = {}};
   read_live_loads(*view, scratch.live);
+  const bool restricted = request.subset != nullptr;
+  if (restricted) mark_subset(view->snapshot, *request.subset, scratch.eligible);
   std::optional<PluginTimer> timer;
   if (active->times != nullptr) timer.emplace(*active->times);
-  RequestRecord record = decide(request, scheduler,
-                                {.request = made.facts,
-                                 .snapshot = view->snapshot,
-                                 .index = *index_,
-                                 .now = now,
-                                 .live = scratch.live,
-                                 .memory = &active->memory,
-                                 .timing = timer ? &*timer : nullptr},
-                                scratch, made.decision);
+  RequestRecord record = decide(
+      request, scheduler,
+      {.request = made.facts,
+       .snapshot = view->snapshot,
+       .index = *index_,
+       .now = now,
+       .live = scratch.live,
+       .memory = &active->memory,
+       .eligible = restricted ? std::span<const std::uint8_t>{scratch.eligible} : std::span<const std::uint8_t>{},
+       .timing = timer ? &*timer : nullptr},
+      scratch, made.decision);
   if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
   made.yardstick = measure_by(made, scheduler, view->snapshot, scratch.live, now);
   const auto load = scheduler.load_tokens(made.facts, made.decision);
   made.load_tokens = load.prompt;
   made.output_load_tokens = load.output;
   count(made.decision.outcome);
+  if (request.explain) made.scores = totals_of(record.explanation, made.decision);
   keep(std::move(record));
   if (timer) made.prediction_took = timer->prediction();
   made.took = SteadyClock::now() - now;
@@ -334,7 +351,7 @@ LatencyBasis Router::measure_by(const Route& route, const scheduling::Scheduler&
 }
 
 bool Router::wants_all(const RouteRequest& request, TimePoint now) {
-  if (explained_.take(now)) return true;
+  if (request.explain || explained_.take(now)) return true;
   return request.header && request.header(kExplainHeader) == "1" && asked_for_.take(now);
 }
 

@@ -75,6 +75,10 @@ struct RouteRequest {
   Work* work = nullptr;
   /// A header of the request, for plugins that read some: its name is in lower case. May be empty: none are known.
   std::function<std::optional<std::string_view>(std::string_view name)> header{};
+  /// Addresses ("ip:port", or "ip" for all of its ports) of the endpoints that it may go to; null: all.
+  const std::vector<std::string_view>* subset = nullptr;
+  /// The decision is explained in full, whatever others are.
+  bool explain = false;
 };
 
 /// What the endpoints of a model tell alike, so that a request can be judged before it is sent. Nothing while none is
@@ -90,8 +94,9 @@ struct ModelFacts {
 struct Route {
   RequestFacts facts;
   Decision decision;
-  std::uint64_t load_tokens = 0;              // that the request adds to those in flight until its first token
-  std::uint64_t output_load_tokens = 0;       // the same, until it ends
+  std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
+  std::uint64_t output_load_tokens = 0;  // the same, until it ends
+  std::vector<std::pair<std::shared_ptr<const Endpoint>, float>> scores{};  // totals, if RouteRequest::explain
   LatencyBasis yardstick{};                   // for Router's own, where the configuration predicts nothing
   Duration took{};                            // to decide it
   std::optional<Duration> prediction_took{};  // of it, for predictions of latencies; only if plugins are timed
@@ -109,8 +114,9 @@ struct RouteScratch {
   Rng rng;
   scheduling::DecisionScratch decision;
   std::vector<scheduling::LiveLoad> live;
-  PrefixMatch match;   // of measure()
-  std::string prompt;  // tools and messages put together
+  PrefixMatch match;                   // of measure()
+  std::string prompt;                  // tools and messages put together
+  std::vector<std::uint8_t> eligible;  // of a request with a subset
 };
 
 /// Turns a request's deciding fields into a Decision: facts, prefix identity, scheduler, and a record of why. Owns the

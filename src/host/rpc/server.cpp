@@ -83,6 +83,13 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
     co_return Result<void>{};
   }
 
+  void stop_reading() override {
+    if (!wrong_) wrong_ = Error{.code = ErrorCode::kCancelled, .what = "nothing more is read"};
+    messages_.clear();
+    give_back(charged_);
+    consume(std::exchange(unconsumed_, 0));
+    wake();
+  }
   void on_cancel(std::move_only_function<void()> callback) override {
     if (callback && cut_) {
       callback();

@@ -39,6 +39,8 @@ class ServerCall {
   /// A later call replaces the callback; nullptr removes it.
   virtual void on_cancel(std::move_only_function<void()> callback) = 0;
   [[nodiscard]] virtual bool cancelled() const noexcept = 0;
+  /// Ends a read() that waits, and all later ones, with kCancelled. The call goes on, and may be written to.
+  virtual void stop_reading() = 0;
 };
 
 /// Serves a call; its status is the call's. What it did not read is thrown away.

@@ -113,6 +113,20 @@ Result<void> read_part(std::string_view message, ProcessingRequest& into) {
   });
 }
 
+/// ProtocolConfiguration. A mode of 0 (none) is not on the wire.
+Result<void> read_modes(std::string_view message, ProcessingRequest& into) {
+  using Mode = ProcessingRequest::BodyMode;
+  constexpr std::uint64_t kModes = 6;
+  into.request_body_mode = into.response_body_mode = Mode::kNone;
+  return each_field(message, [&](const Field& field) -> Result<void> {
+    if (field.type != WireReader::Type::kVarint || field.value >= kModes) return {};
+    const auto mode = static_cast<Mode>(field.value + 1);
+    if (field.number == 1) into.request_body_mode = mode;
+    if (field.number == 2) into.response_body_mode = mode;
+    return {};
+  });
+}
+
 Part part_of(std::uint32_t number) noexcept {
   switch (number) {
     case 2: return Part::kRequestHeaders;
@@ -136,15 +150,18 @@ std::optional<std::string_view> ProcessingRequest::header(std::string_view name)
 
 Result<void> parse(std::string_view message, ProcessingRequest& into) {
   constexpr std::uint32_t kMetadataContext = 8;
+  constexpr std::uint32_t kProtocolConfig = 11;
   into.part = Part::kNone;
   into.headers.clear();
   into.body = {};
   into.end_of_stream = false;
   into.subset.reset();
   into.served = {};
+  into.request_body_mode = into.response_body_mode = ProcessingRequest::BodyMode::kNotTold;
   return each_field(message, [&](const Field& field) -> Result<void> {
     if (field.type != WireReader::Type::kBytes) return {};
     if (field.number == kMetadataContext) return read_metadata(field.bytes, into);
+    if (field.number == kProtocolConfig) return read_modes(field.bytes, into);
     const Part part = part_of(field.number);
     if (part == Part::kNone) return {};
     into.part = part;

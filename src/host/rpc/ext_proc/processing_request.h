@@ -34,6 +34,10 @@ struct ProcessingRequest {
   std::optional<std::vector<std::string_view>> subset{};
   /// metadata_context.filter_metadata["envoy.lb"]["x-gateway-destination-endpoint-served"]; empty: not told.
   std::string_view served{};
+  /// How Envoy sends bodies; the first message of a stream tells. kNone: not told.
+  enum class BodyMode : std::uint8_t { kNotTold, kNone, kStreamed, kBuffered, kBufferedPartial, kFullDuplex, kGrpc };
+  BodyMode request_body_mode = BodyMode::kNotTold;
+  BodyMode response_body_mode = BodyMode::kNotTold;
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
 };

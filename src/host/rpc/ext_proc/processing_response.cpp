@@ -15,13 +15,15 @@ Message message_of(std::string text) {
 }
 
 /// envoy.service.ext_proc.v3.HeaderMutation. An option without append_action replaces.
-std::string header_mutation(const std::vector<std::pair<std::string_view, std::string_view>>& headers) {
+std::string header_mutation(const std::vector<std::pair<std::string_view, std::string_view>>& headers,
+                            const std::vector<std::string_view>& removed = {}) {
   WireWriter mutation;
   for (const auto& [name, value] : headers) {
     const std::string header = WireWriter{}.bytes(1, name).bytes(3, value).text();
     const std::string option = WireWriter{}.bytes(1, header).text();
     mutation.bytes(1, option);
   }
+  for (const std::string_view name : removed) mutation.bytes(2, name);
   return std::move(mutation).text();
 }
 
@@ -38,11 +40,16 @@ std::string entry(std::string_view key, std::string_view value) {
   return WireWriter{}.bytes(1, key).bytes(2, value).text();
 }
 
+void put_header_mutation(const HeadersReply& reply, WireWriter& common) {
+  if (reply.set_headers.empty() && reply.remove_headers.empty()) return;
+  common.bytes(2, header_mutation(reply.set_headers, reply.remove_headers));
+}
+
 }  // namespace
 
 Message headers_message(const HeadersReply& reply) {
   WireWriter common;
-  if (!reply.set_headers.empty()) common.bytes(2, header_mutation(reply.set_headers));
+  put_header_mutation(reply, common);
   if (reply.clear_route_cache) common.varint(5, 1);
   const std::string headers = WireWriter{}.bytes(1, common.text()).text();
   WireWriter response;
@@ -68,6 +75,23 @@ Message body_message(bool of_response, net::H2Bytes body, bool end_of_stream, st
   Message message = message_of(std::move(head).text());
   message.push_back(std::move(body));
   if (!tail.text().empty()) message.push_back(net::own(std::move(tail).text()));
+  return message;
+}
+
+Message held_body_message(const HeadersReply& reply, std::optional<net::H2Bytes> replacement) {
+  WireWriter before;  // the fields of CommonResponse but the body
+  put_header_mutation(reply, before);
+  if (reply.clear_route_cache) before.varint(5, 1);
+  const std::size_t mutation = replacement ? field_size(replacement->bytes.size()) : 0;
+  const std::size_t common = before.text().size() + (replacement ? field_size(mutation) : 0);
+  WireWriter head;
+  head.bytes_head(reply.of_response ? 4 : 3, field_size(common)).bytes_head(1, common);
+  std::string first = std::move(head).text() + before.text();
+  if (replacement) first += WireWriter{}.bytes_head(3, mutation).bytes_head(1, replacement->bytes.size()).text();
+  Message message = message_of(std::move(first));
+  if (replacement) message.push_back(*std::move(replacement));
+  if (!reply.dynamic_metadata.empty())
+    message.push_back(net::own(WireWriter{}.bytes(kDynamicMetadata, reply.dynamic_metadata).text()));
   return message;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@ using Message = std::vector<net::H2Bytes>;
 struct HeadersReply {
   bool of_response = false;
   std::vector<std::pair<std::string_view, std::string_view>> set_headers{};  // sent as raw_value
+  std::vector<std::string_view> remove_headers{};
   bool clear_route_cache = false;
   std::string dynamic_metadata{};  // a google.protobuf.Struct on the wire; empty: none
 };
@@ -24,6 +26,10 @@ struct HeadersReply {
 /// A piece of a body in full duplex mode, which is not copied: `body` is sent from where it lies.
 [[nodiscard]] Message body_message(bool of_response, net::H2Bytes body, bool end_of_stream,
                                    std::string_view dynamic_metadata = {});
+
+/// The whole body in buffered mode, or a piece of it in streamed mode: what Envoy has goes on, replaced by
+/// `replacement` if there is one, and with what `reply` says of the headers, which Envoy has held back.
+[[nodiscard]] Message held_body_message(const HeadersReply& reply, std::optional<net::H2Bytes> replacement);
 
 /// "Nothing is changed" for trailers.
 [[nodiscard]] Message trailers_message(bool of_response);

@@ -1,4 +1,4 @@
-#include "apps/gateway/learned_weights.h"
+#include "admin/learned_weights.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "scheduling/learning/weight_learner.h"
 #include "telemetry/log.h"
 
-namespace llmd::gateway {
+namespace llmd::admin {
 namespace {
 
 using scheduling::WeightLearner;
@@ -89,4 +89,4 @@ Result<void> steer_learned_weights(const routing::Router& router, std::string_vi
   return {};
 }
 
-}  // namespace llmd::gateway
+}  // namespace llmd::admin

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include "apps/gateway/options.h"
 #include "base/error.h"
 #include "config/config_versions.h"
 #include "config/endpoint_picker_config.h"
@@ -16,22 +15,20 @@
 #include "scheduling/shared_library_plugin.h"
 #include "telemetry/metrics.h"
 
-namespace llmd::gateway {
+namespace llmd::routing {
 
 /// Where a service's configuration comes from.
 struct ConfigSource {
   std::string path{};      // of the file; empty: `fallback`
   std::string fallback{};  // used without a file
   bool allow_experimental = false;
+  bool checks_models = true;  // SchedulingConfig::checks_models
+  bool sheds = false;         // also without a file: requests of negative priority, while the endpoints are full
 };
-
-/// As the options say.
-[[nodiscard]] ConfigSource config_source(const Options& options, std::string_view fallback);
 
 /// What flow control goes by under a configuration from there. Without a file nothing is shed: the workers' queues
 /// decide. Error kConfigInvalid.
-[[nodiscard]] Result<routing::FlowParts> flow_parts(const config::EndpointPickerConfig& config,
-                                                    const ConfigSource& source);
+[[nodiscard]] Result<FlowParts> flow_parts(const config::EndpointPickerConfig& config, const ConfigSource& source);
 
 /// A configuration that a server may run.
 struct LoadedConfig {
@@ -43,13 +40,16 @@ struct LoadedConfig {
 /// what this version does not support.
 [[nodiscard]] Result<LoadedConfig> load_config(const ConfigSource& source);
 
+/// The endpoint file that the configuration's discovery names; empty: none.
+[[nodiscard]] std::string discovery_file(const config::EndpointPickerConfig& config);
+
 /// The configuration in force, its file, and those before it. A new one is checked whole and then swapped in, first for
 /// decisions, then for flow control, each between two of them; what was seen of the endpoints stays. A bad one changes
 /// nothing but a log line and a metric. On one loop; the versions may be read from any.
 class LiveConfig {
  public:
   /// `router`, `flow`, `libraries` and `metrics` must outlive it. `first` is in force already.
-  LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router, routing::FlowStrand& flow,
+  LiveConfig(ConfigSource source, config::ConfigVersion first, Router& router, FlowStrand& flow,
              scheduling::PluginLibraries& libraries, MetricsRegistry& metrics);
 
   /// Reads the file again; nothing happens without one, or if its text is the one in force.
@@ -69,8 +69,8 @@ class LiveConfig {
   [[nodiscard]] Result<std::uint64_t> put(LoadedConfig loaded);
 
   const ConfigSource source_;
-  routing::Router& router_;
-  routing::FlowStrand& flow_;
+  Router& router_;
+  FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;
   config::ConfigVersions versions_;
   Stamp stamp_;
@@ -82,4 +82,4 @@ class LiveConfig {
 /// What tells whether a file was replaced or written.
 [[nodiscard]] std::pair<std::filesystem::file_time_type, std::uintmax_t> stamp_of(const std::string& path);
 
-}  // namespace llmd::gateway
+}  // namespace llmd::routing

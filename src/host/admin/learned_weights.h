@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "routing/router.h"
 
-namespace llmd::gateway {
+namespace llmd::admin {
 
 /// What the gateway's weight learner knows, as JSON for the control socket. Error kNotFound: it has none.
 [[nodiscard]] Result<std::string> learned_weights_json(const routing::Router& router);
@@ -14,4 +14,4 @@ namespace llmd::gateway {
 /// "freeze", "unfreeze" or "reset". Error kNotFound: there is no learner, or another word.
 [[nodiscard]] Result<void> steer_learned_weights(const routing::Router& router, std::string_view action);
 
-}  // namespace llmd::gateway
+}  // namespace llmd::admin

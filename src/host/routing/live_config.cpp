@@ -1,7 +1,9 @@
-#include "apps/gateway/live_config.h"
+#include "routing/live_config.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "api/openai/json_writer.h"
 #include "config/effective_yaml.h"
@@ -9,18 +11,20 @@
 #include "scheduling/scheduler.h"
 #include "telemetry/log.h"
 
-namespace llmd::gateway {
+namespace llmd::routing {
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 1024 * 1024;
 constexpr std::string_view kBuiltIn = "built-in configuration";
 
-Result<LoadedConfig> check_text(std::string text, std::string_view source, bool allow_experimental) {
+Result<LoadedConfig> check_text(std::string text, std::string_view name, const ConfigSource& source,
+                                bool allow_experimental) {
   LLMD_TRY(config::EndpointPickerConfig parsed,
-           config::parse_endpoint_picker_config(text, source, {.allow_experimental = allow_experimental}));
+           config::parse_endpoint_picker_config(text, name, {.allow_experimental = allow_experimental}));
   LLMD_TRY_VOID(config::check_supported(parsed));
+  parsed.scheduling.checks_models = source.checks_models;
   for (const std::string& warning : parsed.warnings) log::warn("{}", warning);
-  config::ConfigVersion version{.source = std::string{source},
+  config::ConfigVersion version{.source = std::string{name},
                                 .text = std::move(text),
                                 .effective = config::effective_yaml(parsed),
                                 .since = std::chrono::system_clock::now()};
@@ -49,26 +53,28 @@ std::pair<std::filesystem::file_time_type, std::uintmax_t> stamp_of(const std::s
   return {time, size};
 }
 
-ConfigSource config_source(const Options& options, std::string_view fallback) {
-  return {.path = options.config_path,
-          .fallback = std::string{fallback},
-          .allow_experimental = options.allow_experimental_plugins};
-}
-
 Result<LoadedConfig> load_config(const ConfigSource& source) {
-  if (source.path.empty()) return check_text(source.fallback, kBuiltIn, true);
+  if (source.path.empty()) return check_text(source.fallback, kBuiltIn, source, true);
   LLMD_TRY(std::string text, config::read_file(source.path, kConfigBytesMax));
-  return check_text(std::move(text), source.path, source.allow_experimental);
+  return check_text(std::move(text), source.path, source, source.allow_experimental);
 }
 
-Result<routing::FlowParts> flow_parts(const config::EndpointPickerConfig& config, const ConfigSource& source) {
-  auto parts = routing::make_flow_parts(config.flow, config.scheduling);
-  if (parts && source.path.empty()) parts->sheds = false;
+Result<FlowParts> flow_parts(const config::EndpointPickerConfig& config, const ConfigSource& source) {
+  auto parts = make_flow_parts(config.flow, config.scheduling);
+  if (parts && source.path.empty() && !source.sheds) parts->sheds = false;
   return parts;
 }
 
-LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
-                       routing::FlowStrand& flow, scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
+std::string discovery_file(const config::EndpointPickerConfig& config) {
+  const auto& plugins = config.scheduling.others;
+  const auto found = std::ranges::find(plugins, config.data_layer.discovery, &scheduling::PluginInstance::name);
+  if (config.data_layer.discovery.empty() || found == plugins.end()) return {};
+  const scheduling::ParameterValue* path = found->parameters.find("path");
+  return path == nullptr ? std::string{} : std::get<std::string>(*path);
+}
+
+LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, Router& router, FlowStrand& flow,
+                       scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
       router_{router},
       flow_{flow},
@@ -103,7 +109,7 @@ void LiveConfig::reload() {
 }
 
 Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
-  LLMD_TRY(routing::FlowParts flow, flow_parts(loaded.config, source_));
+  LLMD_TRY(FlowParts flow, flow_parts(loaded.config, source_));
   loaded.config.scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
@@ -123,7 +129,7 @@ Result<std::uint64_t> LiveConfig::roll_back(std::uint64_t number) {
     return fail(ErrorCode::kNotFound, fmt::format("there is no version {}", number),
                 "llmd config show --versions lists those that are kept");
   }
-  LLMD_TRY(LoadedConfig loaded, check_text(old->text, old->source, true));
+  LLMD_TRY(LoadedConfig loaded, check_text(old->text, old->source, source_, true));
   loaded.version.source = fmt::format("rollback to version {}", number);
   LLMD_TRY(const std::uint64_t made, put(std::move(loaded)));
   log::info("version {} is in force again, as version {}", number, made);
@@ -156,4 +162,4 @@ std::optional<std::string> LiveConfig::version_json(std::uint64_t number) const 
   return json;
 }
 
-}  // namespace llmd::gateway
+}  // namespace llmd::routing

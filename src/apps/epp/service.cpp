@@ -1,0 +1,207 @@
+#include "apps/epp/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "admin/plane_sources.h"
+#include "api/openai/json_writer.h"
+#include "apps/epp/stream.h"
+#include "exporters/prometheus.h"
+#include "rpc/health.h"
+#include "telemetry/log.h"
+#include "telemetry/log_metrics.h"
+
+namespace llmd::epp {
+namespace {
+
+constexpr std::size_t kBodyBudgetBytes = std::size_t{1} << 30U;  // of requests between their first byte and their pick
+constexpr std::size_t kMessageBudgetBytes = std::size_t{256} << 20U;  // that came and are not looked at yet
+constexpr std::string_view kService = "envoy.service.ext_proc.v3.ExternalProcessor";
+constexpr milliseconds kLastCalls{5'000};  // after the drain timeout, for streams that are open
+constexpr milliseconds kDrainPoll{10};
+
+unsigned loops_for(unsigned asked) {
+  if (asked > 0) return asked;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+}
+
+routing::PlaneOptions plane_options(const Setup& setup) {
+  routing::PlaneOptions made{.config_source = setup.config_source,
+                             .config = setup.config,
+                             .endpoints = setup.endpoints,
+                             .endpoint_file = setup.endpoint_file};
+  made.prober.interval = setup.options.scrape_interval;
+  return made;
+}
+
+net::Address bound_to(const Options& options, std::uint16_t port) {
+  return {.host = options.host, .port = port, .unix_path = {}};
+}
+
+}  // namespace
+
+Service::Service(Loop& home, Setup setup)
+    : home_{home},
+      setup_{std::move(setup)},
+      stream_options_{.uses_subset = !setup_.options.disable_subset_filter,
+                      .tells_scores = setup_.options.emit_scores,
+                      .body_bytes_max = setup_.options.body_bytes_max},
+      body_budget_{"request-bodies", kBodyBudgetBytes},
+      message_budget_{"rpc-messages", kMessageBudgetBytes},
+      started_at_{SteadyClock::now()} {}
+
+Service::~Service() {
+  if (server_ != nullptr) server_->close();
+  if (health_server_ != nullptr) health_server_->close();
+  if (pages_ != nullptr) pages_->close();
+  for (const auto& loop : loops_) loop->stop();
+  threads_.clear();  // joins
+  if (plane_ != nullptr) plane_->close();
+  // Streams that are still suspended refer to contexts and plane: they go first.
+  for (const auto& loop : loops_) loop->discard();
+  home_.discard();
+}
+
+Result<std::unique_ptr<Service>> Service::start(Loop& home, Setup setup) {
+  std::unique_ptr<Service> service{new Service{home, std::move(setup)}};
+  LLMD_TRY_VOID(service->open());
+  return service;
+}
+
+Result<void> Service::open() {
+  log::add_metrics(metrics_);
+  LLMD_TRY(plane_, routing::Plane::make(home_, plane_options(setup_), metrics_));
+  LLMD_TRY_VOID(open_streams());
+  LLMD_TRY_VOID(open_pages());
+  LLMD_TRY_VOID(open_admin());
+  Gauge& bodies = metrics_.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "request-bodies"}});
+  Gauge& messages = metrics_.gauge("llmd_budget_used_bytes", "Bytes drawn from a budget", {{"budget", "rpc-messages"}});
+  metrics_.on_collect([this, &bodies, &messages] {
+    bodies.set(static_cast<double>(body_budget_.used_bytes()));
+    messages.set(static_cast<double>(message_budget_.used_bytes()));
+  });
+  plane_->start();
+  for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
+  return {};
+}
+
+Result<void> Service::open_streams() {
+  std::vector<Loop*> serving;
+  for (unsigned i = 0; i < loops_for(setup_.options.loops); ++i) {
+    loops_.push_back(std::make_unique<Loop>(fmt::format("epp-{}", i)));
+    contexts_.push_back(
+        std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_, own_metrics_));
+    serving.push_back(loops_.back().get());
+  }
+  const rpc::HealthService health{.services = {"", "liveness", "readiness", std::string{kService}},
+                                  .is_serving = [this](std::string_view service) { return is_serving(service); }};
+  rpc::ServerOptions streams;
+  streams.h2.listen = bound_to(setup_.options, setup_.options.grpc_port);
+  streams.message_bytes_max = setup_.options.message_bytes_max;
+  streams.message_budget = &message_budget_;
+  std::map<std::string, rpc::Method, std::less<>> methods;
+  if (setup_.options.health_on_grpc_port) methods = health.methods();
+  methods.emplace(fmt::format("/{}/Process", kService), [this](rpc::ServerCall& call) { return process(call); });
+  LLMD_TRY(server_, rpc::Server::listen(std::move(serving), std::move(streams), std::move(methods)));
+  rpc::ServerOptions checks;
+  checks.h2.listen = bound_to(setup_.options, setup_.options.health_port);
+  LLMD_TRY(health_server_, rpc::Server::listen({&home_}, std::move(checks), health.methods()));
+  return {};
+}
+
+Result<void> Service::open_pages() {
+  net::ServerOptions pages{.listen = bound_to(setup_.options, setup_.options.metrics_port), .limits = {}};
+  auto handler = [this](net::Request request, net::Exchange& exchange) {
+    return answer_page(std::move(request), exchange);
+  };
+  LLMD_TRY(pages_, net::Server::listen({&home_}, std::move(pages), handler));
+  return {};
+}
+
+Result<void> Service::open_admin() {
+  if (setup_.admin.unix_path.empty()) return {};
+  admin::AdminSources sources =
+      admin::sources_of(*plane_, [this] { return config_json(); }, [this] { return summary_json(); });
+  LLMD_TRY(admin_, admin::AdminServer::listen(home_, setup_.admin, std::move(sources)));
+  return {};
+}
+
+Task<rpc::Status> Service::process(rpc::ServerCall& call) {
+  Stream stream{context_of(call.loop()), call};
+  co_return co_await stream.run();
+}
+
+bool Service::is_serving(std::string_view service) const { return service == "liveness" || !draining_; }
+
+Task<void> Service::answer_page(net::Request request, net::Exchange& exchange) {
+  net::Response response;
+  const std::string path{request.path()};
+  if (request.method != "GET" && request.method != "HEAD") {
+    response.status = 405;
+    response.headers.add("Allow", "GET");
+  } else if (path == "/metrics") {
+    response.headers.add("Content-Type", std::string{kPrometheusContentType});
+    response.body = render_prometheus(metrics_);
+  } else if (path == "/healthz" || path == "/readyz") {
+    const bool ok = path == "/healthz" || !draining_;
+    response.status = ok ? 200 : 503;
+    response.body = ok ? "ok\n" : "draining\n";
+  } else {
+    response.status = 404;
+    response.body = "there are /metrics, /healthz and /readyz\n";
+  }
+  (void)co_await exchange.respond(std::move(response));
+}
+
+std::string Service::config_json() {
+  std::string json;
+  openai::JsonWriter writer{json};
+  const config::ConfigVersion version = plane_->live_config().versions().current();
+  writer.begin_object();
+  writer.key("listen").string(address().to_string());
+  writer.key("endpoints").string(plane_->endpoint_file());
+  writer.key("config_path").string(setup_.config_source.path);
+  writer.key("config").string(version.text);
+  writer.key("config_version").integer(static_cast<std::int64_t>(version.number));
+  writer.end_object();
+  return json;
+}
+
+std::string Service::summary_json() {
+  std::string json;
+  openai::JsonWriter writer{json};
+  writer.begin_object();
+  writer.key("listen").string(address().to_string());
+  writer.key("uptime_ms").integer(std::chrono::duration_cast<milliseconds>(SteadyClock::now() - started_at_).count());
+  writer.key("requests_in_flight").integer(static_cast<std::int64_t>(own_metrics_.streams.value()));
+  writer.key("requests").integer(static_cast<std::int64_t>(own_metrics_.picked.value() + own_metrics_.refused.value()));
+  writer.key("draining").boolean(draining_);
+  writer.end_object();
+  return json;
+}
+
+StreamContext& Service::context_of(const Loop& loop) {
+  for (const auto& context : contexts_) {
+    if (&context->loop == &loop) return *context;
+  }
+  return *contexts_.front();
+}
+
+Task<void> Service::drain() {
+  draining_ = true;
+  log::info("not ready any more; streams are served for {} ms", setup_.options.drain_timeout.count());
+  co_await sleep_for(setup_.options.drain_timeout);
+  server_->drain();
+  const TimePoint deadline = SteadyClock::now() + kLastCalls;
+  while (server_->calls() > 0 && SteadyClock::now() < deadline) co_await sleep_for(kDrainPoll);
+  if (const std::size_t left = server_->calls(); left > 0) log::warn("{} streams are cut", left);
+  plane_->stop();
+  server_->close();
+  health_server_->close();
+  pages_->close();
+  if (admin_ != nullptr) admin_->close();
+}
+
+}  // namespace llmd::epp

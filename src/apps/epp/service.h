@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "admin/admin_server.h"
+#include "apps/epp/epp_metrics.h"
+#include "apps/epp/options.h"
+#include "apps/epp/stream_context.h"
+#include "base/budget.h"
+#include "net/server.h"
+#include "routing/plane.h"
+#include "rpc/server.h"
+#include "runtime/loop.h"
+#include "telemetry/metrics.h"
+
+namespace llmd::epp {
+
+/// What a service is started with, beside its options.
+struct Setup {
+  Options options;
+  routing::ConfigSource config_source;
+  routing::LoadedConfig config;
+  std::vector<Endpoint> endpoints;
+  std::string endpoint_file;
+  net::Address admin;  // empty path: no admin socket
+};
+
+/// The endpoint picker: ext_proc service, health service and metrics page around a plane. The home loop, the caller's,
+/// probes endpoints and answers health checks and pages; streams have loops with threads of their own.
+class Service {
+ public:
+  /// Binds and starts. Errors: kAddressInUse, kAddressInvalid, kConfigInvalid, kFileInvalid, kIo. `home` must outlive
+  /// the service; its coroutines end when it is run after drain(), or are destroyed with it.
+  [[nodiscard]] static Result<std::unique_ptr<Service>> start(Loop& home, Setup setup);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  [[nodiscard]] const net::Address& address() const { return server_->address(); }
+  [[nodiscard]] const net::Address& health_address() const { return health_server_->address(); }
+  [[nodiscard]] const net::Address& metrics_address() const { return pages_->address(); }
+  [[nodiscard]] routing::Plane& plane() noexcept { return *plane_; }
+  [[nodiscard]] MetricsRegistry& metrics() noexcept { return metrics_; }
+
+  /// On the home loop: not ready from now on; streams are served until the drain timeout, as proxies learn late that
+  /// the picker goes; what is open then has a few seconds to end.
+  [[nodiscard]] Task<void> drain();
+
+ private:
+  Service(Loop& home, Setup setup);
+  Result<void> open();
+  Result<void> open_streams();
+  Result<void> open_pages();
+  Result<void> open_admin();
+  [[nodiscard]] Task<rpc::Status> process(rpc::ServerCall& call);
+  [[nodiscard]] Task<void> answer_page(net::Request request, net::Exchange& exchange);
+  [[nodiscard]] bool is_serving(std::string_view service) const;
+  [[nodiscard]] std::string config_json();
+  [[nodiscard]] std::string summary_json();
+  [[nodiscard]] StreamContext& context_of(const Loop& loop);
+
+  Loop& home_;
+  const Setup setup_;
+  const StreamOptions stream_options_;
+  MetricsRegistry metrics_;
+  OwnMetrics own_metrics_{metrics_};
+  Budget body_budget_;
+  Budget message_budget_;
+  std::unique_ptr<routing::Plane> plane_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<std::unique_ptr<StreamContext>> contexts_;
+  std::unique_ptr<admin::AdminServer> admin_;
+  std::unique_ptr<net::Server> pages_;
+  std::unique_ptr<rpc::Server> health_server_;
+  std::unique_ptr<rpc::Server> server_;
+  std::vector<std::jthread> threads_;
+  std::atomic<bool> draining_{false};
+  TimePoint started_at_{};
+};
+
+}  // namespace llmd::epp

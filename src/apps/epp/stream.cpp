@@ -1,0 +1,380 @@
+#include "apps/epp/stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "apps/epp/protocol_headers.h"
+#include "routing/fairness_id.h"
+#include "routing/flow_request.h"
+#include "routing/subset.h"
+#include "telemetry/log.h"
+
+namespace llmd::epp {
+namespace {
+
+using rpc::ext_proc::HeadersReply;
+using rpc::ext_proc::Message;
+using rpc::ext_proc::ProcessingRequest;
+
+constexpr std::size_t kPieceBytesMax = 62'000;  // of a body that is sent back, as llm-d cuts it
+constexpr std::string_view kDefaultPath = "/v1/completions";
+constexpr std::string_view kNoCandidates = "failed to find endpoint candidates for serving the request";
+
+std::size_t content_length(const ProcessingRequest& head) {
+  std::size_t bytes = 0;
+  if (const auto text = head.header("content-length"))
+    std::from_chars(text->data(), text->data() + text->size(), bytes);
+  return bytes;
+}
+
+}  // namespace
+
+Stream::Stream(StreamContext& context, rpc::ServerCall& call)
+    : context_{context}, call_{call}, body_{context.body_budget, context.options.body_bytes_max} {
+  context_.metrics.streams.add(1);
+}
+
+Stream::~Stream() {
+  finish(/*complete=*/false);
+  context_.metrics.streams.add(-1);
+}
+
+Task<rpc::Status> Stream::run() {
+  while (true) {
+    auto read = co_await call_.read();
+    if (!read && evicted_) {
+      const Next sent = co_await evict();
+      co_return sent ? rpc::Status{} : rpc::status_of(sent.error());
+    }
+    if (!read) co_return rpc::status_of(read.error());
+    if (!*read) co_return rpc::Status{};
+    message_ = std::make_shared<const std::string>(**std::move(read));
+    if (const auto parsed = rpc::ext_proc::parse(*message_, part_); !parsed) {
+      co_return rpc::Status{.code = rpc::StatusCode::kInvalidArgument, .message = parsed.error().what};
+    }
+    const Next next = co_await take();
+    if (!next) co_return rpc::status_of(next.error());
+    if (!*next) co_return rpc::Status{};
+  }
+}
+
+Task<Stream::Next> Stream::take() {
+  if (part_.request_body_mode != BodyMode::kNotTold) {
+    request_mode_ = part_.request_body_mode;
+    answer_mode_ = part_.response_body_mode;
+  }
+  // Gateways may tell it with any message of the request.
+  if (part_.subset && !route_) subset_.emplace(part_.subset->begin(), part_.subset->end());
+  switch (part_.part) {
+    case Part::kRequestHeaders: co_return co_await take_request_headers();
+    case Part::kRequestBody: co_return co_await take_request_body();
+    case Part::kRequestTrailers: co_return co_await take_request_trailers();
+    case Part::kResponseHeaders: co_return co_await take_answer_headers();
+    case Part::kResponseBody: co_return co_await take_answer_body();
+    case Part::kResponseTrailers: co_return co_await take_answer_trailers();
+    case Part::kNone: break;
+  }
+  co_return true;
+}
+
+Task<Stream::Next> Stream::take_request_headers() {
+  received_ = SteadyClock::now();
+  head_message_ = message_;
+  head_ = std::exchange(part_, {});
+  request_id_ = header(kRequestIdHeader).value_or("");
+  made_id_ = request_id_.empty();
+  if (made_id_) request_id_ = new_request_id();
+  for (const std::string_view name : {":path", "x-original-path", "x-forwarded-path"}) {
+    if (path_ = header(name).value_or(""); !path_.empty()) break;
+  }
+  if (path_.empty()) path_ = kDefaultPath;
+  if (head_.end_of_stream || request_mode_ == BodyMode::kNone) co_return co_await pick_any();
+  if (request_mode_ == BodyMode::kStreamed || request_mode_ == BodyMode::kBufferedPartial) {
+    Refusal refusal = make_refusal(
+        500, "request_body_mode of the proxy's ext_proc filter must be FULL_DUPLEX_STREAMED, BUFFERED or NONE");
+    co_return co_await refuse(std::move(refusal));
+  }
+  body_.expect(content_length(head_));
+  // Before that is answered, the body does not come.
+  if (request_mode_ != BodyMode::kBuffered) co_return true;
+  const HeadersReply go_on;
+  co_return co_await send(headers_message(go_on));
+}
+
+Task<Stream::Next> Stream::take_request_body() {
+  if (route_ || body_ended_ || !any_.empty())
+    co_return fail(ErrorCode::kProtocol, "a request's body goes on behind its end");
+  if (const auto taken = body_.append(part_.body); !taken) {
+    Refusal refusal = refusal_of(taken.error());
+    co_return co_await refuse(std::move(refusal));
+  }
+  if (!part_.end_of_stream && request_mode_ != BodyMode::kBuffered) co_return true;
+  body_ended_ = true;
+  co_return co_await pick_for_body();
+}
+
+// llm-d never answers a request whose end is told by trailers.
+Task<Stream::Next> Stream::take_request_trailers() {
+  if (!route_ && any_.empty()) {
+    const Next picked = co_await pick_for_body();
+    if (!picked || !*picked) co_return picked;
+  }
+  co_return co_await send(rpc::ext_proc::trailers_message(/*of_response=*/false));
+}
+
+std::shared_ptr<const Endpoint> Stream::any_endpoint() {
+  const auto view = context_.plane.pool().view(SteadyClock::now());
+  const std::vector<EndpointState>& endpoints = view->snapshot.endpoints;
+  std::vector<std::uint8_t> marks(endpoints.size(), 1);
+  if (subset_ && context_.options.uses_subset) {
+    const std::vector<std::string_view> subset{subset_->begin(), subset_->end()};
+    routing::mark_subset(view->snapshot, subset, marks);
+  }
+  std::vector<std::size_t> able;
+  std::vector<std::size_t> others;  // that are said to be down, if there are no others
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (marks[i] == 0) continue;
+    const EndpointHealth health = endpoints[i].health;
+    const bool serves = health != EndpointHealth::kDown && health != EndpointHealth::kDraining;
+    (serves ? able : others).push_back(i);
+  }
+  const std::vector<std::size_t>& from = able.empty() ? others : able;
+  if (from.empty()) return nullptr;
+  return endpoints[from[context_.chance.below(from.size())]].endpoint;
+}
+
+Task<Stream::Next> Stream::pick_any() {
+  const auto endpoint = any_endpoint();
+  if (endpoint == nullptr) {
+    Refusal refusal = make_refusal(500, "no pods available in datastore");
+    co_return co_await refuse(std::move(refusal));
+  }
+  any_ = routing::authority_of(*endpoint);
+  context_.metrics.picked.add();
+  HeadersReply reply{.clear_route_cache = true, .dynamic_metadata = rpc::ext_proc::destination_metadata(any_)};
+  reply.set_headers.emplace_back(kDestinationHeader, any_);
+  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  co_return co_await send(headers_message(reply));
+}
+
+Task<Stream::Next> Stream::pick_for_body() {
+  auto fields = openai::read_routing_fields(body_.bytes());
+  if (fields && !fields->model) fields = fail(ErrorCode::kInvalidRequest, "model not found in request body");
+  if (!fields) {
+    Refusal refusal = refusal_of(fields.error());
+    co_return co_await refuse(std::move(refusal));
+  }
+  fields->priority = 0;  // InferenceObjectives tell it, and not the body
+  model_ = *fields->model;
+  target_model_ = model_;
+  for (const std::string_view name : kModelRewriteHeaders) {
+    const auto rewritten = header(name);
+    if (!rewritten || rewritten->empty()) continue;
+    target_model_ = *rewritten;
+    break;
+  }
+  std::vector<std::string_view> subset;
+  if (subset_) subset.assign(subset_->begin(), subset_->end());
+  routing::RouteRequest request{.request_id = request_id_,
+                                .model = target_model_,
+                                .fields = *fields,
+                                .header = [this](std::string_view name) { return header(name); },
+                                .subset = subset_ && context_.options.uses_subset ? &subset : nullptr,
+                                .explain = context_.options.tells_scores};
+  fairness_id_ = routing::fairness_id_of(request.header, *context_.plane.flow().session_headers());
+  if (auto refused = co_await wait_for_turn(request)) co_return co_await refuse(*std::move(refused));
+  request.work = work_ ? &*work_ : nullptr;
+  route_ = context_.plane.router().route(request, *context_.scratch, SteadyClock::now());
+  if (auto refused = judge()) {
+    route_.reset();
+    if (pass_ != nullptr) pass_->finish(0);
+    pass_ = nullptr;
+    co_return co_await refuse(*std::move(refused));
+  }
+  if (target_model_ != model_) {
+    if (auto rewritten = openai::rewrite_body(body_.bytes(), *fields, {.model = target_model_}))
+      body_.replace(*std::move(rewritten));
+  }
+  take_up();
+  co_return co_await send_pick();
+}
+
+Task<std::optional<Refusal>> Stream::wait_for_turn(const routing::RouteRequest& request) {
+  routing::FlowStrand& flow = context_.plane.flow();
+  // Without flow control only what may be shed is looked at.
+  if (!flow.enabled() && request.fields.priority >= 0) co_return std::nullopt;
+  const routing::Work& work =
+      work_.emplace(context_.plane.router().measure(request, *context_.scratch, SteadyClock::now()));
+  pass_ = flow.enter(context_.loop, routing::make_flow_request(request, work, body_.size(), received_, flow));
+  call_.on_cancel([pass = pass_] { pass->cancel(); });
+  const flow::Outcome outcome = co_await pass_->outcome();
+  call_.on_cancel(nullptr);
+  if (outcome == flow::Outcome::kDispatched) co_return std::nullopt;
+  const Error error = pass_->error();
+  context_.plane.router().refuse(request_id_, error);
+  Refusal refusal = refusal_of(error);
+  refusal.dropped_reason = pass_->dropped_reason();
+  refusal.retry_after_s = pass_->retry_after_s();
+  pass_ = nullptr;
+  co_return refusal;
+}
+
+std::optional<Refusal> Stream::judge() const {
+  const Decision& decision = route_->decision;
+  if (decision.outcome == Decision::Outcome::kDispatch) {
+    const auto prefer = header("prefer");
+    if (prefer && prefers_if_available(*prefer) && decision.cached_tokens_expected == 0)
+      return make_refusal(412, "the chosen endpoint has no block of the prompt cached");
+    return std::nullopt;
+  }
+  if (decision.outcome == Decision::Outcome::kNotAdmitted)
+    return make_refusal(429, "request cannot be admitted: " + routing::refusal_of(decision.outcome).what);
+  Refusal none = make_refusal(503, std::string{kNoCandidates});
+  none.dropped_reason = "rejected-no-endpoints";
+  return none;
+}
+
+/// The request counts against its endpoints from now on.
+void Stream::take_up() {
+  const TimePoint now = sent_at_ = SteadyClock::now();
+  pool::Pool& pool = context_.plane.pool();
+  const Decision& decision = route_->decision;
+  const std::uint32_t prompt = route_->facts.prompt_tokens;
+  const bool apart = decision.prefill != nullptr;
+  in_flight_ = pool.begin_request(decision.decode->name,
+                                  {.prompt = route_->load_tokens,
+                                   .output = route_->output_load_tokens,
+                                   .prefill = apart ? 0 : route_->load_tokens,
+                                   .context = prompt},
+                                  now);
+  if (apart) {
+    const auto cached = static_cast<std::uint32_t>(decision.prefill_latency.cached * 1'000);
+    prefilling_ =
+        pool.begin_request(decision.prefill->name,
+                           {.prompt = prompt, .prefill = prompt - std::min(prompt, cached), .context = prompt}, now);
+  }
+  context_.plane.router().remember(*route_, now);
+  context_.metrics.picked.add();
+  if (pass_ == nullptr) return;
+  pass_->decided();
+  pass_->on_evict([this] {
+    evicted_ = true;
+    call_.stop_reading();
+  });
+}
+
+std::string Stream::destination() const {
+  const Decision& decision = route_->decision;
+  const auto named = [&](const Endpoint& endpoint) {
+    const std::string_view authority = routing::authority_of(endpoint);
+    if (decision.data_parallel_port == 0) return std::string{authority};
+    return fmt::format("{}:{}", authority.substr(0, authority.rfind(':')), decision.data_parallel_port);
+  };
+  std::string list = named(*decision.decode);
+  for (std::size_t i = 0; i < decision.decode_fallbacks.size() && i + 1 < decision.endpoints_wanted; ++i)
+    list.append(",").append(named(*decision.decode_fallbacks[i]));
+  return list;
+}
+
+void Stream::add_leg_headers(HeadersReply& reply) {
+  const Decision& decision = route_->decision;
+  const auto add = [&](std::string_view name, std::string value) { leg_headers_.emplace_back(name, std::move(value)); };
+  if (decision.prefill != nullptr) add(kPrefillerHeader, std::string{routing::authority_of(*decision.prefill)});
+  std::string encoders;
+  for (const auto& endpoint : decision.encode)
+    encoders.append(encoders.empty() ? "" : ",").append(routing::authority_of(*endpoint));
+  if (!encoders.empty()) add(kEncodersHeader, std::move(encoders));
+  if (decision.kv_source != nullptr) add(kKvSourceHeader, std::string{routing::authority_of(*decision.kv_source)});
+  if (decision.data_parallel_port != 0) add(kDataParallelHeader, std::string{routing::authority_of(*decision.decode)});
+  for (const auto& [name, value] : leg_headers_) reply.set_headers.emplace_back(name, value);
+}
+
+/// What the client sent goes on as it is; llm-d says so of each header, and some proxies rely on it. A name that comes
+/// more than once is left alone: to set it would lose all but one.
+void Stream::repeat_headers(HeadersReply& reply) const {
+  for (const auto& [name, value] : head_.headers) {
+    if (is_system_owned(name)) continue;
+    if (steers_endpoints(name)) {
+      const bool set = std::ranges::find(leg_headers_, name, [](const auto& each) {
+                         return std::string_view{each.first};
+                       }) != leg_headers_.end();
+      if (!set) reply.remove_headers.push_back(name);
+      continue;
+    }
+    const auto same = [&](const auto& each) { return each.first == name; };
+    if (std::ranges::count_if(head_.headers, same) == 1) reply.set_headers.emplace_back(name, value);
+  }
+}
+
+Task<Stream::Next> Stream::send_pick() {
+  const std::string endpoints = destination();
+  std::vector<std::pair<std::string, double>> scores;
+  for (const auto& [endpoint, score] : route_->scores)
+    scores.emplace_back(routing::authority_of(*endpoint), static_cast<double>(score));
+  HeadersReply reply{.clear_route_cache = true,
+                     .dynamic_metadata = rpc::ext_proc::destination_metadata(endpoints, scores)};
+  reply.set_headers.emplace_back(kDestinationHeader, endpoints);
+  const std::string length = std::to_string(body_.size());
+  if (body_.size() > 0) reply.set_headers.emplace_back("Content-Length", length);
+  add_leg_headers(reply);
+  repeat_headers(reply);
+  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  if (request_mode_ == BodyMode::kBuffered) {
+    std::optional<net::H2Bytes> replacement;
+    if (target_model_ != model_) replacement = body_.part(0, body_.size());
+    co_return co_await send(held_body_message(reply, std::move(replacement)));
+  }
+  const Next headed = co_await send(headers_message(reply));
+  if (!headed) co_return headed;
+  std::size_t at = 0;
+  do {
+    const std::size_t bytes = std::min(kPieceBytesMax, body_.size() - at);
+    const bool last = at + bytes == body_.size();
+    const Next sent = co_await send(rpc::ext_proc::body_message(/*of_response=*/false, body_.part(at, bytes),
+                                                                /*end_of_stream=*/last && body_ended_));
+    if (!sent) co_return sent;
+    at += bytes;
+  } while (at < body_.size());
+  body_.release();
+  co_return true;
+}
+
+Task<Stream::Next> Stream::refuse(Refusal refusal) {
+  context_.metrics.refused.add();
+  log::debug("request {}: {}", request_id_, refusal.body());
+  const std::string body = refusal.body();
+  const std::string retry_after = std::to_string(refusal.retry_after_s);
+  rpc::ext_proc::ImmediateReply reply{.status = refusal.status, .body = body};
+  if (!refusal.dropped_reason.empty()) reply.set_headers.emplace_back(kDroppedReasonHeader, refusal.dropped_reason);
+  if (refusal.retry_after_s > 0) reply.set_headers.emplace_back("retry-after", retry_after);
+  const Next sent = co_await send(immediate_message(reply));
+  if (!sent) co_return sent;
+  co_return false;
+}
+
+Task<Stream::Next> Stream::evict() {
+  finish(/*complete=*/false);
+  rpc::ext_proc::ImmediateReply reply{.status = 429, .body = "request evicted by flow control"};
+  reply.set_headers.emplace_back(kDroppedReasonHeader, "evicted");
+  co_return co_await send(immediate_message(reply));
+}
+
+Task<Stream::Next> Stream::send(Message message) {
+  const auto sent = co_await call_.write(std::move(message));
+  if (!sent) co_return std::unexpected(sent.error());
+  co_return true;
+}
+
+std::optional<std::string_view> Stream::header(std::string_view name) const { return head_.header(name); }
+
+// A UUID of version 4 (RFC 9562), as llm-d makes them.
+std::string Stream::new_request_id() {
+  const std::uint64_t high = context_.chance.next();
+  const std::uint64_t low = context_.chance.next();
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", high >> 32U, (high >> 16U) & 0xffffU, high & 0xfffU,
+                     0x8000U | ((low >> 48U) & 0x3fffU), low & 0xffffffffffffULL);
+}
+
+}  // namespace llmd::epp

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apps/epp/answer_tail.h"
+#include "apps/epp/refusal.h"
+#include "apps/epp/request_body.h"
+#include "apps/epp/stream_context.h"
+#include "pool/pool.h"
+#include "routing/flow_strand.h"
+#include "routing/router.h"
+#include "rpc/ext_proc/processing_request.h"
+#include "rpc/ext_proc/processing_response.h"
+#include "rpc/server.h"
+
+namespace llmd::epp {
+
+/// One HTTP request as Envoy tells of it: an ext_proc stream, from the first header to the last byte of the answer
+/// (envoy.service.ext_proc.v3.ExternalProcessor/Process; endpoint picker protocol: Gateway API Inference Extension,
+/// proposal 004). Request bodies may come full duplex or buffered, answers in any mode. Lives in the call's coroutine.
+class Stream {
+ public:
+  Stream(StreamContext& context, rpc::ServerCall& call);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  [[nodiscard]] Task<rpc::Status> run();
+
+ private:
+  using Part = rpc::ext_proc::ProcessingRequest::Part;
+  using BodyMode = rpc::ext_proc::ProcessingRequest::BodyMode;
+  /// What follows a message.
+  using Next = Result<bool>;  // false: the stream is done. An error is a fault of the stream
+
+  [[nodiscard]] Task<Next> take();
+  // The request.
+  [[nodiscard]] Task<Next> take_request_headers();
+  [[nodiscard]] Task<Next> take_request_body();
+  [[nodiscard]] Task<Next> take_request_trailers();
+  [[nodiscard]] Task<Next> pick_for_body();
+  /// Where a request that tells nothing of itself goes: any endpoint that serves.
+  [[nodiscard]] Task<Next> pick_any();
+  [[nodiscard]] std::shared_ptr<const Endpoint> any_endpoint();
+  /// What forbids the request to go on; nothing: it may.
+  [[nodiscard]] Task<std::optional<Refusal>> wait_for_turn(const routing::RouteRequest& request);
+  [[nodiscard]] std::optional<Refusal> judge() const;
+  void take_up();
+  [[nodiscard]] std::string destination() const;
+  void add_leg_headers(rpc::ext_proc::HeadersReply& reply);
+  void repeat_headers(rpc::ext_proc::HeadersReply& reply) const;
+  [[nodiscard]] Task<Next> send_pick();
+  [[nodiscard]] Task<Next> refuse(Refusal refusal);
+  [[nodiscard]] Task<Next> evict();
+  // The answer.
+  [[nodiscard]] Task<Next> take_answer_headers();
+  [[nodiscard]] Task<Next> take_answer_body();
+  [[nodiscard]] Task<Next> take_answer_trailers();
+  void note_served(std::string_view address);
+  void note_answer_piece(std::string_view piece);
+  [[nodiscard]] Task<Next> send_held_answer(bool last);
+  void finish(bool complete);
+
+  [[nodiscard]] Task<Next> send(rpc::ext_proc::Message message);
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+  [[nodiscard]] std::string new_request_id();
+
+  StreamContext& context_;
+  rpc::ServerCall& call_;
+  std::shared_ptr<const std::string> message_;  // the last one, which `part_` looks into
+  rpc::ext_proc::ProcessingRequest part_;
+  // The request:
+  std::shared_ptr<const std::string> head_message_;
+  rpc::ext_proc::ProcessingRequest head_;
+  std::string request_id_;
+  bool made_id_ = false;
+  std::string path_;
+  RequestBody body_;
+  bool body_ended_ = false;
+  std::optional<std::vector<std::string>> subset_;
+  TimePoint received_{};
+  BodyMode request_mode_ = BodyMode::kFullDuplex;
+  BodyMode answer_mode_ = BodyMode::kFullDuplex;
+  // The decision:
+  std::string model_;         // that the client named
+  std::string target_model_;  // that the endpoint is asked for
+  std::string fairness_id_;
+  std::optional<routing::Work> work_;
+  std::shared_ptr<routing::FlowPass> pass_;
+  std::optional<routing::Route> route_;  // set once it is decided
+  std::string any_;                      // address of pick_any()'s
+  std::vector<std::pair<std::string, std::string>> leg_headers_;
+  pool::InFlight in_flight_;
+  pool::InFlight prefilling_;
+  TimePoint sent_at_{};
+  bool evicted_ = false;
+  // The answer:
+  bool answering_ = false;
+  bool streaming_ = false;
+  std::string answer_;       // held until it is whole
+  bool passing_on_ = false;  // it is too long to be held
+  AnswerTail tail_;
+  int status_ = 0;
+  bool from_upstream_ = false;
+  TimePoint first_byte_{};
+  bool finished_ = false;
+};
+
+}  // namespace llmd::epp

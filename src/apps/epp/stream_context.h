@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <random>
+#include <span>
+#include <utility>
+
+#include "apps/epp/epp_metrics.h"
+#include "base/budget.h"
+#include "routing/plane.h"
+#include "runtime/loop.h"
+
+namespace llmd::epp {
+
+/// How streams are served; the same for all.
+struct StreamOptions {
+  bool uses_subset = true;    // not with --disable-endpoint-subset-filter
+  bool tells_scores = false;  // --emit-endpoint-scores
+  std::size_t body_bytes_max = std::size_t{100} << 20U;
+};
+
+/// What the streams of one loop share.
+struct StreamContext {
+  StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters)
+      : loop{on},
+        plane{of},
+        options{how},
+        body_budget{bodies},
+        metrics{counters},
+        scratch{std::make_unique<routing::RouteScratch>(seed())},
+        chance{seed()} {}
+
+  Loop& loop;
+  routing::Plane& plane;
+  const StreamOptions& options;
+  Budget& body_budget;
+  OwnMetrics& metrics;
+  std::unique_ptr<routing::RouteScratch> scratch;
+  Rng chance;  // request ids, and endpoints for what cannot be scheduled
+
+ private:
+  static std::uint64_t seed() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32U | device();
+  }
+};
+
+}  // namespace llmd::epp
