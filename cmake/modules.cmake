@@ -33,8 +33,9 @@ llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY
 llmd_declare_module(host/kvtransfer USES base model telemetry runtime net kvstore THIRD_PARTY fmt asio xxhash)
 llmd_declare_module(host/flags      USES base model telemetry net kvtransfer THIRD_PARTY fmt cli11)
 llmd_declare_module(host/pool       USES base model health telemetry runtime net config api THIRD_PARTY fmt asio yaml)
+llmd_declare_module(host/eppmetrics USES base model scheduling flow telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/engine     USES base model batching simulation telemetry runtime llamacpp kvstore THIRD_PARTY fmt asio)
-llmd_declare_module(host/routing    USES base model prefix scheduling flow health pd telemetry config runtime api tokenizer pool THIRD_PARTY fmt)
+llmd_declare_module(host/routing    USES base model prefix scheduling flow health pd telemetry config runtime api tokenizer pool eppmetrics THIRD_PARTY fmt)
 llmd_declare_module(host/dispatch   USES base model pd health telemetry runtime net api pool routing THIRD_PARTY fmt asio)
 llmd_declare_module(host/admin      USES base model scheduling telemetry runtime net api pool routing THIRD_PARTY fmt asio nlohmann)
 

@@ -495,16 +495,18 @@ def check_series(tree, _modules):
     """Every series that a process exports is explained in docs/metrics.md, and that page names no other."""
     page = "docs/metrics.md"
     text = tree.text(page) if page in tree.paths else ""
+    llm_d = "llm_d_epp_|llm_d_inference_scheduler_|inference_(?:objective|pool|extension)_|kvcache_"
+    prefixes = f"llmd_|{llm_d}|vllm:"
     explained = {}
     for number, line in enumerate(text.splitlines(), 1):
-        for name in re.findall(r"`((?:llmd_|llm_d_epp_|vllm:)[a-z0-9_:]+)`", line):
+        for name in re.findall(rf"`((?:{prefixes})[a-z0-9_:]+)`", line):
             explained.setdefault(name, number)
     exported = set()
     for path in tree.sources("src/"):
         if is_test(path):
             continue
         code = tree.text(path)
-        for match in re.finditer(r'\b(?:counter|gauge|histogram)\(\s*"([a-z_:][a-z0-9_:]*)"', code):
+        for match in re.finditer(r'\b(?:counter|gauge|histogram|alias)\(\s*"([a-z_:][a-z0-9_:]*)"', code):
             name = match.group(1)
             if name not in explained and name not in exported:
                 number = code.count("\n", 0, match.start(1)) + 1

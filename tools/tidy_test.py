@@ -224,6 +224,13 @@ SAMPLES = [
         "llmd_net_x_total is not explained",
     ),
     (
+        "alias that is not explained",
+        {"src/host/net/c.h": '#pragma once\nconstexpr auto kX = alias("inference_pool_x");\n'},
+        "series",
+        "src/host/net/c.h",
+        "inference_pool_x is not explained",
+    ),
+    (
         "series that nothing exports",
         {"docs/metrics.md": "| `llmd_net_gone` | gauge | x |\n"},
         "series",

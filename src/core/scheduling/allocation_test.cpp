@@ -59,13 +59,20 @@ std::uint64_t allocations_of_a_decision(SchedulingConfig config) {
   index.insert("e3", request.prefix);
   DecisionScratch scratch;
   Rng rng{1};
-  const DecisionInput input{.request = request, .snapshot = snapshot, .index = index, .now = testing::kNow};
+  struct : PluginTiming {
+    void begin() noexcept override {}
+    void end(std::size_t /*place*/) noexcept override { ++calls; }
+    int calls = 0;
+  } timing;
+  const DecisionInput input{
+      .request = request, .snapshot = snapshot, .index = index, .now = testing::kNow, .timing = &timing};
   for (int i = 0; i < 3; ++i) (void)scheduler->decide(input, rng, scratch, nullptr);  // memory is taken once
   allocations = 0;
   counting = true;
   const Decision decision = scheduler->decide(input, rng, scratch, nullptr);
   counting = false;
   EXPECT_EQ(decision.outcome, Decision::Outcome::kDispatch);
+  EXPECT_GT(timing.calls, 0);
   return allocations;
 }
 

@@ -79,6 +79,19 @@ Result<Known> lookup(const KnownPlugins& known, std::string_view name, std::stri
                  nearest_name_hint(name, names_of(known)));
 }
 
+/// The plugin's place among those that can be timed, one for each name at each of llm-d's extension points.
+std::size_t timed_place(BuiltScheduler& built, std::string_view extension_point, const PluginInstance& instance) {
+  const auto found = std::ranges::find_if(built.timed, [&](const TimedPlugin& each) {
+    return each.extension_point == extension_point && each.name == instance.name;
+  });
+  const auto place = static_cast<std::size_t>(found - built.timed.begin());
+  if (found == built.timed.end()) built.timed.push_back({extension_point, instance.type, instance.name});
+  return place;
+}
+
+constexpr std::string_view kFilterPoint = "Filter";
+constexpr std::string_view kDataProducerPoint = "DataProducer";
+
 /// Gives the object its places among those with fixed values and with memory.
 Profile::Slots place(BuiltScheduler& built, const Plugin& plugin) {
   const auto place_in = [&](auto& list, const auto& is_it) {
@@ -87,6 +100,14 @@ Profile::Slots place(BuiltScheduler& built, const Plugin& plugin) {
   };
   return {.fixed = place_in(built.with_fixed, [&](const Plugin* each) { return each == &plugin; }),
           .memory = place_in(built.rememberers, [&](const Rememberer& each) { return each.plugin == &plugin; })};
+}
+
+/// The same, and the place among the timed.
+Profile::Slots place(BuiltScheduler& built, const Plugin& plugin, std::string_view extension_point,
+                     const PluginInstance& instance) {
+  Profile::Slots slots = place(built, plugin);
+  slots.timed = timed_place(built, extension_point, instance);
+  return slots;
 }
 
 void list_objects(BuiltScheduler& built) {
@@ -106,7 +127,8 @@ void list_objects(BuiltScheduler& built) {
             {plugin, fmt::format("{}/{}/{}", built.config.plugins[i].name, built.config.plugins[i].type, verb)});
     }
     if (objects.admitter != nullptr)
-      built.admitters.push_back({objects.admitter.get(), place(built, *objects.admitter)});
+      built.admitters.push_back(
+          {objects.admitter.get(), place(built, *objects.admitter, "Admission", built.config.plugins[i])});
   }
 }
 
@@ -117,17 +139,18 @@ Result<void> add_to_profile(BuiltScheduler& built, const PluginRef& ref, const K
   if (!std::isfinite(ref.weight))
     return invalid(fmt::format("{}: the weight of \"{}\" is not a finite number", where, ref.plugin));
   if (objects.filter != nullptr)
-    parts.filters.push_back({ref.plugin, objects.filter.get(), place(built, *objects.filter)});
+    parts.filters.push_back(
+        {ref.plugin, objects.filter.get(), place(built, *objects.filter, kFilterPoint, *plugin.instance)});
   if (objects.scorer != nullptr) {
-    parts.scorers.push_back(
-        {ref.plugin, objects.scorer.get(), static_cast<float>(ref.weight), place(built, *objects.scorer)});
+    parts.scorers.push_back({ref.plugin, objects.scorer.get(), static_cast<float>(ref.weight),
+                             place(built, *objects.scorer, "Scorer", *plugin.instance)});
   }
   if (objects.picker != nullptr) {
     if (parts.picker.picker != nullptr) {
       return invalid(fmt::format("{} has two pickers, \"{}\" and \"{}\"", where, parts.picker.name, ref.plugin),
                      "keep one");
     }
-    parts.picker = {ref.plugin, objects.picker.get()};
+    parts.picker = {ref.plugin, objects.picker.get(), timed_place(built, "Picker", *plugin.instance)};
   }
   return {};
 }
@@ -207,6 +230,7 @@ Result<void> use_handler(BuiltScheduler& built, const KnownPlugins& known) {
     return invalid(fmt::format("{} scheduling profiles and no profile handler", profiles),
                    "add disagg-profile-handler, or keep one profile");
   }
+  built.timed_places.handler = timed_place(built, "ProfilePicker", *handler->instance);
   const ParameterReader parameters{handler->spec->parameters, handler->instance->parameters};
   if (handler->spec == &DisaggProfileHandler::kSpec || handler->spec == &DisaggProfileHandler::kPdSpec)
     return use_disagg_handler(built, known, *handler);
@@ -261,13 +285,17 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
     for (const ParameterSpec& parameter : plugin.spec->parameters)
       LLMD_TRY_VOID(check_reference(known, plugin, parameter));
     const ParameterReader parameters{plugin.spec->parameters, plugin.instance->parameters};
-    if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) built.media = MmEmbeddingsCacheProducer::read(parameters);
+    if (plugin.spec == &MmEmbeddingsCacheProducer::kSpec) {
+      built.media = MmEmbeddingsCacheProducer::read(parameters);
+      built.timed_places.media = timed_place(built, kDataProducerPoint, *plugin.instance);
+    }
     if (plugin.spec == &WeightLearnerPlugin::kSpec) {
       LLMD_TRY_VOID(use_weight_learner(built, *plugin.instance, parameters));
     }
     if (plugin.spec == &P2pSourceProducer::kSpec) built.kv_source = P2pSourceProducer::read(parameters);
     if (plugin.spec == &PredictedLatencyProducer::kSpec) {
       built.predicts = true;
+      built.timed_places.predictor = timed_place(built, kDataProducerPoint, *plugin.instance);
       built.hands_out_predictions = built.hands_out_predictions || parameters.flag("predictInProduce");
     }
     if (plugin.spec == &ExpectedLatencyScorer::kSpec || plugin.spec == &ExpectedLatencyPdDecider::kSpec)
@@ -281,6 +309,11 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
     }
     built.reads_prefixes = true;
     built.prefix = ApproxPrefixCacheProducer::read(parameters);
+    built.timed_places.prefix = timed_place(built, kDataProducerPoint, *plugin.instance);
+  }
+  if (built.predicts && built.timed_places.predictor == Profile::kNone) {
+    const std::string type{PredictedLatencyProducer::kSpec.type};  // as llm-d, which adds one where it is needed
+    built.timed_places.predictor = timed_place(built, kDataProducerPoint, {.name = type, .type = type});
   }
   return {};
 }
@@ -293,6 +326,10 @@ Result<BuiltScheduler> build_scheduler(SchedulingConfig config) {
   apply_defaults(built.config);
   LLMD_TRY(const KnownPlugins known, make_plugins(built.config, built.plugins));
   built.identity = std::make_shared<const int>(0);
+  for (std::size_t i = 0; i < Profile::kBuiltIns; ++i) {
+    const std::string name{Profile::built_in_name(static_cast<Profile::BuiltIn>(i))};
+    built.timed.push_back({kFilterPoint, name, name});
+  }
   list_objects(built);
   LLMD_TRY_VOID(make_profiles(built, known));
   LLMD_TRY_VOID(use_handler(built, known));

@@ -48,6 +48,15 @@ struct BuiltScheduler {
   std::vector<const Plugin*> with_fixed;  // in the order of Slots::fixed
   std::vector<Rememberer> rememberers;    // in the order of Slots::memory
   std::shared_ptr<const int> identity;    // of this scheduler, for EndpointCache
+  std::vector<TimedPlugin> timed;         // in the order of Slots::timed, the built-in filters first
+  /// Their places for what is no object of a plugin.
+  struct TimedPlaces {
+    std::size_t handler = Profile::kNone;
+    std::size_t prefix = Profile::kNone;
+    std::size_t media = Profile::kNone;
+    std::size_t predictor = Profile::kNone;
+  };
+  TimedPlaces timed_places{};
   Stages stages;
   PrefixOptions prefix;
   InflightOptions inflight;

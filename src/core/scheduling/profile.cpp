@@ -50,6 +50,17 @@ void add_weighted(std::span<const float> scores, Counting as, std::span<float> t
 
 }  // namespace
 
+std::string_view Profile::built_in_name(BuiltIn filter) noexcept {
+  switch (filter) {
+    case kModelFilter: return ModelFilter::kName;
+    case kSubsetFilter: return SubsetFilter::kName;
+    case kHealthFilter: return HealthFilter::kName;
+    case kOutlierFilter: return OutlierFilter::kName;
+    case kBuiltIns: break;
+  }
+  return {};
+}
+
 void Profile::hand_over(const Slots& slots, const Belongings& belongings, PluginInput& input) {
   input.fixed = slots.fixed == kNone ? std::span<const FixedValue>{} : belongings.cache.fixed(slots.fixed);
   input.memory = slots.memory == kNone || belongings.memory.empty() ? nullptr : belongings.memory[slots.memory].get();
@@ -72,7 +83,7 @@ void Profile::run(const PluginInput& input, const Belongings& belongings, Rng& r
     for (const WeightedScorer& each : parts_.scorers) scratch.weights.push_back(each.weight);
   }
   score(own, belongings, rng, scratch);
-  pick(rng, std::max(picked_max, parts_.picker.picker->endpoints_max()), scratch);
+  pick(belongings, rng, std::max(picked_max, parts_.picker.picker->endpoints_max()), scratch);
 }
 
 void Profile::tell_choice(const PluginInput& input, ProfileScratch& scratch, const Telling& telling) const {
@@ -83,25 +94,30 @@ void Profile::filter(PluginInput& input, const Belongings& belongings, Rng& rng,
                      const Telling* telling) const {
   scratch.candidates.resize(input.endpoints.size());
   std::iota(scratch.candidates.begin(), scratch.candidates.end(), EndpointIndex{0});
-  const auto apply = [&](std::string_view name, const Filter& filter) {
+  const auto apply = [&](std::string_view name, const Filter& filter, std::size_t place) {
     const std::size_t before = scratch.candidates.size();
     if (telling != nullptr && !telling->brief) scratch.before = scratch.candidates;
-    scratch.candidates.resize(filter.filter(input, scratch.candidates));
+    std::size_t kept = 0;
+    {
+      const TimedCall call{belongings.timing, place};
+      kept = filter.filter(input, scratch.candidates);
+    }
+    scratch.candidates.resize(kept);
     if (telling == nullptr || scratch.candidates.size() == before) return;
     telling->into.filtered_total += static_cast<std::uint32_t>(before - scratch.candidates.size());
     if (!telling->brief) explain_filter(input, {name, filter}, scratch, *telling);
   };
-  apply(ModelFilter::kName, model_filter_);
+  apply(ModelFilter::kName, model_filter_, kModelFilter);
   scratch.model_served = !scratch.candidates.empty();
-  apply(SubsetFilter::kName, subset_filter_);
-  apply(HealthFilter::kName, health_filter_);
+  apply(SubsetFilter::kName, subset_filter_, kSubsetFilter);
+  apply(HealthFilter::kName, health_filter_, kHealthFilter);
   for (const NamedFilter& each : parts_.filters) {
     if (scratch.candidates.empty()) return;
     hand_over(each.slots, belongings, input);
     input.chance = rng.uniform();
-    apply(each.name, *each.filter);
+    apply(each.name, *each.filter, each.slots.timed);
   }
-  apply(OutlierFilter::kName, outlier_filter_);
+  apply(OutlierFilter::kName, outlier_filter_, kOutlierFilter);
 }
 
 bool Profile::keeps_any(PluginInput input, const Belongings& belongings,
@@ -123,13 +139,17 @@ void Profile::score(PluginInput& input, const Belongings& belongings, Rng& rng, 
     const std::span<float> row = std::span{scratch.scores}.subspan(s * count, count);
     hand_over(parts_.scorers[s].slots, belongings, input);
     input.chance = rng.uniform();
-    parts_.scorers[s].scorer->score(input, scratch.candidates, row);
+    {
+      const TimedCall call{belongings.timing, parts_.scorers[s].slots.timed};
+      parts_.scorers[s].scorer->score(input, scratch.candidates, row);
+    }
     scratch.stand_ins[s] = all_known(row) ? 0.0F : stand_in(row);
     add_weighted(row, {scratch.weights[s], scratch.stand_ins[s]}, scratch.totals);
   }
 }
 
-void Profile::pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const {
+void Profile::pick(const Belongings& belongings, Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const {
+  const TimedCall call{belongings.timing, parts_.picker.timed};
   const std::size_t count = scratch.candidates.size();
   scratch.keys.resize(count);
   parts_.picker.picker->rank(scratch.totals, rng, scratch.keys);

@@ -16,6 +16,7 @@
 #include "scheduling/filters/outlier_filter.h"
 #include "scheduling/filters/subset_filter.h"
 #include "scheduling/plugin.h"
+#include "scheduling/plugin_timing.h"
 
 namespace llmd::scheduling {
 
@@ -42,6 +43,7 @@ class Profile {
   struct Slots {
     std::size_t fixed = kNone;
     std::size_t memory = kNone;
+    std::size_t timed = kNone;
   };
   struct Belongings;
   /// Puts what belongs to the plugin of the slots, which is called next, into the input.
@@ -60,6 +62,7 @@ class Profile {
   struct NamedPicker {
     std::string name;
     const Picker* picker = nullptr;
+    std::size_t timed = kNone;
   };
   struct Parts {
     std::string name;
@@ -84,7 +87,11 @@ class Profile {
     const Profile* learned_for = nullptr;
     std::span<const float> learned_weights{};
     std::string_view learned_arm{};
+    PluginTiming* timing = nullptr;  // null: nobody asks how long plugins take
   };
+  /// The places of the built-in filters among the timed plugins.
+  enum BuiltIn : std::size_t { kModelFilter, kSubsetFilter, kHealthFilter, kOutlierFilter, kBuiltIns };
+  [[nodiscard]] static std::string_view built_in_name(BuiltIn filter) noexcept;
 
   explicit Profile(Parts parts) : owned_parts_{std::make_shared<const Parts>(std::move(parts))} {}
 
@@ -110,7 +117,7 @@ class Profile {
   void filter(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch,
               const Telling* telling) const;
   void score(PluginInput& input, const Belongings& belongings, Rng& rng, ProfileScratch& scratch) const;
-  void pick(Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
+  void pick(const Belongings& belongings, Rng& rng, std::uint32_t picked_max, ProfileScratch& scratch) const;
 
   ModelFilter model_filter_;
   SubsetFilter subset_filter_;

@@ -102,6 +102,13 @@ struct Scheduler::Impl {
   void run_stages(const Run& run, Decision& decision) const;
   /// PluginInput::serves.
   [[nodiscard]] std::span<const std::uint8_t> serving(const RequestFacts& request, DecisionScratch::Impl& work) const;
+  /// Predicts latencies, and hands them out if the plugins are to have them. `predictor` may be null.
+  void predict(LatencyPredictor* predictor, PluginTiming* timing, DecisionScratch::Impl& work,
+               PluginInput& input) const;
+  [[nodiscard]] StageDecision route(const Run& run, const StageFacts& facts) const {
+    const TimedCall call{run.belongings.timing, built.timed_places.handler};
+    return route_prefill(built.stages, facts);
+  }
   void prefill_first(const Run& run, Decision& decision) const;
 };
 
@@ -170,6 +177,7 @@ const char* Scheduler::Impl::refusal(const Run& run) const {
   for (const BuiltScheduler::PlacedAdmitter& each : built.admitters) {
     Profile::hand_over(each.slots, run.belongings, input);
     input.chance = run.rng.uniform();
+    const TimedCall call{run.belongings.timing, each.slots.timed};
     if (const char* reason = each.admitter->refuses(input, all); reason != nullptr) return reason;
   }
   return nullptr;
@@ -193,6 +201,7 @@ void Scheduler::Impl::run_profile(const Run& run, const Profile& profile, Endpoi
   profile.run(input, run.belongings, run.rng, picked_max, scratch, telling ? &*telling : nullptr);
   if (pairs != nullptr && !scratch.picked.empty()) {
     input.chance = run.rng.uniform();
+    const TimedCall call{run.belongings.timing, built.timed_places.handler};
     run.work.pair = pairs->choose(input, scratch.picked);
     put_first(scratch, run.work.pair.decode);
   }
@@ -288,10 +297,10 @@ void Scheduler::Impl::decode_first(const Run& run, Decision& decision) const {
                          .cached_tokens = decision.cached_tokens_expected,
                          .media_items = static_cast<std::uint32_t>(run.input.request.media.size())};
   if (wants_encode(built.stages, facts)) choose_encode(run, decision);
-  const StageDecision route = route_prefill(built.stages, facts);
+  const StageDecision routed = route(run, facts);
   const EndpointIndex prefill =
-      route.route == StageRoute::kRun ? choose_stage(run, *built.stages.prefill, run.work.decode) : kNoEndpointIndex;
-  use_prefill(run, route, prefill, decision);
+      routed.route == StageRoute::kRun ? choose_stage(run, *built.stages.prefill, run.work.decode) : kNoEndpointIndex;
+  use_prefill(run, routed, prefill, decision);
 }
 
 // The prefill profile goes before, so that decode endpoints are scored knowing who could compute the prompt.
@@ -313,11 +322,11 @@ void Scheduler::Impl::by_pair(const Run& run, Decision& decision) const {
 void Scheduler::Impl::prefill_first(const Run& run, Decision& decision) const {
   const StageFacts facts{.prompt_tokens = run.input.request.prompt_tokens,
                          .media_items = static_cast<std::uint32_t>(run.input.request.media.size())};
-  const StageDecision route = route_prefill(built.stages, facts);
+  const StageDecision routed = route(run, facts);
   const EndpointIndex prefill =
       built.stages.prefill == nullptr ? kNoEndpointIndex : choose_stage(run, *built.stages.prefill, kNoEndpointIndex);
   if (wants_encode(built.stages, facts)) choose_encode(run, decision);
-  if (choose_decode(run, prefill, decision)) use_prefill(run, route, prefill, decision);
+  if (choose_decode(run, prefill, decision)) use_prefill(run, routed, prefill, decision);
 }
 
 void Scheduler::Impl::run_stages(const Run& run, Decision& decision) const {
@@ -325,6 +334,20 @@ void Scheduler::Impl::run_stages(const Run& run, Decision& decision) const {
   if (built.stages.prefill_first) return prefill_first(run, decision);
   if (chooses_pairs(built.stages)) return by_pair(run, decision);
   decode_first(run, decision);
+}
+
+void Scheduler::Impl::predict(LatencyPredictor* predictor, PluginTiming* timing, DecisionScratch::Impl& work,
+                              PluginInput& input) const {
+  if (predictor == nullptr) {
+    work.predictions.clear();
+    return;
+  }
+  const bool pairs = chooses_pairs(built.stages);
+  const TimedCall call{timing, built.timed_places.predictor};
+  predictor->predict(input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
+  if (built.hands_out_predictions) input.predictions = work.predictions;
+  if (!pairs) work.handoffs.clear();
+  input.handoffs = work.handoffs;
 }
 
 Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch& scratch,
@@ -337,10 +360,12 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
   work.cache.update(endpoints, built.with_fixed, built.identity);
   std::span<const std::uint32_t> matched = input.matched_blocks;
   if (built.reads_prefixes && matched.size() != endpoints.size()) {
+    const TimedCall call{input.timing, built.timed_places.prefix};
     input.index.match(input.request.prefix, endpoints, work.match, input.now);
     matched = work.match.blocks;
   }
   if (input.memory != nullptr && input.memory->media_ != nullptr) {
+    const TimedCall call{input.timing, built.timed_places.media};
     work.media_matched.resize(endpoints.size());
     input.memory->media_->match(input.request.media, endpoints, work.media_matched);
   } else {
@@ -358,18 +383,11 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F,
                            .eligible = input.eligible};
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
-  if (predictor == nullptr) {
-    work.predictions.clear();
-  } else {
-    const bool pairs = chooses_pairs(built.stages);
-    predictor->predict(plugin_input, work.places, work.predictions, pairs ? &work.handoffs : nullptr);
-    if (built.hands_out_predictions) plugin_input.predictions = work.predictions;
-    if (!pairs) work.handoffs.clear();
-    plugin_input.handoffs = work.handoffs;
-  }
+  impl_->predict(predictor, input.timing, work, plugin_input);
   Profile::Belongings belongings{
       .cache = work.cache,
-      .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_};
+      .memory = input.memory == nullptr ? std::span<const std::shared_ptr<PluginMemory>>{} : input.memory->parts_,
+      .timing = input.timing};
   Decision decision;
   if (input.memory != nullptr && input.memory->learner_ != nullptr) {
     work.weights = input.memory->learner_->choose(plugin_input, rng.uniform());
@@ -516,6 +534,7 @@ bool Scheduler::can_serve(const EndpointSnapshot& snapshot, std::span<const Live
   return built.stages.decode->keeps_any(input, {.cache = cache, .memory = {}}, ready);
 }
 
+const std::vector<TimedPlugin>& Scheduler::timed_plugins() const noexcept { return impl_->built.timed; }
 const SchedulingConfig& Scheduler::config() const noexcept { return impl_->built.config; }
 const PrefixOptions& Scheduler::prefix_options() const noexcept { return impl_->built.prefix; }
 bool Scheduler::disaggregates() const noexcept {

@@ -18,6 +18,7 @@
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
 #include "scheduling/observed_latency.h"
+#include "scheduling/plugin_timing.h"
 
 namespace llmd::scheduling {
 
@@ -88,6 +89,8 @@ struct DecisionInput {
   std::span<const std::uint32_t> matched_blocks{};
   /// One mark an endpoint in the snapshot's order: 0 for those that the request may not go to. Empty: to all.
   std::span<const std::uint8_t> eligible{};
+  /// Told of each call of a plugin; null: nothing is timed.
+  PluginTiming* timing = nullptr;
 };
 
 /// The working memory of decisions: one object a loop or thread, reused. After a few calls a decision allocates nothing
@@ -143,6 +146,9 @@ class Scheduler {
                                                    const Endpoint& endpoint) const;
   /// The request headers that plugins read, in lower case: what RequestFacts::headers must hold.
   [[nodiscard]] const std::vector<std::string>& headers_read() const noexcept;
+
+  /// What DecisionInput::timing is told of, by place: one for each name at each extension point.
+  [[nodiscard]] const std::vector<TimedPlugin>& timed_plugins() const noexcept;
 
   /// Whether a request could be served now: the decode profile's filters keep an endpoint that is ready or on trial.
   /// For health checks, not for the hot path: it allocates. `live` as DecisionInput has it.

@@ -100,10 +100,11 @@ Error FlowPass::error() const {
   return {.code = ErrorCode::kOverloaded, .what = refusal_, .hint = "try again later"};
 }
 
-FlowStrand::FlowStrand(Loop& home, pool::Pool& pool, FlowParts parts, MetricsRegistry& metrics, std::uint64_t seed)
+FlowStrand::FlowStrand(Loop& home, pool::Pool& pool, FlowParts parts, MetricsRegistry& metrics, std::uint64_t seed,
+                       std::string pool_name)
     : home_{home},
       pool_{pool},
-      metrics_{metrics},
+      metrics_{metrics, std::move(pool_name)},
       programs_{metrics},
       wake_{home},
       enabled_{parts.enabled},
@@ -156,8 +157,10 @@ void FlowStrand::admit_without_waiting(FlowPass& pass, TimePoint now) {
 void FlowStrand::admit(FlowPass& pass, Leaving& leaving, TimePoint now) {
   const FlowRequest& request = pass.request_;
   pass.id_ = next_id_++;
-  pass.series_ =
-      &metrics_.series_of({.fairness_id = request.fairness_id, .model = request.model, .priority = request.priority});
+  pass.series_ = &metrics_.series_of({.fairness_id = request.fairness_id,
+                                      .model = request.model,
+                                      .priority = request.priority,
+                                      .target_model = request.target_model});
   const auto ticket = controller_.enqueue({.id = pass.id_,
                                            .fairness_id = request.fairness_id,
                                            .priority = request.priority,

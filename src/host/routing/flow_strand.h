@@ -13,12 +13,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "eppmetrics/flow_metrics.h"
+#include "eppmetrics/program_metrics.h"
 #include "flow/eviction_planner.h"
 #include "flow/flow_controller.h"
 #include "flow/saturation_gate.h"
 #include "pool/pool.h"
-#include "routing/flow_metrics.h"
-#include "routing/program_metrics.h"
 #include "runtime/event.h"
 #include "runtime/loop.h"
 #include "scheduling/config.h"
@@ -29,6 +29,7 @@ namespace llmd::routing {
 struct FlowRequest {
   std::string fairness_id{};
   std::string model{};
+  std::string target_model{};  // what the engine calls it, for metrics; empty: the same
   std::int32_t priority = 0;
   std::uint64_t bytes = 0;
   std::uint32_t prompt_tokens = 0;
@@ -99,7 +100,7 @@ class FlowPass : public std::enable_shared_from_this<FlowPass> {
   std::function<void()> evict_{};
   bool evict_wanted_ = false;  // before there was an `evict_`
   // Set by the strand, under its mutex, until the pass is settled:
-  FlowMetrics::Series* series_ = nullptr;
+  eppmetrics::FlowMetrics::Series* series_ = nullptr;
   std::uint64_t id_ = 0;
   flow::Ticket ticket_{};
   bool undecided_ = false;  // was let through, and not counted by the pool yet
@@ -114,7 +115,9 @@ class FlowStrand {
  public:
   static constexpr Duration kLook = milliseconds{5};
 
-  FlowStrand(Loop& home, pool::Pool& pool, FlowParts parts, MetricsRegistry& metrics, std::uint64_t seed);
+  /// `pool_name` is the label of its metrics; llm-d's "epp" is that of a pool that is none of Kubernetes'.
+  FlowStrand(Loop& home, pool::Pool& pool, FlowParts parts, MetricsRegistry& metrics, std::uint64_t seed,
+             std::string pool_name = "epp");
   FlowStrand(const FlowStrand&) = delete;
   FlowStrand& operator=(const FlowStrand&) = delete;
 
@@ -150,8 +153,8 @@ class FlowStrand {
 
   Loop& home_;
   pool::Pool& pool_;
-  FlowMetrics metrics_;
-  ProgramMetrics programs_;
+  eppmetrics::FlowMetrics metrics_;
+  eppmetrics::ProgramMetrics programs_;
   Event wake_;  // of run()
   std::atomic<bool> enabled_{false};
   std::atomic<bool> closed_{false};

@@ -10,6 +10,7 @@
 #include "api/openai/model_list.h"
 #include "model/prefix_key.h"
 #include "routing/live_loads.h"
+#include "routing/plugin_timer.h"
 #include "routing/subset.h"
 
 namespace llmd::routing {
@@ -181,6 +182,7 @@ Router::Router(pool::Pool& pool, scheduling::Scheduler scheduler, RouterOptions 
       asked_for_{kAskedForPerSecond},
       index_{std::make_unique<PrefixIndex>(index_options(scheduler, seed_), index_budget_)},
       measures_slowness_{options.measures_slowness},
+      epp_metrics_{options.epp_metrics},
       decision_seconds_{
           metrics.histogram("llmd_gateway_decision_seconds", "Time that a decision takes", kDecisionBounds)},
       dispatched_{decisions(metrics, "dispatch")},
@@ -212,7 +214,8 @@ void Router::set_scheduler(scheduling::Scheduler scheduler) {
   scheduling::SchedulerMemory memory = scheduler.make_memory(before == nullptr ? nullptr : &before->memory, seed_);
   learned_weights_.watch(memory.weight_learner());
   const std::uint64_t number = before == nullptr ? 1 : before->number + 1;
-  auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory), number);
+  auto times = epp_metrics_ == nullptr ? nullptr : epp_metrics_->plugin_times(scheduler.timed_plugins());
+  auto next = std::make_shared<const Active>(std::move(scheduler), std::move(memory), number, std::move(times));
   const std::scoped_lock lock{mutex_};
   active_ = std::move(next);
 }
@@ -300,6 +303,8 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   read_live_loads(*view, scratch.live);
   const bool restricted = request.subset != nullptr;
   if (restricted) mark_subset(view->snapshot, *request.subset, scratch.eligible);
+  std::optional<PluginTimer> timer;
+  if (active->times != nullptr) timer.emplace(*active->times);
   RequestRecord record = decide(
       request, scheduler,
       {.request = made.facts,
@@ -308,7 +313,8 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
        .now = now,
        .live = scratch.live,
        .memory = &active->memory,
-       .eligible = restricted ? std::span<const std::uint8_t>{scratch.eligible} : std::span<const std::uint8_t>{}},
+       .eligible = restricted ? std::span<const std::uint8_t>{scratch.eligible} : std::span<const std::uint8_t>{},
+       .timing = timer ? &*timer : nullptr},
       scratch, made.decision);
   if (roles_ != nullptr) roles_->sent(made.facts, made.decision, now);
   made.yardstick = measure_by(made, scheduler, view->snapshot, scratch.live, now);
@@ -318,7 +324,9 @@ Route Router::route(const RouteRequest& request, RouteScratch& scratch, TimePoin
   count(made.decision.outcome);
   if (request.explain) made.scores = totals_of(record.explanation, made.decision);
   keep(std::move(record));
-  decision_seconds_.observe(to_seconds(SteadyClock::now() - now));
+  if (timer) made.prediction_took = timer->prediction();
+  made.took = SteadyClock::now() - now;
+  decision_seconds_.observe(to_seconds(made.took));
   return made;
 }
 

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "eppmetrics/epp_metrics.h"
 #include "model/decision.h"
 #include "model/request_facts.h"
 #include "pool/pool.h"
@@ -42,6 +43,8 @@ struct RouterOptions {
   std::size_t prefix_index_bytes_max = 64 * 1024 * 1024;  // then the longest unused blocks are forgotten
   bool rebalance_roles = false;                           // see RoleKeeper
   bool measures_slowness = true;                          // and tells the pool, for its outlier detection
+  /// llm-d's page, which is told how long plugins take; must outlive the router. Null: none times them.
+  eppmetrics::EppMetrics* epp_metrics = nullptr;
 };
 
 /// How a prompt is cut into the blocks that it is known by.
@@ -94,7 +97,9 @@ struct Route {
   std::uint64_t load_tokens = 0;         // that the request adds to those in flight until its first token
   std::uint64_t output_load_tokens = 0;  // the same, until it ends
   std::vector<std::pair<std::shared_ptr<const Endpoint>, float>> scores{};  // totals, if RouteRequest::explain
-  LatencyBasis yardstick{};  // for Router's own, where the configuration predicts nothing
+  LatencyBasis yardstick{};                   // for Router's own, where the configuration predicts nothing
+  Duration took{};                            // to decide it
+  std::optional<Duration> prediction_took{};  // of it, for predictions of latencies; only if plugins are timed
 };
 
 /// A request header: 1 has its decision explained in full, however many others are.
@@ -174,6 +179,7 @@ class Router {
     scheduling::Scheduler scheduler;
     scheduling::SchedulerMemory memory;
     std::uint64_t number = 0;
+    std::shared_ptr<const eppmetrics::PluginTimes> times{};  // null: nobody asks
   };
   [[nodiscard]] static RequestFacts make_facts(const RouteRequest& request, const scheduling::Scheduler& scheduler,
                                                const BlockScheme& scheme, std::string& scratch);
@@ -205,6 +211,7 @@ class Router {
   std::unique_ptr<PrefixIndex> index_;
   std::unique_ptr<RoleKeeper> roles_;  // null: roles stay
   const bool measures_slowness_;
+  eppmetrics::EppMetrics* const epp_metrics_;  // may be null
   /// How slow requests were for their endpoint's class, under configurations that predict no latencies.
   scheduling::LatencyPredictor yardstick_{{}};
   mutable std::mutex mutex_;  // guards the two below

@@ -58,6 +58,29 @@ TEST(Router, DecidesAndKeepsTheReason) {
   EXPECT_FALSE(record->outcome);
 }
 
+TEST(Router, TimesPluginsForWhoShowsLlmDsPage) {
+  MetricsRegistry page;
+  eppmetrics::EppMetrics epp{page, {}};
+  Fixture f{{.epp_metrics = &epp}};
+  f.add("a", "m");
+  const auto calls_of = [&](const char* point, const char* plugin) {
+    return page
+        .histogram("llm_d_epp_plugin_duration_seconds", "", {},
+                   {{"extension_point", point}, {"plugin_type", plugin}, {"plugin_name", plugin}})
+        .view()
+        .count;
+  };
+  const Route route = f.route(R"({"model":"m","prompt":"x"})");
+  EXPECT_FALSE(route.prediction_took);
+  EXPECT_EQ(calls_of("Scorer", "queue-scorer"), 1U);
+  EXPECT_EQ(calls_of("Filter", "model-filter"), 1U);
+  EXPECT_EQ(calls_of("Picker", "max-score-picker"), 1U);
+  f.router.set_scheduler(*scheduling::Scheduler::make({.plugins = {{.type = "expected-latency-scorer"}}}));
+  EXPECT_TRUE(f.route(R"({"model":"m","prompt":"x"})").prediction_took);
+  EXPECT_EQ(calls_of("DataProducer", "predicted-latency-producer"), 1U);
+  EXPECT_EQ(calls_of("Picker", "max-score-picker"), 2U);
+}
+
 TEST(Router, RemembersWhyARequestWasRefused) {
   Fixture f;
   f.add("a", "m");

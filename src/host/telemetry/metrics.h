@@ -50,6 +50,9 @@ class Histogram {
     std::uint64_t count = 0;
   };
   [[nodiscard]] View view() const;
+  /// Adds all that `other` has seen, bucket by bucket. Pre: the bounds are the same.
+  void add(const Histogram& other) noexcept;
+  [[nodiscard]] std::span<const double> upper_bounds() const noexcept { return upper_bounds_; }
 
  private:
   std::vector<double> upper_bounds_;
@@ -59,12 +62,38 @@ class Histogram {
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 
+/// A family before it has a series.
+struct FamilySpec {
+  std::string_view name;
+  MetricType type = MetricType::kCounter;
+  std::string_view help{};
+  std::size_t series_max = 0;  // 0: MetricsRegistry::kSeriesMax
+};
+
+/// Another name of a family, under which its series stand once more.
+struct AliasSpec {
+  std::string_view name;
+  std::string_view help{};
+  std::string_view of{};  // the family that is counted
+  /// The labels that it has, as (label of the family, label of the alias), in the order in which they are printed.
+  /// Series that differ in others alone come out as their sum.
+  std::span<const std::pair<std::string_view, std::string_view>> labels{};
+};
+
 /// All metrics of a process, by family. Registration takes a lock and may be done at any time; the returned references
-/// stay valid for the registry's life. A family's HELP and TYPE stand on the page from its first registration on. At
-/// most `kSeriesMax` series a family; beyond it the series with all label values "other" is returned.
+/// stay valid for the registry's life, or until remove(). A family's HELP and TYPE stand on the page from its
+/// declaration or first registration on, whose help counts. At most `kSeriesMax` series a family, or what its
+/// declaration says; beyond it the series with all label values "other" is returned.
 class MetricsRegistry {
  public:
   static constexpr std::size_t kSeriesMax = 2'000;
+
+  /// From now on the family is on the page, with or without series.
+  void declare(const FamilySpec& spec);
+  /// Costs nothing where things are counted: the series are put together for each page. Pre: `spec.of` is declared.
+  void alias(const AliasSpec& spec);
+  /// Takes a series off the page. The reference to it must not be used again. Nothing happens if there is none.
+  void remove(std::string_view family, const LabelSet& labels);
 
   Counter& counter(std::string_view name, std::string_view help, LabelSet labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, LabelSet labels = {});
@@ -76,9 +105,9 @@ class MetricsRegistry {
 
   struct Series {
     LabelSet labels;
-    const Counter* counter = nullptr;
-    const Gauge* gauge = nullptr;
-    const Histogram* histogram = nullptr;
+    std::shared_ptr<const Counter> counter;  // one of the three
+    std::shared_ptr<const Gauge> gauge;
+    std::shared_ptr<const Histogram> histogram;
   };
   struct Family {
     std::string name;
@@ -86,14 +115,16 @@ class MetricsRegistry {
     MetricType type = MetricType::kCounter;
     std::vector<Series> series;
   };
-  /// A consistent list of families in registration order; values are read through the pointers.
+  /// A consistent list of families in registration order, aliases behind the family; values are read through the
+  /// pointers.
   [[nodiscard]] std::vector<Family> collect();
 
  private:
   struct FamilyState;
-  FamilyState& family(std::string_view name, std::string_view help, MetricType type);
+  FamilyState& family(const FamilySpec& spec);
   std::mutex mutex_;
   std::deque<std::unique_ptr<FamilyState>> families_;
+  std::map<std::pair<std::string, MetricType>, FamilyState*> by_name_;
   std::vector<std::function<void()>> refreshers_;
 
  public:

@@ -1,20 +1,21 @@
-#include "routing/program_metrics.h"
+#include "eppmetrics/program_metrics.h"
 
-#include <utility>
+#include <array>
 
-namespace llmd::routing {
+#include "eppmetrics/bounded_label.h"
+#include "eppmetrics/flow_families.h"
+
+namespace llmd::eppmetrics {
 
 ProgramMetrics::Program& ProgramMetrics::program_of(std::string_view name) {
   key_ = name;
   if (const auto found = programs_.find(key_); found != programs_.end()) return found->second;
-  if (programs_.size() >= kProgramsMax) key_ = std::string_view{"other"};
+  if (programs_.size() >= kProgramsMax) key_ = kOtherValue;
   Program& program = programs_[key_];
   if (program.wait != nullptr) return program;
-  const LabelSet labels{{"program_id", key_}};
-  program.wait = &metrics_.gauge("llm_d_epp_program_aware_avg_wait_time_milliseconds",
-                                 "Mean wait of a program's requests in flow control", labels);
-  program.attained = &metrics_.gauge("llm_d_epp_program_aware_attained_service_tokens",
-                                     "Weighted tokens that a program got of late", labels);
+  const std::array<std::string_view, 1> values{key_};
+  program.wait = &gauge_of(metrics_, kProgramWait, values);
+  program.attained = &gauge_of(metrics_, kProgramAttained, values);
   return program;
 }
 
@@ -34,7 +35,7 @@ void ProgramMetrics::dispatched(std::string_view program, Duration waited, TimeP
 void ProgramMetrics::finished(std::string_view program, double attained, TimePoint now) {
   Program& seen = program_of(program);
   seen.last = now;
-  if (key_ != "other") seen.attained->set(attained);
+  if (key_ != kOtherValue) seen.attained->set(attained);
 }
 
 void ProgramMetrics::forget_idle(TimePoint now) {
@@ -61,10 +62,8 @@ void ProgramMetrics::forget_idle(TimePoint now) {
 
 void ProgramMetrics::show_evenness() {
   const bool even = count_ < 2 || squares_ <= 0;
-  if (evenness_ == nullptr)
-    evenness_ = &metrics_.gauge("llm_d_epp_program_aware_jains_fairness_index",
-                                "How even the mean waits of programs are: 1 if all are alike");
+  if (evenness_ == nullptr) evenness_ = &gauge_of(metrics_, kProgramEvenness);
   evenness_->set(even ? 1 : sum_ * sum_ / (static_cast<double>(count_) * squares_));
 }
 
-}  // namespace llmd::routing
+}  // namespace llmd::eppmetrics

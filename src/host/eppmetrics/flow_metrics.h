@@ -11,7 +11,7 @@
 #include "flow/flow_controller.h"
 #include "telemetry/metrics.h"
 
-namespace llmd::routing {
+namespace llmd::eppmetrics {
 
 /// Flow control's series, under llm-d's names and labels, so that dashboards made for it read them. Not thread-safe:
 /// the strand calls it. What a request needs is looked up once, as the registry's own look-ups cost more than the rest.
@@ -20,18 +20,20 @@ class FlowMetrics {
   /// Whose series there are at most; the others share one, as in llm-d.
   static constexpr std::size_t kWhoseMax = 1'000;
 
-  explicit FlowMetrics(MetricsRegistry& metrics);
+  /// `pool_name` is the label inference_pool; llm-d's "epp" is that of a pool that is none of Kubernetes'.
+  explicit FlowMetrics(MetricsRegistry& metrics, std::string pool_name = "epp");
 
   /// Whose request it is, as labels.
   struct Whose {
     std::string_view fairness_id;
     std::string_view model;
     std::int32_t priority = 0;
+    std::string_view target_model{};  // empty: the same
   };
   /// The series of all that are labelled so.
   class Series {
    public:
-    Series(MetricsRegistry& metrics, const Whose& whose);
+    Series(MetricsRegistry& metrics, const std::string& pool, const Whose& whose);
     /// It was asked for: it waits from now on, with a body of so many bytes; this took so long.
     void entered(std::uint64_t bytes, Duration took);
     /// Of one that entered.
@@ -42,10 +44,14 @@ class FlowMetrics {
    private:
     static constexpr std::size_t kOutcomes = 7;
     void count(flow::Outcome outcome);
+    [[nodiscard]] Histogram& taken_in(std::string_view outcome) const;
+    [[nodiscard]] std::array<std::string_view, 5> labels() const;  // as kFlowLabels
 
     MetricsRegistry& metrics_;
+    const std::string& pool_;
     std::string fairness_id_;
     std::string model_;
+    std::string target_model_;
     std::string priority_;
     Gauge& size_;
     Gauge& bytes_;
@@ -68,13 +74,15 @@ class FlowMetrics {
   void refresh(const flow::FlowController& controller, const flow::GateReading& reading, const std::string& detector);
 
  private:
-  [[nodiscard]] Counter& revocations(const char* outcome);
+  [[nodiscard]] Counter& revocations(std::string_view outcome);
+  [[nodiscard]] std::array<std::string_view, 1> pool() const { return {pool_}; }
 
   MetricsRegistry& metrics_;
+  const std::string pool_;
   std::unordered_map<std::string, Series> series_;
   std::string key_;  // scratch
   std::uint64_t given_up_ = 0;
   Histogram& cycle_;
 };
 
-}  // namespace llmd::routing
+}  // namespace llmd::eppmetrics

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "telemetry/metrics.h"
 
-namespace llmd::routing {
+namespace llmd::eppmetrics {
 
 /// The series of bands with program-aware-fairness, under llm-d's names: how long each program's requests waited, the
 /// tokens that it got of late, and Jain's index of how even the waits are over programs (1: all wait alike; 1 / n: one
@@ -51,4 +51,4 @@ class ProgramMetrics {
   std::size_t count_ = 0;
 };
 
-}  // namespace llmd::routing
+}  // namespace llmd::eppmetrics

@@ -1,10 +1,10 @@
-#include "routing/program_metrics.h"
+#include "eppmetrics/program_metrics.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace llmd::routing {
+namespace llmd::eppmetrics {
 namespace {
 
 constexpr TimePoint kNow{std::chrono::hours{1}};
@@ -56,4 +56,4 @@ TEST(ProgramMetrics, BeyondItsBoundProgramsShareOneSeries) {
 }
 
 }  // namespace
-}  // namespace llmd::routing
+}  // namespace llmd::eppmetrics
