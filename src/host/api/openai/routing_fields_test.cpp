@@ -187,17 +187,5 @@ TEST(RoutingFields, AsksForTheUsageOfAStreamWhoseClientDidNot) {
   }
 }
 
-TEST(RoutingFields, FindsTheUsageOfAnAnswer) {
-  const auto usage = find_usage(
-      R"({"choices":[{"text":"\"usage\": {\"prompt_tokens\": 9}"}],"usage":{"prompt_tokens":12,"total_tokens":15,)"
-      R"("completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}})");
-  ASSERT_TRUE(usage);
-  EXPECT_EQ(usage->prompt_tokens, 12U);
-  EXPECT_EQ(usage->completion_tokens, 3U);
-  EXPECT_EQ(usage->cached_tokens, 8U);
-  EXPECT_FALSE(find_usage(R"({"choices":[],"usage":null})"));
-  EXPECT_FALSE(find_usage(R"({"usage":{"x":1}})"));
-}
-
 }  // namespace
 }  // namespace llmd::openai
