@@ -83,17 +83,6 @@ std::size_t cut_key(std::string_view text, std::string_view key) {
   return text.size();
 }
 
-std::size_t read_kind(std::string_view text, std::string_view key, PartialUsage& usage) {
-  std::size_t at = text.find(key);
-  while (at != std::string_view::npos) {
-    const Candidate found = object_behind(text, at + key.size());
-    if (found.cut && text.size() - at < kUsageBytesMax) return at;
-    if (!found.object.empty()) usage.take(counts_in(found.object));
-    at = text.find(key, at + key.size() + found.object.size());
-  }
-  return cut_key(text, key);
-}
-
 }  // namespace
 
 void PartialUsage::take(const PartialUsage& newer) noexcept {
@@ -121,8 +110,22 @@ std::optional<AnswerUsage> PartialUsage::finish() const noexcept {
 }
 
 std::size_t read_usage(std::string_view text, PartialUsage& usage) {
+  std::array<std::size_t, kKeys.size()> next{};
+  for (std::size_t kind = 0; kind < kKeys.size(); ++kind) next[kind] = text.find(kKeys[kind]);
+  while (true) {
+    const auto kind = static_cast<std::size_t>(std::min_element(next.begin(), next.end()) - next.begin());
+    const std::size_t at = next[kind];
+    if (at == std::string_view::npos) break;
+    const Candidate found = object_behind(text, at + kKeys[kind].size());
+    if (found.cut && text.size() - at < kUsageBytesMax) return at;
+    if (!found.object.empty()) usage.take(counts_in(found.object));
+    const std::size_t end = at + kKeys[kind].size() + found.object.size();
+    for (std::size_t other = 0; other < kKeys.size(); ++other) {
+      if (next[other] < end) next[other] = text.find(kKeys[other], end);
+    }
+  }
   std::size_t cut = text.size();
-  for (const std::string_view key : kKeys) cut = std::min(cut, read_kind(text, key, usage));
+  for (const std::string_view key : kKeys) cut = std::min(cut, cut_key(text, key));
   return cut;
 }
 

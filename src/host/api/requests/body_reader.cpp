@@ -4,12 +4,12 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <charconv>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "api/requests/media_walk.h"
@@ -51,6 +51,67 @@ struct FieldPlace {
 
 std::uint32_t to_u32(double value) {
   return static_cast<std::uint32_t>(std::clamp<double>(value, 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+/// A number of up to seven digits at the front of eight bytes, without a branch that depends on how many there are.
+struct ShortNumber {
+  std::uint32_t value = 0;
+  std::size_t digits = 0;  // 0 or 8: read it another way
+};
+
+ShortNumber read_short_number(const char* text) {
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, text, sizeof(bytes));
+  static_assert(std::endian::native == std::endian::little);
+  bytes ^= 0x3030'3030'3030'3030;  // a digit becomes its value, all else more than 9
+  const std::uint64_t others = ((bytes + 0x7676'7676'7676'7676) | bytes) & 0x8080'8080'8080'8080;
+  const auto digits = static_cast<std::size_t>(std::countr_zero(others)) / 8;
+  if (digits == 0 || digits == 8) return {.value = 0, .digits = digits};
+  bytes <<= 64 - 8 * digits;  // leading zeros; then pairs, fours and eights of digits are joined
+  bytes = (bytes * 2'561 >> 8) & 0x00ff'00ff'00ff'00ff;
+  bytes = (bytes * 6'553'601 >> 16) & 0x0000'ffff'0000'ffff;
+  bytes = bytes * 42'949'672'960'001 >> 32;
+  return {.value = static_cast<std::uint32_t>(bytes), .digits = digits};
+}
+
+/// [1, 2, 3] or [[1, 2, 3]]: token ids. Nothing for anything else.
+std::vector<TokenId> token_ids_in(std::string_view list) {
+  const char* at = list.data();
+  const char* const end = at + list.size();
+  for (int opened = 0; at < end && (is_blank(*at) || (*at == '[' && ++opened <= 2));) ++at;
+  std::vector<TokenId> ids;
+  if (at == end || (*at != '-' && (*at < '0' || *at > '9'))) return ids;
+  constexpr std::size_t kUsualBytes = 6;  // of an id and its comma
+  ids.reserve(list.size() / kUsualBytes + 1);
+  while (at < end && *at != ']') {
+    const auto number = end - at >= 8 ? read_short_number(at) : ShortNumber{};
+    if (number.digits != 0 && number.digits != 8 && at[number.digits] == ',') {
+      ids.push_back(static_cast<TokenId>(number.value));
+      at += number.digits + 1;
+      continue;
+    }
+    if (is_blank(*at) || *at == ',') {
+      ++at;
+      continue;
+    }
+    const bool negative = *at == '-';
+    if (negative) ++at;
+    const char* const first = at;
+    std::uint64_t id = 0;
+    constexpr std::ptrdiff_t kDigitsMax = 10;
+    while (at < end && at - first < kDigitsMax && *at >= '0' && *at <= '9') {
+      id = id * 10 + static_cast<std::uint64_t>(*at++ - '0');
+    }
+    const bool cut = at < end && *at >= '0' && *at <= '9';
+    if (at == first || cut || id > std::numeric_limits<TokenId>::max()) return {};
+    ids.push_back(negative ? -static_cast<TokenId>(id) : static_cast<TokenId>(id));
+  }
+  for (; at < end; ++at) {
+    if (*at == ',') return {};  // several prompts
+  }
+  return ids;
 }
 
 /// Reads one document. Views point into the body.
@@ -170,40 +231,19 @@ class Reader {
     }
     const std::size_t first = out_.prompt.find_first_not_of(" \n\r\t", 1);
     reading_.prompt_is_empty = first == std::string_view::npos || out_.prompt[first] == ']';
-    read_ids();
+    out_.prompt_ids = token_ids_in(out_.prompt);
     return simdjson::SUCCESS;
   }
 
   simdjson::error_code read_string_prompt(od::value& value) {
-    out_.prompt = string_text(value);
+    const std::string_view token = trimmed(value.raw_json_token());
+    if (token.size() < 2 || token.back() != '"') return simdjson::STRING_ERROR;
+    out_.prompt = token.substr(1, token.size() - 2);
     out_.prompt_ids.clear();
     reading_.has_prompt = true;
     reading_.prompt_is_list = false;
     reading_.prompt_is_empty = out_.prompt.empty();
-    std::string_view text;  // unescaped only to learn whether it is a string at all
-    return value.get_string().get(text);
-  }
-
-  /// [1, 2, 3] or [[1, 2, 3]]: token ids. Anything else leaves prompt_ids empty.
-  void read_ids() {
-    std::string_view rest = out_.prompt;
-    int opened = 0;
-    const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
-    out_.prompt_ids.clear();
-    while (!rest.empty() && (blank(rest.front()) || (rest.front() == '[' && ++opened <= 2))) rest.remove_prefix(1);
-    std::vector<TokenId> ids;
-    while (!rest.empty() && rest.front() != ']') {
-      TokenId id = 0;
-      const auto [end, status] = std::from_chars(rest.data(), rest.data() + rest.size(), id);
-      if (status != std::errc{}) return;
-      ids.push_back(id);
-      rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-      while (!rest.empty() && (blank(rest.front()) || rest.front() == ',')) rest.remove_prefix(1);
-    }
-    for (; !rest.empty(); rest.remove_prefix(1)) {
-      if (rest.front() == ',') return;  // several prompts
-    }
-    out_.prompt_ids = std::move(ids);
+    return simdjson::SUCCESS;
   }
 
   simdjson::error_code read_system(od::value value) {

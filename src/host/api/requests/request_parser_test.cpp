@@ -64,283 +64,212 @@ TEST(RequestParser, TheLongestSuffixOfThePathChooses) {
   }
 }
 
-TEST(RequestParser, ReadsWhatDecidesInEveryJsonProtocol) {
-  struct Case {
-    const char* name;
-    std::string_view type;
-    std::string_view path;
-    std::string body;
-    std::string_view prompt;
-    std::string_view system;
-    std::string_view tools;
-    std::vector<TokenId> ids;
-    std::uint32_t output_tokens_max;
-    bool has_model;
-  };
-  const Case cases[] = {
-      {"chat",
-       "openai-parser",
-       "/v1/chat/completions",
-       R"({"model":"m","max_completion_tokens":5,"max_tokens":9,"stream":true,"messages": [{"role":"user"}] ,"tools":[{}]})",
-       R"([{"role":"user"}])",
-       "",
-       "[{}]",
-       {},
-       5,
-       true},
-      {"chat, the older limit",
-       "openai-parser",
-       "/v1/chat/completions",
-       R"({"model":"m","max_completion_tokens":-5,"max_tokens":9.0,"stream":true,"messages":["x"]})",
-       R"(["x"])",
-       "",
-       "",
-       {},
-       9,
-       true},
-      {"chat to render",
-       "openai-parser",
-       "/v1/chat/completions/render",
-       R"({"model":"m","stream":true,"messages":[{}]})",
-       "[{}]",
-       "",
-       "",
-       {},
-       0,
-       true},
-      {"completions",
-       "openai-parser",
-       "/v1/completions",
-       R"({"model":"m","prompt":"a\"b","stream":true,"max_tokens":0,"max_completion_tokens":3})",
-       R"(a\"b)",
-       "",
-       "",
-       {},
-       0,
-       true},
+/// What a body of one API is read to; all cases ask for a stream.
+struct ReadCase {
+  const char* name;
+  std::string_view type;
+  std::string_view path;
+  std::string body;
+  std::string_view prompt;
+  std::uint32_t output_tokens_max = 0;
+  std::string_view system = {};
+  std::string_view tools = {};
+  std::vector<TokenId> ids = {};
+  bool has_model = true;
+};
+
+void expect_read(const ReadCase& item) {
+  std::string body = item.body;
+  const auto parsed = parser_of(item.type).parse(item.path, body, {});
+  ASSERT_TRUE(parsed) << item.name << ": " << parsed.error().to_string();
+  EXPECT_EQ(body, item.body) << item.name;
+  EXPECT_EQ(parsed->has_model, item.has_model) << item.name;
+  if (item.has_model) {
+    EXPECT_EQ(parsed->fields.model, "m") << item.name;
+  }
+  EXPECT_EQ(parsed->fields.prompt, item.prompt) << item.name;
+  EXPECT_EQ(parsed->fields.system, item.system) << item.name;
+  EXPECT_EQ(parsed->fields.tools, item.tools) << item.name;
+  EXPECT_EQ(parsed->fields.prompt_ids, item.ids) << item.name;
+  EXPECT_EQ(parsed->fields.output_tokens_max, item.output_tokens_max) << item.name;
+  EXPECT_TRUE(parsed->fields.stream) << item.name;
+  EXPECT_FALSE(parsed->skips_response) << item.name;
+  EXPECT_EQ(parsed->answer, AnswerForm::kText) << item.name;
+}
+
+TEST(RequestParser, ReadsWhatDecidesInChatsAndCompletions) {
+  constexpr std::string_view kType = "openai-parser";
+  const ReadCase cases[] = {
+      {"chat", kType, "/v1/chat/completions",
+       R"({"model":"m","max_completion_tokens":5,"max_tokens":9,"stream":true,"messages": [{"r":1}] ,"tools":[{}]})",
+       R"([{"r":1}])", 5, "", "[{}]"},
+      {"chat, the older limit", kType, "/v1/chat/completions",
+       R"({"model":"m","max_completion_tokens":-5,"max_tokens":9.0,"stream":true,"messages":["x"]})", R"(["x"])", 9},
+      {"chat to render", kType, "/v1/chat/completions/render", R"({"model":"m","stream":true,"messages":[{}]})",
+       "[{}]"},
+      {"completions", kType, "/v1/completions",
+       R"({"model":"m","prompt":"a\"b","stream":true,"max_tokens":0,"max_completion_tokens":3})", R"(a\"b)"},
       {"completions of ids",
-       "openai-parser",
+       kType,
        "/v1/completions/render/",
        R"({"model":"m","prompt":[1,2],"stream":true,"max_tokens":1.5})",
        "[1,2]",
-       "",
-       "",
-       {1, 2},
        0,
-       true},
-      {"an unknown path is a completion",
-       "openai-parser",
-       "/x",
-       R"({"model":"m","prompt":"p","stream":true})",
-       "p",
        "",
        "",
-       {},
-       0,
-       true},
-      {"embeddings",
-       "openai-parser",
-       "/v1/embeddings",
-       R"({"model":"m","input":["a"],"stream":true,"max_tokens":3})",
-       R"(["a"])",
-       "",
-       "",
-       {},
-       0,
-       true},
-      {"responses",
-       "openai-parser",
-       "/v1/responses",
+       {1, 2}},
+      {"an unknown path", kType, "/x", R"({"model":"m","prompt":"p","stream":true})", "p"},
+  };
+  for (const ReadCase& item : cases) expect_read(item);
+}
+
+TEST(RequestParser, ReadsWhatDecidesInTheOtherApis) {
+  constexpr std::string_view kType = "openai-parser";
+  const ReadCase cases[] = {
+      {"embeddings", kType, "/v1/embeddings", R"({"model":"m","input":["a"],"stream":true,"max_tokens":3})",
+       R"(["a"])"},
+      {"responses", kType, "/v1/responses",
        R"({"model":"m","instructions":"be","input":"","tools":[1],"stream":true,"max_output_tokens":4,"max_tokens":9})",
-       "",
-       "be",
-       "[1]",
-       {},
-       4,
-       true},
-      {"conversations",
-       "openai-parser",
-       "/v1/conversations",
-       R"({"model":"m","stream":true,"items":[{"type":"x"}]})",
-       R"([{"type":"x"}])",
-       "",
-       "",
-       {},
-       0,
-       true},
-      {"rerank",
-       "openai-parser",
-       "/v2/rerank",
-       R"({"model":"m","stream":true,"query":"q","documents":["a","b"]})",
-       R"(["a","b"])",
-       "q",
-       "",
-       {},
-       0,
-       true},
-      {"images",
-       "openai-parser",
-       "/v1/images/generations",
-       R"({"model":"m","prompt":"cat","n":2,"stream":true,"max_tokens":2})",
-       "cat",
-       "",
-       "",
-       {},
-       0,
-       true},
-      {"messages",
-       "anthropic-parser",
-       "/v1/messages?beta=true",
-       R"({"model":"m","max_tokens":7,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":"x"}],)"
-       R"("tools":[{"name":"t"}],"stream":true})",
-       R"([{"role":"user","content":"x"}])",
-       R"([{"type":"text","text":"s"}])",
-       R"([{"name":"t"}])",
-       {},
-       7,
-       true},
+       "", 4, "be", "[1]"},
+      {"conversations", kType, "/v1/conversations", R"({"model":"m","stream":true,"items":[{"type":"x"}]})",
+       R"([{"type":"x"}])"},
+      {"rerank", kType, "/v2/rerank", R"({"model":"m","stream":true,"query":"q","documents":["a","b"]})",
+       R"(["a","b"])", 0, "q"},
+      {"images", kType, "/v1/images/generations", R"({"model":"m","prompt":"cat","n":2,"stream":true})", "cat"},
+      {"messages", "anthropic-parser", "/v1/messages?beta=true",
+       R"({"model":"m","max_tokens":7,"system":[{"text":"s"}],"messages":[{"r":1}],"tools":[{}],"stream":true})",
+       R"([{"r":1}])", 7, R"([{"text":"s"}])", "[{}]"},
       {"generate of vLLM",
        "vllmhttp-parser",
        "/inference/v1/generate",
        R"({"model":"m","token_ids":[5,6,7],"sampling_params":{"temperature":0,"max_tokens":8},"stream":true})",
        "[5,6,7]",
-       "",
-       "",
-       {5, 6, 7},
        8,
-       true},
+       "",
+       "",
+       {5, 6, 7}},
       {"generate of SGLang",
        "sglanghttp-parser",
        "/generate",
        R"({"model":"m","input_ids":[5,6],"sampling_params":{"max_new_tokens":8},"stream":true})",
        "[5,6]",
+       8,
        "",
        "",
        {5, 6},
-       8,
        false},
       {"generate of SGLang with text",
        "sglanghttp-parser",
        "/generate",
        R"({"text":"hi","stream":true})",
        "hi",
+       0,
        "",
        "",
        {},
-       0,
        false},
   };
-  for (const Case& item : cases) {
-    std::string body = item.body;
-    const auto parsed = parser_of(item.type).parse(item.path, body, {});
-    ASSERT_TRUE(parsed) << item.name << ": " << parsed.error().to_string();
-    EXPECT_EQ(body, item.body) << item.name;
-    EXPECT_EQ(parsed->has_model, item.has_model) << item.name;
-    if (item.has_model) {
-      EXPECT_EQ(parsed->fields.model, "m") << item.name;
-    }
-    EXPECT_EQ(parsed->fields.prompt, item.prompt) << item.name;
-    EXPECT_EQ(parsed->fields.system, item.system) << item.name;
-    EXPECT_EQ(parsed->fields.tools, item.tools) << item.name;
-    EXPECT_EQ(parsed->fields.prompt_ids, item.ids) << item.name;
-    EXPECT_EQ(parsed->fields.output_tokens_max, item.output_tokens_max) << item.name;
-    EXPECT_TRUE(parsed->fields.stream) << item.name;
-    EXPECT_FALSE(parsed->skips_response) << item.name;
-    EXPECT_EQ(parsed->answer, AnswerForm::kText) << item.name;
+  for (const ReadCase& item : cases) expect_read(item);
+}
+
+struct RefusedCase {
+  std::string_view type;
+  std::string_view path;
+  std::string body;
+  std::string_view what;  // how the reason begins
+  ErrorCode code = ErrorCode::kInvalidRequest;
+};
+
+void expect_refused(const RefusedCase& item) {
+  std::string body = item.body;
+  const auto parsed = parser_of(item.type).parse(item.path, body, {});
+  ASSERT_FALSE(parsed) << item.path << ": " << item.body;
+  EXPECT_EQ(parsed.error().code, item.code) << item.body << ": " << parsed.error().to_string();
+  EXPECT_TRUE(parsed.error().what.starts_with(item.what)) << item.body << ": " << parsed.error().what;
+  EXPECT_EQ(body, item.body);
+}
+
+constexpr std::string_view kNoJson = "the request body is not valid JSON";
+constexpr std::string_view kNoObject = "the request body is not a JSON object";
+constexpr std::string_view kNoModel = "model not found in request body";
+
+TEST(RequestParser, RefusesABodyThatIsNoJsonObjectOrNamesNoModel) {
+  constexpr std::string_view kPath = "/v1/completions";
+  const std::pair<std::string, std::string_view> cases[] = {
+      {"no healthy upstream", kNoJson},
+      {"tru", kNoJson},
+      {"12 3", kNoJson},
+      {"", kNoJson},
+      {R"({"model":"m")", kNoJson},
+      {R"({"model":"m","prompt":"x"} y)", kNoJson},
+      {" null ", kNoObject},
+      {"12", kNoObject},
+      {"[]", kNoObject},
+      {R"({"prompt":"x"})", kNoModel},
+      {R"({"prompt":"x","model":null})", kNoModel},
+      {R"({"prompt":"x","model":""})", kNoModel},
+  };
+  for (const auto& [body, what] : cases) {
+    expect_refused({.type = "openai-parser",
+                    .path = kPath,
+                    .body = body,
+                    .what = what,
+                    .code = what == kNoJson ? ErrorCode::kInvalidJson : ErrorCode::kInvalidRequest});
   }
 }
 
-TEST(RequestParser, RefusesWhatItsApiDoesNotAllow) {
-  struct Case {
-    const char* name;
-    std::string_view type;
-    std::string_view path;
-    std::string body;
-    ErrorCode code;
-    std::string_view what;
-  };
-  constexpr auto kJson = ErrorCode::kInvalidJson;
-  constexpr auto kRequest = ErrorCode::kInvalidRequest;
-  constexpr std::string_view kNoModel = "model not found in request body";
-  const Case cases[] = {
-      {"no JSON", "openai-parser", "/v1/completions", "no healthy upstream", kJson,
-       "the request body is not valid JSON"},
-      {"null", "openai-parser", "/v1/completions", " null ", kRequest, "the request body is not a JSON object"},
-      {"half of true", "openai-parser", "/v1/completions", "tru", kJson, "the request body is not valid JSON"},
-      {"a number", "openai-parser", "/v1/completions", "12", kRequest, "the request body is not a JSON object"},
-      {"two numbers", "openai-parser", "/v1/completions", "12 3", kJson, "the request body is not valid JSON"},
-      {"an empty body", "openai-parser", "/v1/completions", "", kJson, "the request body is not valid JSON"},
-      {"a list", "openai-parser", "/v1/completions", "[]", kRequest, "the request body is not a JSON object"},
-      {"no model", "openai-parser", "/v1/completions", R"({"prompt":"x"})", kRequest, kNoModel},
-      {"model null", "openai-parser", "/v1/completions", R"({"prompt":"x","model":null})", kRequest, kNoModel},
-      {"model empty", "openai-parser", "/v1/completions", R"({"prompt":"x","model":""})", kRequest, kNoModel},
-      {"no messages", "openai-parser", "/v1/chat/completions", R"({"model":"m"})", kRequest, "messages is missing"},
-      {"empty messages", "openai-parser", "/v1/chat/completions", R"({"model":"m","messages":[ ]})", kRequest,
-       "messages is missing"},
-      {"messages as text", "openai-parser", "/v1/chat/completions", R"({"model":"m","messages":"x"})", kRequest,
-       "messages is missing"},
-      {"a prompt is no message", "openai-parser", "/v1/chat/completions", R"({"model":"m","prompt":"x"})", kRequest,
-       "messages is missing"},
-      {"messages cut", "openai-parser", "/v1/chat/completions", R"({"model":"m","messages":[{"content":[{)", kJson,
-       "the request body is not valid JSON"},
-      {"no prompt", "openai-parser", "/v1/completions", R"({"model":"m"})", kRequest, "prompt is missing"},
-      {"an empty prompt", "openai-parser", "/v1/completions", R"({"model":"m","prompt":""})", kRequest,
-       "prompt is missing"},
-      {"an empty list", "openai-parser", "/v1/completions", R"({"model":"m","prompt":[]})", kRequest,
-       "prompt is missing"},
-      {"a number as prompt", "openai-parser", "/v1/completions", R"({"model":"m","prompt":5})", kRequest,
-       "prompt is missing"},
-      {"no input", "openai-parser", "/v1/embeddings", R"({"model":"m","input":null})", kRequest, "input is missing"},
-      {"no input to respond to", "openai-parser", "/v1/responses", R"({"model":"m"})", kRequest, "input is missing"},
-      {"no items", "openai-parser", "/v1/conversations", R"({"model":"m","items":[]})", kRequest, "items is missing"},
-      {"no documents", "openai-parser", "/rerank", R"({"model":"m","query":"q"})", kRequest, "documents is missing"},
-      {"no picture told", "openai-parser", "/v1/images/generations", R"({"model":"m","prompt":""})", kRequest,
-       "prompt is missing"},
-      {"Anthropic without messages", "anthropic-parser", "/v1/messages", R"({"model":"m","system":"s"})", kRequest,
-       "messages is missing"},
-      {"Anthropic without model", "anthropic-parser", "/v1/messages", R"({"messages":[{}]})", kRequest, kNoModel},
-      {"vLLM without ids", "vllmhttp-parser", "/inference/v1/generate", R"({"model":"m"})", kRequest,
-       "token_ids is missing"},
-      {"vLLM with text", "vllmhttp-parser", "/inference/v1/generate", R"({"model":"m","token_ids":"x"})", kRequest,
+TEST(RequestParser, RefusesABodyWithoutWhatItsApiNeeds) {
+  const RefusedCase cases[] = {
+      {"openai-parser", "/v1/chat/completions", R"({"model":"m"})", "messages is missing"},
+      {"openai-parser", "/v1/chat/completions", R"({"model":"m","messages":[ ]})", "messages is missing"},
+      {"openai-parser", "/v1/chat/completions", R"({"model":"m","messages":"x"})", "messages is missing"},
+      {"openai-parser", "/v1/chat/completions", R"({"model":"m","prompt":"x"})", "messages is missing"},
+      {"openai-parser", "/v1/chat/completions", R"({"model":"m","messages":[{"content":[{)", kNoJson,
+       ErrorCode::kInvalidJson},
+      {"openai-parser", "/v1/completions", R"({"model":"m"})", "prompt is missing"},
+      {"openai-parser", "/v1/completions", R"({"model":"m","prompt":""})", "prompt is missing"},
+      {"openai-parser", "/v1/completions", R"({"model":"m","prompt":[]})", "prompt is missing"},
+      {"openai-parser", "/v1/completions", R"({"model":"m","prompt":5})", "prompt is missing"},
+      {"openai-parser", "/v1/embeddings", R"({"model":"m","input":null})", "input is missing"},
+      {"openai-parser", "/v1/responses", R"({"model":"m"})", "input is missing"},
+      {"openai-parser", "/v1/conversations", R"({"model":"m","items":[]})", "items is missing"},
+      {"openai-parser", "/rerank", R"({"model":"m","query":"q"})", "documents is missing"},
+      {"openai-parser", "/v1/images/generations", R"({"model":"m","prompt":""})", "prompt is missing"},
+      {"anthropic-parser", "/v1/messages", R"({"model":"m","system":"s"})", "messages is missing"},
+      {"anthropic-parser", "/v1/messages", R"({"messages":[{}]})", kNoModel},
+      {"vllmhttp-parser", "/inference/v1/generate", R"({"model":"m"})", "token_ids is missing"},
+      {"vllmhttp-parser", "/inference/v1/generate", R"({"model":"m","token_ids":"x"})",
        "token_ids is not a list of token ids"},
-      {"vLLM with fractions", "vllmhttp-parser", "/inference/v1/generate", R"({"model":"m","token_ids":[1.5]})",
-       kRequest, "token_ids is not a list of token ids"},
-      {"SGLang without prompt", "sglanghttp-parser", "/generate", R"({"stream":true})", kRequest,
-       "input_ids or text is missing"},
-      {"a short frame", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate", "\1\1", kRequest,
-       "the body is no gRPC message"},
-      {"a cut frame", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate",
-       frame(WireWriter{}.bytes(3, "hello").text()).substr(0, 8), kRequest,
-       "the gRPC message should have 7 bytes and has 3"},
-      {"a frame of 4 GiB", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate",
-       std::string("\0\xff\xff\xff\xff", 5), kRequest, "the gRPC message should have 4294967295 bytes"},
-      {"a compressed frame", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate", std::string("\1\0\0\0\0", 5),
-       kRequest, "the gRPC message is compressed"},
-      {"no protobuf", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate", frame("\xff\xff"), kRequest,
-       "the gRPC message is no protobuf message"},
-      {"ids that are cut", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate",
-       frame(WireWriter{}.bytes(2, WireWriter{}.bytes(2, "\x80").text()).text()), kRequest, "input_ids of the gRPC"},
-      {"no input in gRPC", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Generate",
-       frame(WireWriter{}.bytes(1, "id").text()), kRequest, "the gRPC request has neither tokenized input nor text"},
-      {"text to embed", "vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Embed",
-       frame(WireWriter{}.bytes(3, "x").text()), kRequest, "the gRPC request has no tokenized input"},
-      {"no http_body", "vertexai-parser", "/a.PredictionService/ChatCompletions",
-       frame(WireWriter{}.bytes(1, "endpoint").text()), kRequest, "the gRPC request has no http_body"},
-      {"no data", "vertexai-parser", "/a.PredictionService/ChatCompletions",
-       frame(WireWriter{}.bytes(2, WireWriter{}.bytes(1, "json").text()).text()), kJson,
-       "the request body is not valid JSON"},
-      {"no JSON in http_body", "vertexai-parser", "/a.PredictionService/RawPredict",
-       frame(WireWriter{}.bytes(2, WireWriter{}.bytes(2, "{\"a\"").text()).text()), kJson,
-       "the request body is not valid JSON"},
+      {"vllmhttp-parser", "/inference/v1/generate", R"({"model":"m","token_ids":[1.5]})",
+       "token_ids is not a list of token ids"},
+      {"sglanghttp-parser", "/generate", R"({"stream":true})", "input_ids or text is missing"},
   };
-  for (const Case& item : cases) {
-    std::string body = item.body;
-    const auto parsed = parser_of(item.type).parse(item.path, body, {});
-    ASSERT_FALSE(parsed) << item.name;
-    EXPECT_EQ(parsed.error().code, item.code) << item.name << ": " << parsed.error().to_string();
-    EXPECT_TRUE(parsed.error().what.starts_with(item.what)) << item.name << ": " << parsed.error().what;
-    EXPECT_EQ(body, item.body) << item.name;
-  }
+  for (const RefusedCase& item : cases) expect_refused(item);
+}
+
+TEST(RequestParser, RefusesGrpcThatIsNone) {
+  constexpr std::string_view kGenerate = "/vllm.grpc.engine.VllmEngine/Generate";
+  constexpr std::string_view kVertex = "/a.PredictionService/RawPredict";
+  const auto bytes = [](std::uint32_t number, std::string_view value) {
+    return WireWriter{}.bytes(number, value).text();
+  };
+  const RefusedCase cases[] = {
+      {"vllmgrpc-parser", kGenerate, "\1\1", "the body is no gRPC message"},
+      {"vllmgrpc-parser", kGenerate, frame(bytes(3, "hello")).substr(0, 8),
+       "the gRPC message should have 7 bytes and has 3"},
+      {"vllmgrpc-parser", kGenerate, std::string("\0\xff\xff\xff\xff", 5),
+       "the gRPC message should have 4294967295 bytes"},
+      {"vllmgrpc-parser", kGenerate, std::string("\1\0\0\0\0", 5), "the gRPC message is compressed"},
+      {"vllmgrpc-parser", kGenerate, frame("\xff\xff"), "the gRPC message is no protobuf message"},
+      {"vllmgrpc-parser", kGenerate, frame(bytes(2, bytes(2, "\x80"))), "input_ids of the gRPC"},
+      {"vllmgrpc-parser", kGenerate, frame(bytes(1, "id")), "the gRPC request has neither tokenized input nor text"},
+      {"vllmgrpc-parser", "/vllm.grpc.engine.VllmEngine/Embed", frame(bytes(3, "x")),
+       "the gRPC request has no tokenized input"},
+      {"vertexai-parser", kVertex, frame(bytes(1, "endpoint")), "the gRPC request has no http_body"},
+      {"vertexai-parser", kVertex, frame(bytes(2, bytes(1, "json"))), kNoJson, ErrorCode::kInvalidJson},
+      {"vertexai-parser", kVertex, frame(bytes(2, bytes(2, "{\"a\""))), kNoJson, ErrorCode::kInvalidJson},
+  };
+  for (const RefusedCase& item : cases) expect_refused(item);
 }
 
 TEST(RequestParser, TakesABodyWithoutModelIfAnotherChoosesIt) {
@@ -385,21 +314,38 @@ TEST(RequestParser, ForwardsWhateverCountsTokensOrIsUnknown) {
   }
 }
 
+struct MediaCase {
+  const char* name;
+  std::string_view type;
+  std::string_view path;
+  std::string body;
+  std::vector<std::pair<std::string, std::uint32_t>> media;  // text and tokens
+};
+
+void expect_media(const MediaCase& item) {
+  std::string body = item.body;
+  const auto parsed = parser_of(item.type).parse(item.path, body, {});
+  ASSERT_TRUE(parsed) << item.name << ": " << parsed.error().to_string();
+  ASSERT_EQ(parsed->media.size(), item.media.size()) << item.name;
+  std::string scratch;
+  const std::string text{openai::prompt_text(parsed->fields, scratch)};
+  EXPECT_FALSE(text.empty()) << item.name;
+  for (std::size_t i = 0; i < item.media.size(); ++i) {
+    const auto& [source, tokens] = item.media[i];
+    EXPECT_EQ(parsed->media[i].hash, xxh64(source)) << item.name;
+    EXPECT_EQ(parsed->media[i].weight, tokens) << item.name;
+    EXPECT_EQ(text.find('"' + source + '"'), std::string::npos) << item.name;
+  }
+}
+
 TEST(RequestParser, FindsMediaAndLeavesThemOutOfTheText) {
   const std::string url = "https://example.com/cat.png";
   const std::string data = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAABAAAAAMACAIAAAA=";  // 1024 x 768
-  struct Case {
-    const char* name;
-    std::string_view type;
-    std::string_view path;
-    std::string body;
-    std::vector<std::pair<std::string, std::uint32_t>> media;  // text and tokens
-  };
   const auto chat = [](std::string_view parts) {
     return fmt::format(R"({{"model":"m","messages":[{{"role":"user","content":[{{"type":"text","text":"a"}},{}]}}]}})",
                        parts);
   };
-  const Case cases[] = {
+  const MediaCase cases[] = {
       {"an image by URL",
        "openai-parser",
        "/chat/completions",
@@ -443,21 +389,7 @@ TEST(RequestParser, FindsMediaAndLeavesThemOutOfTheText) {
        chat(R"({"content":[{"content":[{"content":[{"content":[{"image_url":"u"}]}]}]}]})"),
        {}},
   };
-  for (const Case& item : cases) {
-    std::string body = item.body;
-    const auto parsed = parser_of(item.type).parse(item.path, body, {});
-    ASSERT_TRUE(parsed) << item.name << ": " << parsed.error().to_string();
-    ASSERT_EQ(parsed->media.size(), item.media.size()) << item.name;
-    std::string scratch;
-    const std::string text{openai::prompt_text(parsed->fields, scratch)};
-    for (std::size_t i = 0; i < item.media.size(); ++i) {
-      const auto& [source, tokens] = item.media[i];
-      EXPECT_EQ(parsed->media[i].hash, xxh64(source)) << item.name;
-      EXPECT_EQ(parsed->media[i].weight, tokens) << item.name;
-      EXPECT_EQ(text.find('"' + source + '"'), std::string::npos) << item.name;
-    }
-    EXPECT_FALSE(text.empty());
-  }
+  for (const MediaCase& item : cases) expect_media(item);
 }
 
 TEST(RequestParser, OneConversationKeepsItsTextWithADifferentBillingHeaderInEachRequest) {

@@ -38,23 +38,23 @@ TokenId token_of(std::uint64_t value) {
 
 /// Packed varints.
 Result<void> append_ids(std::string_view packed, std::vector<TokenId>& ids) {
-  ids.reserve(ids.size() + packed.size() / 3);
-  std::uint64_t value = 0;
-  unsigned shift = 0;
-  for (const char c : packed) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (shift < 64) value |= std::uint64_t{byte & 0x7fU} << shift;
-    if (byte >= 0x80) {
-      shift += 7;
-      continue;
+  const auto ends = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  std::size_t made = ids.size();
+  ids.resize(made + static_cast<std::size_t>(std::count_if(packed.begin(), packed.end(), ends)));
+  const char* at = packed.data();
+  const char* const end = at + packed.size();
+  while (at < end) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; at < end; shift += 7) {
+      const auto byte = static_cast<unsigned char>(*at++);
+      if (shift < 64) value |= std::uint64_t{byte & 0x7fU} << shift;
+      if (byte >= 0x80) continue;
+      ids[made++] = token_of(value);
+      break;
     }
-    ids.push_back(token_of(value));
-    value = 0;
-    shift = 0;
   }
-  if (shift != 0)
-    return fail(ErrorCode::kInvalidRequest, "input_ids of the gRPC message end in the middle of a number");
-  return {};
+  if (packed.empty() || ends(packed.back())) return {};
+  return fail(ErrorCode::kInvalidRequest, "input_ids of the gRPC message end in the middle of a number");
 }
 
 /// TokenizedInput {original_text = 1, input_ids = 2}. Two of them are one, as protobuf merges messages.
