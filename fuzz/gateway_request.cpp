@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "api/openai/answer_usage.h"
 #include "api/openai/body_edits.h"
 #include "api/openai/routing_fields.h"
 

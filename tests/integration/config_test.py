@@ -59,10 +59,10 @@ def test_validate_says_yes_no_and_what_waits(config, config_file):
         f"llmd config: config_invalid: {config_file}:4:9: plugin type \"queue-scoer\" is not known "
         "(did you mean queue-scorer?)\n"
     )
-    config_file.write_text(HEAD + "plugins:\n- type: anthropic-parser\n")
+    config_file.write_text(HEAD + "plugins:\n- type: k8s-notification-source\n")
     waits = config("validate", str(config_file))
     assert waits.returncode == 0
-    assert f"{config_file}:4:9: plugin type anthropic-parser is not supported by this version" in waits.stderr
+    assert f"{config_file}:4:9: plugin type k8s-notification-source is not supported by this version" in waits.stderr
     assert config("validate", "/nowhere.yaml").returncode == 1
 
 
@@ -74,12 +74,12 @@ def test_experimental_types_need_the_flag(config, config_file):
 
 
 def test_a_server_refuses_what_waits_and_names_it(binary, config_file):
-    config_file.write_text(HEAD + "plugins:\n- type: queue-scorer\n- type: anthropic-parser\n")
+    config_file.write_text(HEAD + "plugins:\n- type: queue-scorer\n- type: k8s-notification-source\n")
     ran = subprocess.run(
         [binary, "gateway", "--listen", "127.0.0.1:0", "--endpoints", "http://127.0.0.1:1", "--config", config_file],
         check=False, capture_output=True, text=True, timeout=30)
     assert ran.returncode == 1
-    assert f"{config_file}:5:9: plugin type anthropic-parser is not supported by this version" in ran.stderr
+    assert f"{config_file}:5:9: plugin type k8s-notification-source is not supported by this version" in ran.stderr
 
 
 def test_a_changed_file_is_swapped_in_and_a_bad_one_is_not(engines, gateway, config, config_file):

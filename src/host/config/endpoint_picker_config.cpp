@@ -331,14 +331,7 @@ void ConfigDecoder::add_defaults() {
       context_.plugins.push_back({{.name = name, .type = name}, spec, nullptr});
   };
   for (const PluginReference& reference : context_.references) {
-    const bool parser = reference.kinds == std::vector{PluginKind::kParser};
-    const scheduling::PluginSpec* spec = find_plugin(reference.plugin);
-    if (parser && spec != nullptr && spec->kind == PluginKind::kParser && context_.find(reference.plugin) == nullptr &&
-        spec->support == scheduling::Support::kWaits) {
-      context_.waits.push_back(
-          context_.at(*reference.node, fmt::format("plugin type {} is not supported by this version", spec->type)));
-    }
-    if (parser) add(reference.plugin, PluginKind::kParser);
+    if (reference.kinds == std::vector{PluginKind::kParser}) add(reference.plugin, PluginKind::kParser);
   }
   add("fcfs-ordering-policy", PluginKind::kOrderingPolicy);
   add("global-strict-fairness-policy", PluginKind::kFairnessPolicy);

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "api/openai/routing_fields.h"
+#include "api/openai/answer_usage.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/sse_relay.h"
 

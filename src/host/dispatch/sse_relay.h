@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/openai/routing_fields.h"
+#include "api/openai/answer_usage.h"
 
 namespace llmd::dispatch {
 

@@ -249,18 +249,15 @@ RequestFacts Router::make_facts(const RouteRequest& request, const scheduling::S
   facts.output_tokens_max = fields.output_tokens_max;
   facts.priority = fields.priority;
   facts.streaming = fields.stream;
+  facts.media.assign(request.media.begin(), request.media.end());
   if (request.header) take_headers(request, scheduler, facts);
   if (!request.prompts.empty()) {
     take_prompts(request, scheduler.prefix_options(), scheme, facts);
     return facts;
   }
   facts.prompt_tokens_exact = !fields.prompt_ids.empty();
-  std::string_view prompt = fields.prompt;
-  if (!fields.tools.empty()) {
-    scratch.assign(fields.tools).append(fields.prompt);
-    prompt = scratch;
-  }
-  const std::vector<TokenId> estimated = facts.prompt_tokens_exact ? std::vector<TokenId>{} : estimate_tokens(prompt);
+  const std::vector<TokenId> estimated =
+      facts.prompt_tokens_exact ? std::vector<TokenId>{} : estimate_tokens(openai::prompt_text(fields, scratch));
   const std::vector<TokenId>& tokens = facts.prompt_tokens_exact ? fields.prompt_ids : estimated;
   facts.prompt_tokens = static_cast<std::uint32_t>(tokens.size());
   facts.prefix = make_prefix_key(

@@ -70,6 +70,7 @@ struct RouteRequest {
   const openai::RoutingFields& fields;
   /// The prompts as the model's own tokenizer cut them; empty: what the fields say, or an estimate.
   std::span<const openai::PromptTokens> prompts{};
+  std::span<const MediaItem> media{};  // of the prompt
   /// What measure() made of the same request; its facts are taken, unless another configuration or another way to cut
   /// prompts came meanwhile. Null: they are made anew.
   Work* work = nullptr;

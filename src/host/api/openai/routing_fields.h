@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,14 @@ struct TextEdit {
   std::string_view text;
 };
 
+/// A piece of the prompt's JSON that says nothing of it as text: the URL or content of an image, or a value that
+/// changes with each request of one session.
+struct PromptCut {
+  std::string_view text;
+  std::uint64_t hash = 0;
+  std::uint32_t tokens = 0;  // that stand for it
+};
+
 /// What a router must know of a request body, and what it must change in it. Read in one pass that does not look into
 /// values that do not decide anything; full validation is the worker's. Offsets and views refer to the body that was
 /// read and are valid while it is neither changed nor moved.
@@ -31,6 +40,8 @@ struct RoutingFields {
   std::optional<std::string> model;  // absent or null: none
   std::string_view prompt;           // raw JSON of messages, prompt or input; a string without its quotes
   std::string_view tools;            // raw JSON of tools: chat templates put them before the messages
+  std::string_view system;           // raw JSON of what stands apart but comes first: Anthropic's system, instructions
+  std::vector<PromptCut> cuts;       // of the three above, in their order within each
   std::vector<TokenId> prompt_ids;   // a prompt given as token ids; then `prompt` is its JSON
   std::string cache_salt;
   bool stream = false;
@@ -66,21 +77,20 @@ struct BodyChanges {
   std::string_view prompt_tokens{};         // added as kPromptTokensField; empty: not
   bool ask_for_usage = false;               // stream_options.include_usage becomes true; see may_ask_for_usage()
 };
+/// What rewrite_body() changes, sorted and disjoint. The texts are views of the changes, of static text and of
+/// `scratch`.
+[[nodiscard]] std::vector<TextEdit> edits_of(const RoutingFields& fields, const BodyChanges& changes,
+                                             std::string& scratch);
+[[nodiscard]] std::string apply_text_edits(std::string_view body, std::span<const TextEdit> edits);
+
 /// The body to send on: without the steering fields, and with the changes. Empty if nothing changes, so that the common
 /// case costs no copy.
 [[nodiscard]] std::optional<std::string> rewrite_body(std::string_view body, const RoutingFields& fields,
                                                       const BodyChanges& changes);
 
-/// Token counts of an answer.
-struct AnswerUsage {
-  std::uint32_t prompt_tokens = 0;
-  std::uint32_t cached_tokens = 0;
-  std::uint32_t completion_tokens = 0;
-};
-
-/// Finds the last `"usage": {...}` of a JSON answer or of one SSE event by looking from the end, without parsing the
-/// rest. No value if there is none. For reports, not for decisions: text of the answer that looks like a usage object
-/// may fool it only if the answer carries none itself.
-[[nodiscard]] std::optional<AnswerUsage> find_usage(std::string_view json);
+/// The text whose bytes stand for the prompt where its tokens are not known: tools, system and prompt, with four bytes
+/// of the hash a token in place of each cut, aligned to four. A view of the body if that is the prompt alone, else of
+/// `scratch`.
+[[nodiscard]] std::string_view prompt_text(const RoutingFields& fields, std::string& scratch);
 
 }  // namespace llmd::openai

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/rng.h"
 
@@ -47,6 +50,33 @@ TEST(RoutingFields, ReadsEachFormOfPrompt) {
     ASSERT_TRUE(fields) << item.name;
     EXPECT_EQ(fields->prompt, item.prompt) << item.name;
     EXPECT_EQ(fields->prompt_ids, item.ids) << item.name;
+  }
+}
+
+TEST(RoutingFields, ReadsTokenIdsOfAnyLength) {
+  Rng rng{5};
+  for (int round = 0; round < 2'000; ++round) {
+    std::vector<TokenId> ids;
+    std::string body = R"({"prompt":[)";
+    for (std::size_t i = 1 + rng.below(6); i > 0; --i) {
+      const std::uint64_t digits = 1 + rng.below(10);
+      std::uint64_t below = 1;
+      for (std::uint64_t digit = 0; digit < digits; ++digit) below *= 10;
+      const auto id = static_cast<TokenId>(std::min<std::uint64_t>(rng.below(below), 2'147'483'647));
+      ids.push_back(rng.chance(0.1) ? -id : id);
+      body += std::to_string(ids.back());
+      if (i > 1) body += rng.chance(0.7) ? "," : " ,\n ";
+    }
+    body += rng.chance(0.5) ? "]}" : " ] , \"x\":1}";
+    const auto fields = read_routing_fields(body);
+    ASSERT_TRUE(fields) << body;
+    ASSERT_EQ(fields->prompt_ids, ids) << body;
+  }
+  for (std::string body : {R"({"prompt":[1,2147483648]})", R"({"prompt":[12345678901,1]})", R"({"prompt":[1,2.5,3]})",
+                           R"({"prompt":[1,2e3]})", R"({"prompt":[1,"2"]})", R"({"prompt":[1,-]})"}) {
+    const auto fields = read_routing_fields(body);
+    ASSERT_TRUE(fields) << body;
+    EXPECT_TRUE(fields->prompt_ids.empty()) << body;
   }
 }
 
@@ -185,18 +215,6 @@ TEST(RoutingFields, AsksForTheUsageOfAStreamWhoseClientDidNot) {
     EXPECT_EQ(nlohmann::json::parse(*sent, nullptr, false).dump(), nlohmann::json::parse(item.expected).dump())
         << item.body << " became " << *sent;
   }
-}
-
-TEST(RoutingFields, FindsTheUsageOfAnAnswer) {
-  const auto usage = find_usage(
-      R"({"choices":[{"text":"\"usage\": {\"prompt_tokens\": 9}"}],"usage":{"prompt_tokens":12,"total_tokens":15,)"
-      R"("completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}})");
-  ASSERT_TRUE(usage);
-  EXPECT_EQ(usage->prompt_tokens, 12U);
-  EXPECT_EQ(usage->completion_tokens, 3U);
-  EXPECT_EQ(usage->cached_tokens, 8U);
-  EXPECT_FALSE(find_usage(R"({"choices":[],"usage":null})"));
-  EXPECT_FALSE(find_usage(R"({"usage":{"x":1}})"));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <limits>
 
-namespace llmd::rpc {
+namespace llmd {
 namespace {
 
 TEST(Wire, ReadsWhatItWrites) {
@@ -51,4 +51,4 @@ TEST(Wire, RefusesWhatIsNoMessage) {
 }
 
 }  // namespace
-}  // namespace llmd::rpc
+}  // namespace llmd

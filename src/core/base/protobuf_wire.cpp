@@ -1,9 +1,9 @@
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 #include <bit>
 #include <cstring>
 
-namespace llmd::rpc {
+namespace llmd {
 
 std::optional<std::uint64_t> WireReader::varint() noexcept {
   constexpr std::size_t kBytesMax = 10;
@@ -92,4 +92,4 @@ WireWriter& WireWriter::fixed64(std::uint32_t number, double value) {
   return *this;
 }
 
-}  // namespace llmd::rpc
+}  // namespace llmd
