@@ -15,13 +15,14 @@ llmd_declare_module(core/scheduling USES base model prefix forecast THIRD_PARTY 
 llmd_declare_module(core/flow       USES base model scheduling THIRD_PARTY fmt)
 llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/cel        USES base THIRD_PARTY fmt)
+llmd_declare_module(core/reporting  USES base cel THIRD_PARTY fmt)
 llmd_declare_module(core/batching   USES base model)
 llmd_declare_module(core/pd         USES base model)
 llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching pd THIRD_PARTY fmt)
 
 # host: does. Owns sockets, files, threads and third-party headers.
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
-llmd_declare_module(host/config     USES base model scheduling flow batching simulation telemetry THIRD_PARTY fmt yaml)
+llmd_declare_module(host/config     USES base model reporting scheduling flow batching simulation telemetry THIRD_PARTY fmt yaml)
 llmd_declare_module(host/runtime    USES base telemetry THIRD_PARTY fmt asio)
 llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio nghttp2)
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio)
