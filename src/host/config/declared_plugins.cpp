@@ -104,13 +104,20 @@ constexpr std::array kFileDiscovery{
 constexpr std::array kAgentIdentity{ParameterSpec{.name = "additionalSessionHeaders",
                                                   .type = ParameterType::kTextList,
                                                   .help = "headers that name a session, before the usual ones"}};
-constexpr std::array kReportedAttribute{text("key.namespace", "envoy.lb", "namespace of the metadata"),
-                                        text("key.name", "", "name of the metadata"),
-                                        text("expression", "", "CEL expression over usage, of an integer"),
-                                        text("condition", "", "CEL condition; empty: always")};
+constexpr std::array kReportedAttribute{
+    text("key.namespace", "envoy.lb", "namespace of the metadata"),
+    ParameterSpec{
+        .name = "key.name", .type = ParameterType::kText, .help = "name of the value in it", .required = true},
+    ParameterSpec{.name = "expression",
+                  .type = ParameterType::kText,
+                  .help = "CEL over usage, of a number, cut to a whole one; 0 is not reported",
+                  .required = true},
+    text("condition", "", "CEL over usage, of a bool: whether to report; empty: always")};
 constexpr std::array kReporter{ParameterSpec{.name = "attributes",
                                              .type = ParameterType::kObjectList,
-                                             .help = "what is reported",
+                                             .help = "what is reported; usage has prompt_tokens, completion_tokens, "
+                                                     "total_tokens, prompt_tokens_details.cached_tokens",
+                                             .required = true,
                                              .fields = kReportedAttribute}};
 constexpr std::array<std::string_view, 2> kSelectorModes{"strict", "prefer"};
 constexpr std::array<std::string_view, 3> kGatingModes{"sum", "max-role", "disabled"};
@@ -158,8 +165,7 @@ constexpr PluginSpec kSpecs[] = {
      .stability = Stability::kAlpha},
     {.type = "destination-endpoint-served-verifier",
      .kind = PluginKind::kRequestPlugin,
-     .help = "tells the endpoint that served in a header, for conformance tests",
-     .support = Support::kWaits},
+     .help = "tells the endpoint that served in a header, for conformance tests"},
     {.type = "disagg-headers-handler",
      .kind = PluginKind::kRequestPlugin,
      .help = "sets the headers of prefill and encode legs, as the profile handler does by itself now",
@@ -175,8 +181,7 @@ constexpr PluginSpec kSpecs[] = {
     {.type = "request-attribute-reporter",
      .kind = PluginKind::kRequestPlugin,
      .help = "reports values computed from usage as Envoy metadata",
-     .parameters = kReporter,
-     .support = Support::kWaits},
+     .parameters = kReporter},
     {.type = "disaggregatedset-rollout-screener",
      .kind = PluginKind::kScreener,
      .help = "keeps a request within one revision of a rollout",

@@ -13,6 +13,7 @@
 #include "config/plugin_decoder.h"
 #include "config/plugin_registry.h"
 #include "config/read_file.h"
+#include "config/request_plugins.h"
 #include "config/yaml_tree.h"
 #include "scheduling/nearest_name.h"
 #include "scheduling/plugin_spec.h"
@@ -418,6 +419,7 @@ Result<void> ConfigDecoder::check() {
   warn_of_idle_references();
   sort_plugins();
   LLMD_TRY_VOID(check_plugins(config_.scheduling, context_));
+  LLMD_TRY_VOID(decode_request_plugins(context_, config_.request_plugins));
   check_flow_control();
   return make_scheduler();
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "flow/config.h"
+#include "reporting/attribute_reporter.h"
 #include "scheduling/config.h"
 
 namespace llmd::config {
@@ -26,11 +27,19 @@ struct DataLayerConfig {
   std::chrono::milliseconds sync_interval{200};
 };
 
+/// What is done with a request beside scheduling it: the plugins of `reporting`, made. For the endpoint picker; the
+/// gateway has no proxy in front that it could tell.
+struct RequestPluginsConfig {
+  std::vector<reporting::AttributeReporter> reporters{};  // reporting::report() at the end of an answer
+  bool shows_served_endpoint = false;                     // a response header has reporting::served_endpoint_report()
+};
+
 /// What a file of kind EndpointPickerConfig says, typed and checked, with llm-d's defaults filled in.
 struct EndpointPickerConfig {
   scheduling::SchedulingConfig scheduling;
   flow::FlowConfig flow;
   DataLayerConfig data_layer;
+  RequestPluginsConfig request_plugins;
   std::vector<std::string> parsers;   // plugin names; empty: llm-d's four
   std::vector<std::string> warnings;  // one line each, for the log
   std::vector<std::string> waits;     // what is known and valid, but not supported here: a server must not start

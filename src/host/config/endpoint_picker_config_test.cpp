@@ -43,8 +43,36 @@ schedulingProfiles:
   EXPECT_EQ(std::get<double>(*weight), 0.5);
 }
 
+TEST(EndpointPickerConfig, MakesTheReportersOfRequests) {
+  const auto config = parse_body(R"yaml(
+plugins:
+- type: destination-endpoint-served-verifier
+- name: total-tokens-cost-reporter
+  type: request-attribute-reporter
+  parameters:
+    attributes:
+    - key:
+        name: x-gateway-inference-request-cost
+      expression: |
+        usage.prompt_tokens + usage.completion_tokens
+      condition: "has(usage.prompt_tokens) && has(usage.completion_tokens)"
+    - key: {namespace: billing, name: reasoning}
+      expression: "has(usage.reasoning) ? usage.reasoning : 1"
+)yaml");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  EXPECT_TRUE(config->waits.empty());
+  EXPECT_TRUE(config->request_plugins.shows_served_endpoint);
+  EXPECT_EQ(
+      config->warnings,
+      (std::vector<std::string>{
+          "c.yaml:16:19: request-attribute-reporter: attributes[1] reads usage.reasoning, which no request has"}));
+  EXPECT_EQ(reporting::report(config->request_plugins.reporters, {.prompt_tokens = 32, .completion_tokens = 10}),
+            (std::vector<reporting::ReportedValue>{{"envoy.lb", "x-gateway-inference-request-cost", 42},
+                                                   {"billing", "reasoning", 1}}));
+}
+
 TEST(EndpointPickerConfig, ReadsLlmdsDisaggregationExample) {
-  const auto config = parse_body(R"(
+  const auto config = parse_body(R"yaml(
 plugins:
 - type: prefill-filter
 - type: decode-filter
@@ -60,7 +88,7 @@ schedulingProfiles:
   - {pluginRef: active-request-scorer}
 - name: decode
   plugins: [{pluginRef: decode-filter}, {pluginRef: prefix-cache-scorer, weight: 3}, {pluginRef: active-request-scorer}]
-)");
+)yaml");
   ASSERT_TRUE(config.has_value()) << config.error().to_string();
   const auto scheduler = scheduling::Scheduler::make(config->scheduling);
   ASSERT_TRUE(scheduler.has_value());

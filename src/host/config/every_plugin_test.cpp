@@ -22,6 +22,7 @@ const std::map<std::string_view, std::string_view> kNeeded{
     {"header-label-affinity-scorer", "{headerName: x-tenant, labelKey: tenant}"},
     {"multicluster-file-discovery", "{path: /etc/clusters.yaml}"},
     {"priority-holdback-policy", "{minCeiling: 0.5}"},
+    {"request-attribute-reporter", "{attributes: [{key: {name: cost}, expression: usage.total_tokens}]}"},
     {"session-id-producer", "{headerName: x-session-id}"},
     {"shared-library-filter", "{path: /usr/lib/plugin.so}"},
     {"shared-library-scorer", "{path: /usr/lib/plugin.so}"},
