@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "config/data_layer_decoder.h"
 #include "config/decode_context.h"
 #include "config/flow_decoder.h"
 #include "config/plugin_decoder.h"
@@ -425,6 +426,7 @@ Result<void> ConfigDecoder::check() {
   warn_of_idle_references();
   sort_plugins();
   LLMD_TRY_VOID(check_plugins(config_.scheduling, context_));
+  LLMD_TRY_VOID(decode_data_sources(context_, config_.data_layer));
   check_flow_control();
   return make_scheduler();
 }

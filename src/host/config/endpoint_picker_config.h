@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "config/data_layer_config.h"
 #include "flow/config.h"
 #include "scheduling/config.h"
 
@@ -24,6 +26,11 @@ struct DataLayerConfig {
   std::string peer_discovery{};
   std::string syncer{};
   std::chrono::milliseconds sync_interval{200};
+  // What the sources come to.
+  std::optional<PageSource> metrics{PageSource{.path = "/metrics"}};  // none: endpoints are not asked for metrics
+  std::optional<PageSource> models{};                                 // none: at /v1/models, now and then
+  CoreExtractorConfig extractor{};
+  std::vector<ExporterSource> exporters{};
 };
 
 /// What a file of kind EndpointPickerConfig says, typed and checked, with llm-d's defaults filled in.
