@@ -32,6 +32,15 @@ pool::PoolOptions pool_options(const Options& options) {
   return made;
 }
 
+pool::ProberOptions prober_options(const Options& options, const config::DataLayerConfig& layer) {
+  return {.interval = options.probe_interval,
+          .backoff_max = options.probe_backoff_max,
+          .metrics = layer.metrics,
+          .models = layer.models,
+          .extractor = layer.extractor,
+          .exporters = layer.exporters};
+}
+
 dispatch::DispatchOptions dispatch_options(const Options& options) {
   dispatch::DispatchOptions made{.request_timeout = options.request_timeout, .attempts_max = options.attempts_max};
   made.client.response_timeout = options.request_timeout;
@@ -141,10 +150,11 @@ Result<void> Service::open() {
   LLMD_TRY(server_, net::Server::listen(std::move(serving), std::move(server), handler));
   LLMD_TRY_VOID(open_admin());
   add_gauges();
-  prober_ = std::make_unique<pool::EndpointProber>(
-      home_, pool_, metrics_,
-      pool::ProberOptions{.interval = setup_.options.probe_interval, .backoff_max = setup_.options.probe_backoff_max});
-  home_.post([this] { prober_->start(); });
+  loops_.push_back(std::make_unique<Loop>("gateway-probes"));
+  probe_loop_ = loops_.back().get();
+  prober_ = std::make_unique<pool::EndpointProber>(*probe_loop_, pool_, metrics_,
+                                                   prober_options(setup_.options, setup_.config.config.data_layer));
+  probe_loop_->post([this] { prober_->start(); });
   home_.spawn(housekeeping());
   home_.spawn(flow_->run());
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
@@ -223,7 +233,7 @@ Task<void> Service::drain() {
   if (const std::size_t left = server_->in_flight(); left > 0)
     log::warn("{} requests are cut by the drain timeout", left);
   server_->close();
-  prober_->stop();
+  probe_loop_->post([this] { prober_->stop(); });
   if (admin_ != nullptr) admin_->close();
 }
 

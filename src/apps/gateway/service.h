@@ -55,8 +55,8 @@ struct Turn {
 };
 
 /// The gateway: server, pool, router and dispatchers, put together. Hosted by `llmd gateway` and by `llmd up`.
-/// One loop is the caller's (`home`: probes, admin, and a share of the connections); the others have threads of their
-/// own.
+/// One loop is the caller's (`home`: admin, and a share of the connections); the others, and one for probes, have
+/// threads of their own.
 class Service {
  public:
   /// Binds and starts. Errors: kAddressInUse, kAddressInvalid, kConfigInvalid, kIo. `home` must outlive the service;
@@ -134,6 +134,7 @@ class Service {
   std::unique_ptr<RequestLog> request_log_;     // null: nothing is recorded
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
+  Loop* probe_loop_ = nullptr;                // one of them, which serves nobody
   std::vector<std::unique_ptr<LoopContext>> contexts_;
   std::unique_ptr<pool::EndpointProber> prober_;
   std::unique_ptr<admin::AdminServer> admin_;

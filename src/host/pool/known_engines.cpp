@@ -11,14 +11,14 @@ constexpr KnownSeries kVllm[] = {
     {kWaiting, "vllm:num_requests_waiting"},
     {kRunning, "vllm:num_requests_running"},
     {kKvUsage, "vllm:kv_cache_usage_perc"},
-    {kKvUsage, "vllm:gpu_cache_usage_perc"},  // before 0.10
+    {kKvUsage, "vllm:gpu_cache_usage_perc"},  // before 0.9.2
     {kCacheInfo, "vllm:cache_config_info"},
     {kLora, "vllm:lora_requests_info"},
     {kPromptTokens, "vllm:prompt_tokens_total"},
     {kGenerationTokens, "vllm:generation_tokens_total"},
     {kPrefixQueries, "vllm:prefix_cache_queries_total"},
     {kPrefixHits, "vllm:prefix_cache_hits_total"},
-    {kOldPrefixQueries, "vllm:gpu_prefix_cache_queries_total"},  // before 0.10
+    {kOldPrefixQueries, "vllm:gpu_prefix_cache_queries_total"},  // before 0.9.2
     {kOldPrefixHits, "vllm:gpu_prefix_cache_hits_total"},
 };
 constexpr KnownSeries kSglang[] = {
@@ -74,9 +74,14 @@ constexpr KnownSeries kWorker[] = {
     {kMemoryUse, "llmd_worker_memory_use"},
 };
 constexpr KnownSeries kLlamaServer[] = {
-    {kWaiting, "llamacpp:requests_deferred"},        {kRunning, "llamacpp:requests_processing"},
+    {kWaiting, "llamacpp:requests_deferred"},
+    {kRunning, "llamacpp:requests_processing"},
     {kKvUsage, "llamacpp:kv_cache_usage_ratio"},  // until the middle of 2025
-    {kPromptTokens, "llamacpp:prompt_tokens_total"}, {kGenerationTokens, "llamacpp:tokens_predicted_total"},
+    {kPromptTokens, "llamacpp:prompt_tokens_total"},
+    {kGenerationTokens, "llamacpp:tokens_predicted_total"},
+    {kPrefixQueries, "llamacpp:prompt_tokens_total"},  // without those that were cached
+    {kPrefixQueries, "llamacpp:prompt_tokens_cached_total"},
+    {kPrefixHits, "llamacpp:prompt_tokens_cached_total"},
 };
 constexpr KnownSeries kTgi[] = {
     {kWaiting, "tgi_queue_size"},
