@@ -92,6 +92,7 @@ struct Watch {
   const char* ready_path = "/ready";
   std::size_t page = 0;  // which of the paths is asked for metrics
   const MetricAdapter* adapter = nullptr;
+  TimePoint scraped_at{};  // the last page of metrics that was read to its end
   TimePoint recognise_due{};
   TimePoint ready_due{};
   TimePoint models_due{};
@@ -123,7 +124,8 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
         probes{metrics.counter("llmd_pool_probes_total", "Looks at endpoints: readiness, metrics, models")},
         failures{metrics.counter("llmd_pool_probe_failures_total", "Looks at endpoints that found something wrong")},
         interval_gauge{metrics.gauge("llmd_pool_probe_interval_seconds", "Between two looks at an endpoint, now")},
-        share_gauge{metrics.gauge("llmd_pool_probe_core_share", "Of one core, what the loop that looks takes")} {
+        share_gauge{metrics.gauge("llmd_pool_probe_core_share", "Of one core, what the loop that looks takes")},
+        age_gauge{metrics.gauge("llmd_pool_metrics_age_seconds", "Of the oldest metrics of an endpoint that answers")} {
     const std::string_view own = options.metrics ? std::string_view{options.metrics->path} : std::string_view{};
     pages = {own, kXllmPath, kOllamaPath};
   }
@@ -157,6 +159,7 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
   Counter& failures;
   Gauge& interval_gauge;
   Gauge& share_gauge;
+  Gauge& age_gauge;
   std::array<std::string_view, 3> pages;  // of metrics, as they are tried
   std::uint64_t looks = 0;
   TimePoint sample_due{};
@@ -286,6 +289,11 @@ void EndpointProber::State::count_look() {
   stretch = pacer.stretch(wanted * static_cast<double>(watches.size()));
   interval_gauge.set(to_seconds(tick()) * stretch);
   share_gauge.set(pacer.share());
+  Duration oldest{};
+  for (const auto& [name, watch] : watches) {
+    if (watch->ready && watch->scraped_at != TimePoint{}) oldest = std::max(oldest, now - watch->scraped_at);
+  }
+  age_gauge.set(to_seconds(oldest));
 }
 
 Task<void> EndpointProber::State::run(std::shared_ptr<Watch> watch) {
@@ -303,6 +311,7 @@ Task<void> EndpointProber::State::run(std::shared_ptr<Watch> watch) {
       failures.add();
       log::debug("endpoint {}: {}", watch->endpoint->name, found.error);
     }
+    if (found.readings) watch->scraped_at = SteadyClock::now();
     pool.on_probe(watch->endpoint->name, std::move(found), SteadyClock::now());
     watch->pause.expires_at(end_of(pause_after(*watch), SteadyClock::now()));
     boost::system::error_code woken;

@@ -9,7 +9,7 @@ TEST(RunningModels, ReadsWhatOllamaSays) {
   // As Ollama 0.11 answers, from its API's documentation.
   const auto models = read_running_models(
       R"({"models":[{"name":"mistral:latest","model":"mistral:latest","size":5137025024,"digest":"2ae6",)"
-      R"("details":{"family":"llama"},"expires_at":"2024-06-04T14:38:31Z","size_vram":5137025000,"context_length":4096},)"
+      R"("details":{"family":"llama"},"size_vram":5137025000,"context_length":4096},)"
       R"({"name":"old","size":-1}]})");
   ASSERT_TRUE(models) << models.error().what;
   ASSERT_EQ(models->size(), 2U);
