@@ -139,6 +139,7 @@ BENCHMARK(BM_ScrapeFleet)
     ->Args({1'000, 4'096})
     ->Args({1'000, 50'000})
     ->Args({100, 200'000})
+    ->Args({100, 4'096})
     ->Iterations(1)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);

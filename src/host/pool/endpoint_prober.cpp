@@ -76,8 +76,10 @@ Result<net::Address> address_of(const Endpoint& endpoint, std::uint16_t port, bo
 
 /// One endpoint under observation.
 struct Watch {
-  explicit Watch(Loop& loop, std::shared_ptr<const Endpoint> at) : endpoint{std::move(at)}, pause{loop.executor()} {}
+  Watch(Loop& loop, std::shared_ptr<const Endpoint> at, net::ClientOptions client_options)
+      : endpoint{std::move(at)}, client{loop, client_options}, pause{loop.executor()} {}
   std::shared_ptr<const Endpoint> endpoint;
+  net::Client client;  // one each: nothing is looked up among a thousand
   Result<net::Address> address = fail(ErrorCode::kAddressInvalid, "");
   Result<net::Address> metrics_address = fail(ErrorCode::kAddressInvalid, "");
   net::CancelToken cancel;
@@ -116,11 +118,6 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
         options{std::move(with)},
         adapters{options.extractor},
         pacer{options.cpu_share_max},
-        client{on,
-               {.connect_timeout = options.timeout,
-                .response_timeout = options.timeout,
-                .read_timeout = options.timeout,
-                .idle_connections_max = 16}},
         probes{metrics.counter("llmd_pool_probes_total", "Looks at endpoints: readiness, metrics, models")},
         failures{metrics.counter("llmd_pool_probe_failures_total", "Looks at endpoints that found something wrong")},
         interval_gauge{metrics.gauge("llmd_pool_probe_interval_seconds", "Between two looks at an endpoint, now")},
@@ -147,14 +144,13 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
   [[nodiscard]] Duration tick() const;
   [[nodiscard]] Duration jittered(Duration pause);
   Duration pause_after(const Watch& watch);
-  void hurry(const net::Address& address);
+  static void hurry(Watch& watch);
 
   Loop& loop;
   Pool& pool;
   const ProberOptions options;
   const MetricAdapters adapters;
   ScrapePacer pacer;
-  net::Client client;
   Counter& probes;
   Counter& failures;
   Gauge& interval_gauge;
@@ -167,7 +163,6 @@ struct EndpointProber::State : std::enable_shared_from_this<State> {
   Rng rng{0x70726f6265};  // jitter only
   bool running = false;
   std::map<std::string, std::shared_ptr<Watch>> watches;
-  std::multimap<net::Address, std::weak_ptr<Watch>> by_address;
 };
 
 EndpointProber::EndpointProber(Loop& loop, Pool& pool, MetricsRegistry& metrics, ProberOptions options)
@@ -177,7 +172,6 @@ EndpointProber::~EndpointProber() { state_->pool.on_change(nullptr); }
 
 void EndpointProber::start() {
   state_->running = true;
-  state_->client.on_idle_end([state = state_.get()](const net::Address& address) { state->hurry(address); });
   state_->pool.on_change([weak = std::weak_ptr{state_}, &loop = state_->loop] {
     loop.post([weak] {
       if (const auto state = weak.lock()) state->reconcile();
@@ -209,7 +203,14 @@ void EndpointProber::State::forget_engine(Watch& watch) const {
 void EndpointProber::State::add_watch(std::shared_ptr<const Endpoint> endpoint,
                                       std::map<std::string, std::shared_ptr<Watch>>& to) {
   const std::string name = endpoint->name;
-  auto watch = std::make_shared<Watch>(loop, std::move(endpoint));
+  const net::ClientOptions client{.connect_timeout = options.timeout,
+                                  .response_timeout = options.timeout,
+                                  .read_timeout = options.timeout,
+                                  .idle_connections_max = 2};
+  auto watch = std::make_shared<Watch>(loop, std::move(endpoint), client);
+  watch->client.on_idle_end([mine = watch.get()](const net::Address& address) {
+    if (mine->address && *mine->address == address) hurry(*mine);
+  });
   watch->address = net::Address::parse(watch->endpoint->url);
   watch->metrics_address = address_of(*watch->endpoint, options.metrics ? options.metrics->port : 0, /*at_node=*/false);
   forget_engine(*watch);
@@ -240,20 +241,12 @@ void EndpointProber::State::reconcile() {
   }
   for (auto& [name, watch] : watches) stop_watch(*watch);
   watches = std::move(kept);
-  by_address.clear();
-  for (const auto& [name, watch] : watches) {
-    if (watch->address) by_address.emplace(*watch->address, watch);
-  }
 }
 
 /// The connection that waited for the next probe has ended: the process may be gone, so the next look is now. Only
 /// every second pause is cut, for servers that close every connection.
-void EndpointProber::State::hurry(const net::Address& address) {
-  const auto [first, last] = by_address.equal_range(address);
-  for (auto at = first; at != last; ++at) {
-    const auto watch = at->second.lock();
-    if (watch && !std::exchange(watch->hurried, true)) watch->pause.cancel();
-  }
+void EndpointProber::State::hurry(Watch& watch) {
+  if (!std::exchange(watch.hurried, true)) watch.pause.cancel();
 }
 
 /// Between two looks, as long as nothing is wrong and there is CPU time.
@@ -348,7 +341,7 @@ Task<Probe> EndpointProber::State::probe(Watch& watch) {
 
 Task<void> EndpointProber::State::ask_readiness(Watch& watch, const net::Address& address, Probe& found) {
   const TimePoint asked = SteadyClock::now();
-  auto response = co_await client.send(address, {.method = "GET", .target = watch.ready_path}, &watch.cancel);
+  auto response = co_await watch.client.send(address, {.method = "GET", .target = watch.ready_path}, &watch.cancel);
   if (!response) {
     const bool silent = response.error().code == ErrorCode::kDeadlineExceeded;
     found.readiness = silent ? Probe::Readiness::kSilent : Probe::Readiness::kRefused;
@@ -403,7 +396,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, Probe& found) {
 /// Error: the connection's. A page that cannot be read is in found.error.
 Task<Result<int>> EndpointProber::State::read_page(Watch& watch, const net::Address& address, Probe& found) {
   LLMD_CO_TRY(const auto response,
-              co_await client.send(address, {.method = "GET", .target = pages[watch.page]}, &watch.cancel));
+              co_await watch.client.send(address, {.method = "GET", .target = pages[watch.page]}, &watch.cancel));
   if (response->status() != 200) {
     (void)co_await response->read_all(kReadyBytesMax);
     co_return response->status();
@@ -435,7 +428,7 @@ Task<Result<int>> EndpointProber::State::read_page(Watch& watch, const net::Addr
 /// Ollama tells no queue, but which models it has in memory: as good as loaded adapters are elsewhere.
 Task<Result<int>> EndpointProber::State::read_ollama(Watch& watch, const net::Address& address, Probe& found) {
   LLMD_CO_TRY(const auto response,
-              co_await client.send(address, {.method = "GET", .target = kOllamaPath}, &watch.cancel));
+              co_await watch.client.send(address, {.method = "GET", .target = kOllamaPath}, &watch.cancel));
   LLMD_CO_TRY(const std::string body, co_await response->read_all(kModelListBytesMax));
   if (response->status() != 200) co_return response->status();
   const auto models = ollama::read_running_models(body);
@@ -455,7 +448,7 @@ Task<Result<NodeReadings>> EndpointProber::State::ask_exporter(Watch& watch, Exp
   const config::ExporterSource& source = exporter.source;
   LLMD_CO_TRY(const net::Address address, address_of(*watch.endpoint, source.page.port, source.use_node_address));
   LLMD_CO_TRY(const auto response,
-              co_await client.send(address, {.method = "GET", .target = source.page.path}, &watch.cancel));
+              co_await watch.client.send(address, {.method = "GET", .target = source.page.path}, &watch.cancel));
   if (response->status() != 200) {
     co_return fail(ErrorCode::kProtocol,
                    fmt::format("GET {} at {} answers {}", source.page.path, address.to_string(), response->status()));
@@ -503,7 +496,7 @@ Task<void> EndpointProber::State::run_exporter(std::shared_ptr<Watch> watch, std
 Task<void> EndpointProber::State::ask_models(Watch& watch, const net::Address& address, Probe& found) {
   const std::string_view path = options.models ? std::string_view{options.models->path} : "/v1/models";
   watch.models_due = SteadyClock::now() + options.interval;  // unless all goes well
-  auto response = co_await client.send(address, {.method = "GET", .target = path}, &watch.cancel);
+  auto response = co_await watch.client.send(address, {.method = "GET", .target = path}, &watch.cancel);
   if (!response) {
     watch.cut = note_end(response.error(), found);
     co_return;

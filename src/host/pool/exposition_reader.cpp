@@ -29,10 +29,18 @@ std::string_view skip_blanks(std::string_view text) noexcept {
   return text;
 }
 
+/// Where the first character is for which `ends` holds; the size if there is none. The library's find_first_of calls a
+/// function for each character.
+template <class Ends>
+std::size_t find_end(std::string_view text, std::size_t begin, Ends ends) noexcept {
+  while (begin < text.size() && !ends(text[begin])) ++begin;
+  return begin;
+}
+
 /// Takes the next blank-separated word off `text`.
 std::string_view take_word(std::string_view& text) noexcept {
   text = skip_blanks(text);
-  const auto word = text.substr(0, text.find_first_of(" \t\r"));
+  const auto word = text.substr(0, find_end(text, 0, [](char c) { return is_blank(c) || c == '\r'; }));
   text.remove_prefix(word.size());
   return word;
 }
@@ -51,7 +59,8 @@ std::size_t value_end(std::string_view text, std::size_t begin) noexcept {
 
 /// The position behind the '}' that ends a label set, npos if it does not end. Quotes and escapes count.
 std::size_t labels_end(std::string_view text) noexcept {
-  for (std::size_t i = text.find_first_of("\"}"); i < text.size(); i = text.find_first_of("\"}", i)) {
+  const auto ends = [](char c) { return c == '"' || c == '}'; };
+  for (std::size_t i = find_end(text, 0, ends); i < text.size(); i = find_end(text, i, ends)) {
     if (text[i] == '}') return i + 1;
     i = value_end(text, i + 1);
   }
@@ -187,8 +196,8 @@ void ExpositionReader::end_page() {
 void ExpositionReader::line(std::string_view text) {
   if (!text.empty() && is_blank(text.front())) text = skip_blanks(text);
   if (!wanted_->may_begin(text) || text.empty() || text.front() == '#') return;
-  const std::size_t name_end = text.find_first_of("{ \t");
-  if (name_end == std::string_view::npos) return;
+  const std::size_t name_end = find_end(text, 0, [](char c) { return c == '{' || is_blank(c); });
+  if (name_end == text.size()) return;
   Sample sample{.name = wanted_->find(text.substr(0, name_end))};
   if (sample.name == SeriesNames::kNone) return;
   text = skip_blanks(text.substr(name_end));
