@@ -112,7 +112,8 @@ plugins:
       queuedRequestsSpec: depth{{state=waiting}}
       runningRequestsSpec: busy
       customMetrics: [{{attributeKey: heat, metricSpec: oven_heat}}]
-- {{type: dcgm-data-source, parameters: {{path: /gpus, port: {port_of(exporter)}, useNodeAddress: true, interval: 50ms}}}}
+- type: dcgm-data-source
+  parameters: {{path: /gpus, port: {port_of(exporter)}, useNodeAddress: true, interval: 50ms}}
 - type: dcgm-extractor
 - {{type: node-exporter-data-source, parameters: {{path: /node, port: {port_of(exporter)}}}}}
 - type: node-exporter-extractor

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/redirect_error.hpp>
 #include <ctime>
 #include <map>
 #include <span>
