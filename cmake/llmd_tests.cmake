@@ -73,6 +73,10 @@ if(TARGET bench_outliers)
   set_tests_properties(bench/bench_outliers PROPERTIES LABELS bench TIMEOUT 120)
 endif()
 
+# It reads pages of engines.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/host/pool/expositions_test.cpp PROPERTIES
+  COMPILE_DEFINITIONS LLMD_EXPOSITIONS="${PROJECT_SOURCE_DIR}/src/host/pool/testdata/expositions")
+
 # It runs every claim of a page of docs.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/host/llamacpp/structured_output_test.cpp PROPERTIES
                             COMPILE_DEFINITIONS LLMD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -103,15 +103,17 @@ def streamed_answer(*texts: str) -> Behaviour:
 
 
 class FakeEngine:
-    """Listens on a port of its own. `waiting` is what its metrics say, so that a test decides who is chosen first."""
+    """Listens on a port of its own. `waiting` is what its metrics say, so that a test decides who is chosen first.
+    `pages` are shown instead of its own, None: 404."""
 
     def __init__(self, model: str = "m", waiting: int = 0, adapters: tuple[str, ...] = (), kv_usage: float = 0,
-                 running_adapters: tuple[str, ...] = ()):
+                 running_adapters: tuple[str, ...] = (), pages: dict[str, str | None] | None = None):
         self.model = model
         self.models = [model, *adapters]
         self.waiting = waiting
         self.kv_usage = kv_usage
         self.running_adapters = running_adapters
+        self.pages = pages or {}
         self.ready = True
         self.requests: list[FakeRequest] = []
         self.behaviours: queue.Queue[Behaviour] = queue.Queue()
@@ -174,6 +176,7 @@ class FakeEngine:
                 'waiting_lora_adapters=""} 1\n',
             ),
         }
+        pages |= {path: (404, "{}") if text is None else (200, text) for path, text in self.pages.items()}
         status, text = pages.get(handler.path, (404, "{}"))
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(text)))

@@ -32,7 +32,7 @@ routing::PlaneOptions plane_options(const Setup& setup) {
                              .config = setup.config,
                              .endpoints = setup.endpoints,
                              .endpoint_file = setup.endpoint_file};
-  made.prober.interval = setup.options.scrape_interval;
+  made.prober.metrics->interval = setup.options.scrape_interval;
   return made;
 }
 

@@ -48,8 +48,8 @@ struct Turn {
 };
 
 /// The gateway: server, pool, router and dispatchers, put together. Hosted by `llmd gateway` and by `llmd up`.
-/// One loop is the caller's (`home`: probes, admin, and a share of the connections); the others have threads of their
-/// own.
+/// One loop is the caller's (`home`: admin, and a share of the connections); the others, and one for probes, have
+/// threads of their own.
 class Service {
  public:
   /// Binds and starts. Errors: kAddressInUse, kAddressInvalid, kConfigInvalid, kIo. `home` must outlive the service;

@@ -30,6 +30,8 @@ void SignalKeeper::on_sample(const SignalSample& sample, TimePoint now) {
   copy(Signal::kCpuUse, sample.cpu_use);
   copy(Signal::kGpuUse, sample.gpu_use);
   copy(Signal::kMemoryUse, sample.memory_use);
+  copy(Signal::kBandwidthMbps, sample.bandwidth_mbps);
+  copy(Signal::kPacketLoss, sample.packet_loss);
   if (sample.round_trip) {
     const auto ms = static_cast<float>(to_milliseconds(*sample.round_trip));
     set(Signal::kLatencyMs, moved(current_[Signal::kLatencyMs], ms), now);
@@ -47,6 +49,17 @@ void SignalKeeper::on_sample(const SignalSample& sample, TimePoint now) {
     queries_ = sample.prefix_query_tokens;
     hits_ = sample.prefix_hit_tokens;
   }
+}
+
+void SignalKeeper::on_named(std::string_view name, float value, TimePoint now) {
+  if (!std::isfinite(value)) return;
+  const auto at = std::ranges::lower_bound(current_.named, name, {}, &NamedReading::name);
+  if (at != current_.named.end() && at->name == name) {
+    at->reading = {.value = value, .at = now};
+  } else {
+    current_.named.insert(at, {.name = std::string{name}, .reading = {.value = value, .at = now}});
+  }
+  dirty_ = true;
 }
 
 void SignalKeeper::on_ready(bool ready, TimePoint now) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/clock.h"
 #include "model/endpoint.h"
@@ -17,6 +18,8 @@ struct SignalSample {
   std::optional<float> cpu_use{};
   std::optional<float> gpu_use{};
   std::optional<float> memory_use{};
+  std::optional<float> bandwidth_mbps{};
+  std::optional<float> packet_loss{};
   std::optional<Duration> round_trip{};
 };
 
@@ -25,6 +28,8 @@ struct SignalSample {
 class SignalKeeper {
  public:
   void on_sample(const SignalSample& sample, TimePoint now);
+  /// A number that a configuration gave this name: as many names as it has. O(names).
+  void on_named(std::string_view name, float value, TimePoint now);
   void on_ready(bool ready, TimePoint now);
   void on_request(bool failed, TimePoint now);
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace llmd::health {
 namespace {
 
@@ -16,6 +18,21 @@ TEST(SignalKeeper, TellsTheRateOfErrorsOfLate) {
   // After four half lives what was counts a sixteenth: (2/16 + 0) / (8/16 + 1).
   keeper.on_request(false, kStart + seconds{60});
   EXPECT_NEAR(*(*keeper.signals())[Signal::kErrorRate].value, 0.125 / 1.5, 1e-5);
+}
+
+TEST(SignalKeeper, KeepsNamedNumbersSortedWithTheirAges) {
+  SignalKeeper keeper;
+  keeper.on_named("b", 2, kStart);
+  keeper.on_named("a", 1, kStart + seconds{1});
+  keeper.on_named("b", std::numeric_limits<float>::quiet_NaN(), kStart + seconds{2});
+  keeper.on_named("b", 3, kStart + seconds{3});
+  const auto signals = keeper.signals();
+  ASSERT_EQ(signals->named.size(), 2U);
+  EXPECT_EQ(signals->named[0].name, "a");
+  EXPECT_EQ(signals->find("a")->at, kStart + seconds{1});
+  EXPECT_EQ(signals->find("b")->value, 3.0F);
+  EXPECT_EQ(signals->find("b")->at, kStart + seconds{3});
+  EXPECT_EQ(signals->find("c"), nullptr);
 }
 
 TEST(SignalKeeper, TellsTheHitRatioBetweenTwoSamples) {

@@ -56,6 +56,7 @@ Json report_json(const pool::EndpointReport& report, TimePoint now) {
           {"kv_blocks", reading_json(state.kv_blocks, now)},
           {"lora", lora_json(state)},
           {"signals", signals_json(state.signals.get(), now)},
+          {"engine", report.engine},
           {"prompt_tokens", number_or_null(report.readings.prompt_tokens)},
           {"generation_tokens", number_or_null(report.readings.generation_tokens)},
           {"prefix_query_tokens", number_or_null(report.readings.prefix_query_tokens)},

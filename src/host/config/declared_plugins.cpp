@@ -31,39 +31,43 @@ constexpr ParameterSpec kVerify{.name = "insecureSkipVerify",
 constexpr ParameterSpec kCa = text("caCertPath", "", "with https: whom to trust", Support::kWaits);
 constexpr ParameterSpec kClientCert = text("clientCertPath", "", "with https: our certificate", Support::kWaits);
 constexpr ParameterSpec kClientKey = text("clientKeyPath", "", "with https: our key", Support::kWaits);
-constexpr ParameterSpec kInterval{.name = "interval",
-                                  .type = ParameterType::kDuration,
-                                  .help = "between two questions; empty: --probe-interval",
-                                  .support = Support::kWaits};
+constexpr ParameterSpec kInterval{
+    .name = "interval", .type = ParameterType::kDuration, .help = "between two questions; empty: --probe-interval"};
+constexpr ParameterSpec kUseNodeAddress{.name = "useNodeAddress",
+                                        .type = ParameterType::kBool,
+                                        .help =
+                                            "ask at the address that the endpoint's label llm-d.ai/node-address "
+                                            "says instead of the endpoint's own"};
 
 constexpr std::array kMetricsSource{kScheme,
-                                    text("path", "/metrics", "where endpoints show their metrics", Support::kWaits),
+                                    text("path", "/metrics", "where endpoints show their metrics"),
                                     ParameterSpec{.name = "port",
                                                   .type = ParameterType::kInteger,
                                                   .max = 65'535,
-                                                  .help = "another port than the endpoint's; 0: the same",
-                                                  .support = Support::kWaits},
+                                                  .help = "another port than the endpoint's; 0: the same"},
                                     kVerify,
                                     kCa,
                                     kClientCert,
                                     kClientKey,
                                     kInterval};
 constexpr std::array kModelsSource{
-    kScheme,     text("path", "/v1/models", "where endpoints list their models", Support::kWaits),
-    kVerify,     kCa,
-    kClientCert, kClientKey,
+    kScheme,  text("path", "/v1/models", "where endpoints list their models"), kVerify, kCa, kClientCert, kClientKey,
     kInterval};
-constexpr std::array kDcgmSource{
-    kScheme,
-    text("path", "/metrics", "where the DCGM exporter shows its metrics"),
-    ParameterSpec{.name = "port",
-                  .type = ParameterType::kInteger,
-                  .number = 9'400,
-                  .max = 65'535,
-                  .help = "of the DCGM exporter"},
-    kVerify,
-    ParameterSpec{.name = "useNodeAddress", .type = ParameterType::kBool, .help = "ask the node instead of the pod"},
-    kInterval};
+constexpr std::array kDcgmSource{kScheme,
+                                 text("path", "/metrics", "where the DCGM exporter shows its metrics"),
+                                 ParameterSpec{.name = "port",
+                                               .type = ParameterType::kInteger,
+                                               .number = 9'400,
+                                               .max = 65'535,
+                                               .help = "of the DCGM exporter"},
+                                 kVerify,
+                                 kUseNodeAddress,
+                                 kInterval};
+constexpr std::array kNodeSource{
+    kScheme, text("path", "/metrics", "where node-exporter shows its metrics"),
+    ParameterSpec{
+        .name = "port", .type = ParameterType::kInteger, .number = 9'100, .max = 65'535, .help = "of node-exporter"},
+    kUseNodeAddress, kInterval};
 constexpr std::array kCustomMetric{text("attributeKey", "", "the attribute's name"),
                                    text("metricSpec", "", "name{label=value,...} of the series")};
 constexpr std::array kEngine{text("name", "", "value of the engine label"),
@@ -81,12 +85,12 @@ constexpr std::array kEngine{text("name", "", "value of the engine label"),
                                            .help = "further series, as attributes",
                                            .fields = kCustomMetric}};
 constexpr std::array kCoreExtractor{
-    text("engineLabelKey", "", "the label that names an endpoint's engine", Support::kNoEffect),
-    text("defaultEngine", "", "the engine of endpoints without the label", Support::kNoEffect),
+    text("engineLabelKey", "llm-d.ai/engine-type",
+         "the label that names an endpoint's engine; without it the names on the page tell"),
+    text("defaultEngine", "vllm", "the engine where a page has several engines' names and leaves it in doubt"),
     ParameterSpec{.name = "engineConfigs",
                   .type = ParameterType::kObjectList,
-                  .help = "names of the series of further engines",
-                  .support = Support::kWaits,
+                  .help = "the series of further engines; one of a known name takes its place",
                   .fields = kEngine}};
 constexpr std::array kTopology{text("hostname", "kubernetes.io/hostname", "the label that names the host"),
                                text("rack", "topology.kubernetes.io/rack", "the label that names the rack"),
@@ -192,8 +196,7 @@ constexpr PluginSpec kSpecs[] = {
      .kind = PluginKind::kDataSource,
      .help = "asks NVIDIA's DCGM exporter",
      .parameters = kDcgmSource,
-     .stability = Stability::kAlpha,
-     .support = Support::kWaits},
+     .stability = Stability::kAlpha},
     {.type = "endpoint-notification-source",
      .kind = PluginKind::kDataSource,
      .help = "tells of endpoints that come and go",
@@ -211,6 +214,11 @@ constexpr PluginSpec kSpecs[] = {
      .kind = PluginKind::kDataSource,
      .help = "asks endpoints for their models",
      .parameters = kModelsSource},
+    {.type = "node-exporter-data-source",
+     .kind = PluginKind::kDataSource,
+     .help = "asks Prometheus' node-exporter on an endpoint's machine",
+     .parameters = kNodeSource,
+     .ours = true},
     {.type = "multicluster-metrics-data-source",
      .kind = PluginKind::kDataSource,
      .help = "asks other clusters for their metrics",
@@ -223,9 +231,12 @@ constexpr PluginSpec kSpecs[] = {
      .parameters = kCoreExtractor},
     {.type = "dcgm-extractor",
      .kind = PluginKind::kExtractor,
-     .help = "reads GPU use from DCGM's metrics",
-     .stability = Stability::kAlpha,
-     .support = Support::kWaits},
+     .help = "reads GPU use and GPU memory from DCGM's metrics; samples with a pod label count for that pod only",
+     .stability = Stability::kAlpha},
+    {.type = "node-exporter-extractor",
+     .kind = PluginKind::kExtractor,
+     .help = "reads use of CPU and memory, free bandwidth and lost packets of an endpoint's machine",
+     .ours = true},
     {.type = "models-data-extractor", .kind = PluginKind::kExtractor, .help = "reads the models that endpoints list"},
     {.type = "multicluster-metrics-extractor",
      .kind = PluginKind::kExtractor,

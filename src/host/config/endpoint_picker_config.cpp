@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "config/data_layer_decoder.h"
 #include "config/decode_context.h"
 #include "config/flow_decoder.h"
 #include "config/plugin_decoder.h"
@@ -420,6 +421,7 @@ Result<void> ConfigDecoder::check() {
   sort_plugins();
   LLMD_TRY_VOID(check_plugins(config_.scheduling, context_));
   LLMD_TRY_VOID(decode_request_plugins(context_, config_.request_plugins));
+  LLMD_TRY_VOID(decode_data_sources(context_, config_.data_layer));
   check_flow_control();
   return make_scheduler();
 }

@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "config/data_layer_config.h"
 #include "flow/config.h"
 #include "reporting/attribute_reporter.h"
 #include "scheduling/config.h"
@@ -25,6 +27,11 @@ struct DataLayerConfig {
   std::string peer_discovery{};
   std::string syncer{};
   std::chrono::milliseconds sync_interval{200};
+  // What the sources come to.
+  std::optional<PageSource> metrics{PageSource{.path = "/metrics"}};  // none: endpoints are not asked for metrics
+  std::optional<PageSource> models{};                                 // none: at /v1/models, now and then
+  CoreExtractorConfig extractor{};
+  std::vector<ExporterSource> exporters{};
 };
 
 /// What is done with a request beside scheduling it: the plugins of `reporting`, made. For the endpoint picker; the

@@ -42,17 +42,29 @@ struct Bench {
   MetricsRegistry metrics;
   Pool pool{{.publish_interval = milliseconds{0}}};
   Engine engine;
+  Engine beside;  // at another port
   EndpointProber prober;
 
+  /// Quick, and with the port of `beside` where one is to be another.
+  static ProberOptions test_options(ProberOptions options, const Engine& beside) {
+    options.timeout = milliseconds{200};
+    options.backoff_max = milliseconds{20};
+    if (options.interval == ProberOptions{}.interval) options.interval = milliseconds{10};
+    const std::uint16_t port = beside.server->address().port;
+    if (options.metrics && options.metrics->port != 0) options.metrics->port = port;
+    for (config::ExporterSource& exporter : options.exporters) exporter.page.port = port;
+    return options;
+  }
+  [[nodiscard]] double gauge(const char* name) { return metrics.gauge(name, "").value(); }
+
   explicit Bench(milliseconds interval = milliseconds{10}, net::ServerLimits limits = {})
-      : engine{loop, limits},
-        prober{loop,
-               pool,
-               metrics,
-               {.interval = interval, .timeout = milliseconds{200}, .backoff_max = milliseconds{20}}} {
+      : Bench{ProberOptions{.interval = interval}, {}, limits} {}
+  explicit Bench(ProberOptions options, std::map<std::string, std::string> labels = {}, net::ServerLimits limits = {})
+      : engine{loop, limits}, beside{loop}, prober{loop, pool, metrics, test_options(std::move(options), beside)} {
     Endpoint endpoint;
     endpoint.name = "e";
     endpoint.url = "http://" + engine.server->address().to_string();
+    endpoint.labels = std::move(labels);
     pool.set_endpoints({endpoint}, SteadyClock::now());
     prober.start();
   }
@@ -138,6 +150,107 @@ TEST(EndpointProber, ABrokenModelListIsAnErrorThatLeavesTheEndpointReady) {
   bench.engine.pages["/v1/models"].second = "<html>";
   bench.until([](const EndpointReport& report) { return !report.error.empty(); });
   EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+}
+
+TEST(EndpointProber, AsksForMetricsMoreOftenThanForReadiness) {
+  Bench bench{ProberOptions{.interval = milliseconds{500},
+                            .metrics = config::PageSource{.path = "/metrics", .interval = milliseconds{5}}}};
+  bench.until([&](const EndpointReport&) { return bench.engine.requests["/metrics"] > 20; });
+  EXPECT_LE(bench.engine.requests["/ready"], 3);
+  EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+  bench.engine.server->close();
+  bench.until([](const EndpointReport& report) { return report.state.health == EndpointHealth::kDown; });
+}
+
+TEST(EndpointProber, FindsMetricsAtAnotherPathAndPort) {
+  Bench bench{ProberOptions{.metrics = config::PageSource{.path = "/stats", .port = 1}}};
+  bench.beside.pages["/stats"] = {200, "sglang:num_queue_reqs 3\n"};
+  bench.until([](const EndpointReport& report) { return report.state.waiting_requests.value == 3U; });
+  EXPECT_EQ(bench.report().engine, "sglang");
+  EXPECT_EQ(bench.engine.requests["/metrics"], 0);
+}
+
+TEST(EndpointProber, AsksForNoMetricsIfThereIsNoSourceOfThem) {
+  Bench bench{ProberOptions{.metrics = std::nullopt}};
+  bench.until([](const EndpointReport& report) { return report.probes > 3; });
+  EXPECT_EQ(bench.engine.requests["/metrics"], 0);
+  EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+}
+
+TEST(EndpointProber, TheLabelSaysWhoseSeriesCount) {
+  Bench bench{ProberOptions{}, {{"llm-d.ai/engine-type", "lmdeploy"}}};
+  bench.engine.pages["/metrics"].second += "lmdeploy:num_requests_waiting 2\nvllm:num_requests_running 1\n";
+  bench.until([](const EndpointReport& report) { return report.state.waiting_requests.value == 2U; });
+  EXPECT_EQ(bench.report().engine, "lmdeploy");
+}
+
+TEST(EndpointProber, NumbersOfTheConfigurationBecomeNamedSignals) {
+  config::EngineConfig mine{.name = "mine", .custom = {{"heat", {"oven_heat", {}}}}};
+  Bench bench{ProberOptions{.extractor = {.engines = {mine}}}, {{"llm-d.ai/engine-type", "mine"}}};
+  bench.engine.pages["/metrics"].second = "oven_heat{side=\"left\"} 180\n";
+  bench.until([](const EndpointReport& report) {
+    return report.state.signals != nullptr && report.state.signals->find("heat") != nullptr;
+  });
+  EXPECT_EQ(bench.report().state.signals->find("heat")->value, 180.0F);
+}
+
+TEST(EndpointProber, AsksOllamaForTheModelsThatItHasLoaded) {
+  Bench bench;
+  bench.engine.pages.erase("/metrics");
+  bench.engine.pages["/api/ps"] = {200, R"({"models":[{"name":"llama3.2:3b","size":5}]})"};
+  bench.until([](const EndpointReport& report) { return report.state.lora.value.has_value(); });
+  EXPECT_EQ(bench.report().engine, "ollama");
+  EXPECT_EQ((*bench.report().state.lora.value)->running, std::vector<std::string>{"llama3.2:3b"});
+  const int asked = bench.engine.requests["/metrics"];
+  bench.until([&](const EndpointReport&) { return bench.engine.requests["/api/ps"] > 5; });
+  EXPECT_EQ(bench.engine.requests["/metrics"], asked) << "found once, not looked for again";
+}
+
+TEST(EndpointProber, AsksXllmWhereBrpcShowsItsPage) {
+  Bench bench;
+  bench.engine.pages.erase("/metrics");
+  bench.engine.pages["/brpc_metrics"] = {200, "num_waiting_requests 2\nnum_running_requests 4\n"};
+  bench.until([](const EndpointReport& report) { return report.state.running_requests.value == 4U; });
+  EXPECT_EQ(bench.report().engine, "xllm");
+}
+
+TEST(EndpointProber, AnExporterBesideTheEndpointTellsOfItsMachine) {
+  ProberOptions options;
+  options.exporters.push_back({.kind = config::ExporterKind::kDcgm, .page = {.path = "/gpus"}});
+  options.exporters.push_back(
+      {.kind = config::ExporterKind::kNode, .page = {.path = "/node"}, .use_node_address = true});
+  Bench bench{options, {{config::kNodeAddressLabel, "127.0.0.1"}}};
+  bench.beside.pages["/gpus"] = {200,
+                                 "DCGM_FI_DEV_GPU_UTIL{gpu=\"0\"} 40\nDCGM_FI_DEV_FB_USED{gpu=\"0\"} 3\n"
+                                 "DCGM_FI_DEV_FB_FREE{gpu=\"0\"} 1\n"};
+  bench.beside.pages["/node"] = {200, "node_memory_MemTotal_bytes 10\nnode_memory_MemAvailable_bytes 9\n"};
+  bench.until([](const EndpointReport& report) { return report.node.memory_use && report.node.gpu_use; });
+  bench.until([](const EndpointReport& report) {
+    return report.state.signals != nullptr && (*report.state.signals)[Signal::kGpuUse].value.has_value();
+  });
+  const EndpointReport report = bench.report();
+  EXPECT_FLOAT_EQ(*(*report.state.signals)[Signal::kGpuUse].value, 0.4F);
+  EXPECT_FLOAT_EQ(*(*report.state.signals)[Signal::kMemoryUse].value, 0.75F) << "the GPU's, as there is one";
+  EXPECT_FLOAT_EQ(*report.node.memory_use, 0.1F);
+}
+
+TEST(EndpointProber, AnExporterThatIsNotThereLeavesTheEndpointAlone) {
+  ProberOptions options;
+  options.exporters.push_back({.kind = config::ExporterKind::kDcgm, .page = {.path = "/none"}});
+  options.exporters.push_back(
+      {.kind = config::ExporterKind::kNode, .page = {.path = "/node"}, .use_node_address = true});
+  Bench bench{options};  // no label of a node's address
+  bench.until([&](const EndpointReport&) { return bench.beside.requests["/none"] > 2; });
+  EXPECT_EQ(bench.report().state.health, EndpointHealth::kReady);
+  EXPECT_EQ(bench.report().error, "");
+  EXPECT_FALSE(bench.report().node.gpu_use);
+}
+
+TEST(EndpointProber, LooksComeLessOftenIfTheyWouldTakeTooMuchOfACore) {
+  Bench bench{ProberOptions{.interval = milliseconds{2}, .cpu_share_max = 1e-4}};
+  bench.until([&](const EndpointReport&) { return bench.gauge("llmd_pool_probe_interval_seconds") > 0.02; });
+  bench.until([&](const EndpointReport&) { return bench.gauge("llmd_pool_metrics_age_seconds") > 0.01; });
+  EXPECT_GT(bench.gauge("llmd_pool_probe_core_share"), 0);
 }
 
 TEST(EndpointProber, FollowsTheSetOfEndpoints) {

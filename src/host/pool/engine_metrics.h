@@ -1,16 +1,27 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "model/endpoint.h"
+#include "pool/exposition_reader.h"
+#include "pool/metric_adapter.h"
 
 namespace llmd::pool {
+
+/// A number that a configuration gave a name.
+struct NamedValue {
+  std::string name;
+  float value = 0;
+  friend bool operator==(const NamedValue&, const NamedValue&) = default;
+};
 
 /// What one scrape of an engine's /metrics says. A field without value was not on the page, or was not a number.
 struct EngineReadings {
@@ -30,39 +41,50 @@ struct EngineReadings {
   std::optional<double> generation_tokens;
   std::optional<double> prefix_query_tokens;
   std::optional<double> prefix_hit_tokens;
+  std::vector<NamedValue> named{};  // sorted by name
 };
 
-/// Reads a Prometheus text page piece by piece, as it comes off the socket, and keeps only the few series above. Knows
-/// the names of vLLM, SGLang and TensorRT-LLM, which do not overlap, so nothing has to be told which engine it is. Of
-/// several series of a name the one with the latest timestamp counts, the first if none has one (as in llm-d). Bounded:
-/// holds at most one line (kLineBytesMax; longer ones are skipped), reads at most kPageBytesMax. The page comes from
-/// another process and is not trusted: any bytes are accepted, and what is not understood is skipped.
-/// One object a page; not thread-safe; no allocation beyond one line.
-class EngineMetricsParser {
+/// Reads the few series that an adapter wants out of a page as it comes off the socket. Of several series of a name the
+/// one with the latest timestamp counts, the first if none has one; of those that name adapters the one with the
+/// largest value, which is a time (both as in llm-d). Counters add up. Where the adapter is of several engines, the one
+/// counts of which most was found, the preferred one if it is among those. One object a page; not thread-safe;
+/// allocates nothing beyond one line but for adapters and attributes that it finds, and the engines beside the first.
+class EngineMetricsParser final : private ExpositionReader {
  public:
-  static constexpr std::size_t kLineBytesMax = 16 * 1024;
-  static constexpr std::size_t kPageBytesMax = 16 * 1024 * 1024;
+  using ExpositionReader::kLineBytesMax;
+  using ExpositionReader::kPageBytesMax;
+
+  /// `adapter` must outlive it.
+  explicit EngineMetricsParser(const MetricAdapter& adapter);
 
   /// Error kBodyTooLarge beyond kPageBytesMax; readings so far stay valid.
-  [[nodiscard]] Result<void> feed(std::string_view bytes);
+  using ExpositionReader::feed;
   /// The end of the page: a last line without newline counts. Returns what was found.
   [[nodiscard]] EngineReadings finish();
+  /// After finish(): whose page it was, as the adapter names it; empty if nothing was found.
+  [[nodiscard]] std::string_view engine() const noexcept { return engine_; }
 
  private:
-  enum class Field : std::uint8_t;
-  struct Name;
-  static const Name kNames[];
+  /// What is known of one engine, by the series that counts for each field.
+  struct Found {
+    std::array<std::optional<double>, kEngineFields> values{};
+    std::array<std::int64_t, kEngineFields> taken_at{};
+    std::optional<double> block_tokens;  // labels of kCacheInfo
+    std::optional<double> blocks;
+    std::string lora_labels;
+    std::vector<std::optional<double>> named{};
+    std::vector<std::int64_t> named_at{};
+  };
 
-  void line(std::string_view text);
-  void sample(const Name& name, std::string_view labels, double value, std::int64_t timestamp);
-  [[nodiscard]] bool newer(std::size_t slot, std::int64_t timestamp) noexcept;
+  void on_sample(const Sample& sample) override;
+  void take(const MetricAdapter::Target& target, const Sample& sample);
+  [[nodiscard]] Found& found(std::size_t engine) noexcept { return engine == 0 ? first_ : others_[engine - 1]; }
+  [[nodiscard]] std::size_t choose();
 
-  static constexpr std::size_t kSlots = 6;
-  EngineReadings readings_;
-  std::optional<std::int64_t> taken_at_[kSlots];  // a field: the timestamp of the series that counts
-  std::string partial_;
-  std::size_t bytes_ = 0;
-  bool skipping_ = false;  // inside a line longer than kLineBytesMax
+  const MetricAdapter& adapter_;
+  Found first_;
+  std::vector<Found> others_;
+  std::string_view engine_;
 };
 
 }  // namespace llmd::pool

@@ -9,8 +9,13 @@
 namespace llmd::pool {
 namespace {
 
+const MetricAdapters& adapters() {
+  static const MetricAdapters made{{}};
+  return made;
+}
+
 EngineReadings parse(std::string_view page) {
-  EngineMetricsParser parser;
+  EngineMetricsParser parser{adapters().any()};
   EXPECT_TRUE(parser.feed(page));
   return parser.finish();
 }
@@ -86,7 +91,7 @@ TEST(EngineMetrics, TakesTheLatestTimestampElseTheFirstSeries) {
 TEST(EngineMetrics, ReadsTheSameHoweverThePageIsCut) {
   Rng rng{7};
   for (int round = 0; round < 200; ++round) {
-    EngineMetricsParser parser;
+    EngineMetricsParser parser{adapters().any()};
     std::string_view rest = kVllmPage;
     while (!rest.empty()) {
       const std::size_t size = std::min<std::size_t>(rest.size(), 1 + rng.below(40));
@@ -105,7 +110,7 @@ TEST(EngineMetrics, SkipsOverlongLinesAndGoesOn) {
 }
 
 TEST(EngineMetrics, RefusesAnEndlessPage) {
-  EngineMetricsParser parser;
+  EngineMetricsParser parser{adapters().any()};
   const std::string piece(1'000'000, '\n');
   Result<void> result;
   for (int i = 0; i < 20 && result; ++i) result = parser.feed(piece);

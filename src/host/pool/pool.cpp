@@ -391,6 +391,7 @@ void Pool::restart(std::string_view name) {
   record->report.state = EndpointState{};
   record->report.state.endpoint = endpoint;
   record->report.readings = {};
+  record->report.engine.clear();
   impl_->mark(*record);
   impl_->urgent = true;
 }
@@ -428,6 +429,8 @@ void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
   if (!probe.error.empty()) ++report.probe_failures;
   report.error = std::move(probe.error);
   if (probe.readings) {
+    for (const NamedValue& named : probe.readings->named) record->signals.on_named(named.name, named.value, now);
+    if (report.engine != probe.engine) report.engine = probe.engine;
     report.readings = *probe.readings;
     read_into(report.state.waiting_requests, probe.readings->waiting_requests, now);
     read_into(report.state.running_requests, probe.readings->running_requests, now);
@@ -445,6 +448,30 @@ void Pool::on_probe(std::string_view name, Probe probe, TimePoint now) {
   }
   impl_->mark(*record, now);
   impl_->look_for_outliers(now);  // rather than in a decision's time
+}
+
+void Pool::on_node(std::string_view name, const NodeReadings& readings, TimePoint now) {
+  const std::scoped_lock lock{impl_->mutex};
+  Record* record = impl_->find(name);
+  if (record == nullptr) return;
+  NodeReadings& node = record->report.node;
+  const auto keep = [](std::optional<float>& kept, const std::optional<float>& value) {
+    if (value) kept = value;
+  };
+  keep(node.gpu_use, readings.gpu_use);
+  keep(node.gpu_memory_use, readings.gpu_memory_use);
+  keep(node.cpu_use, readings.cpu_use);
+  keep(node.memory_use, readings.memory_use);
+  keep(node.bandwidth_mbps, readings.bandwidth_mbps);
+  keep(node.packet_loss, readings.packet_loss);
+  const bool has_gpu_memory = node.gpu_memory_use.has_value();
+  record->signals.on_sample({.cpu_use = readings.cpu_use,
+                             .gpu_use = readings.gpu_use,
+                             .memory_use = has_gpu_memory ? readings.gpu_memory_use : readings.memory_use,
+                             .bandwidth_mbps = readings.bandwidth_mbps,
+                             .packet_loss = readings.packet_loss},
+                            now);
+  impl_->mark(*record, now);
 }
 
 void Pool::on_first_byte(std::string_view name, TimePoint now) {

@@ -16,6 +16,7 @@
 #include "health/outlier_options.h"
 #include "model/endpoint.h"
 #include "pool/engine_metrics.h"
+#include "pool/node_metrics.h"
 
 namespace llmd::pool {
 
@@ -78,6 +79,7 @@ struct Probe {
   };
   Readiness readiness = Readiness::kNotAsked;
   std::optional<EngineReadings> readings;
+  std::string_view engine{};  // whose readings they are, by the name of its label; empty: unknown
   std::optional<std::vector<ServedModel>> models;
   std::optional<Duration> round_trip{};  // of the question for readiness
   std::string error;                     // why it is not ready or a part could not be read; for people
@@ -87,6 +89,8 @@ struct Probe {
 struct EndpointReport {
   EndpointState state;
   EngineReadings readings;
+  std::string engine{};  // whose readings they are; empty: unknown
+  NodeReadings node{};   // of its machine, from exporters
   std::uint64_t probes = 0;
   std::uint64_t probe_failures = 0;
   std::string error;          // the last probe's, empty if it was fine
@@ -144,6 +148,8 @@ class Pool {
 
   /// Unknown names are ignored: the endpoint may have left meanwhile.
   void on_probe(std::string_view name, Probe probe, TimePoint now);
+  /// What an exporter says of the endpoint's machine. Of memory that of the GPUs counts where it is known.
+  void on_node(std::string_view name, const NodeReadings& readings, TimePoint now);
   /// A request ended well, or failed by the endpoint's fault. Neither: refusals for want of room, errors of the
   /// client's.
   void on_request_success(std::string_view name, TimePoint now);

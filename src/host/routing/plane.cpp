@@ -12,6 +12,16 @@ namespace {
 
 constexpr milliseconds kLookInterval{1'000};
 
+/// `into.metrics` may have said how often; a source of the configuration that says so itself wins.
+void take_sources(const config::DataLayerConfig& layer, pool::ProberOptions& into) {
+  const auto usual = into.metrics ? into.metrics->interval : milliseconds{0};
+  into.metrics = layer.metrics;
+  if (into.metrics && into.metrics->interval == milliseconds{0}) into.metrics->interval = usual;
+  into.models = layer.models;
+  into.extractor = layer.extractor;
+  into.exporters = layer.exporters;
+}
+
 }  // namespace
 
 Plane::Plane(Loop& home, PlaneOptions options, MetricsRegistry& metrics)
@@ -27,7 +37,8 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
   const ConfigSource source = options.config_source;
   LoadedConfig config = std::move(options.config);
   const RouterOptions router = options.router;
-  const pool::ProberOptions prober = options.prober;
+  pool::ProberOptions prober = options.prober;
+  take_sources(config.config.data_layer, prober);
   std::vector<Endpoint> endpoints = std::move(options.endpoints);
   std::unique_ptr<Plane> plane{new Plane{home, std::move(options), metrics}};
   scheduling.libraries = &plane->libraries_;
@@ -39,12 +50,19 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
   plane->live_config_ = std::make_unique<LiveConfig>(source, std::move(config.version), *plane->router_, *plane->flow_,
                                                      plane->libraries_, metrics);
   plane->pool_.set_endpoints(std::move(endpoints), SteadyClock::now());
-  plane->prober_ = std::make_unique<pool::EndpointProber>(home, plane->pool_, metrics, prober);
+  plane->prober_ = std::make_unique<pool::EndpointProber>(plane->probe_loop_, plane->pool_, metrics, prober);
   return plane;
 }
 
+Plane::~Plane() {
+  probe_loop_.stop();
+  if (probe_thread_.joinable()) probe_thread_.join();
+  probe_loop_.discard();  // what still looks refers to the pool
+}
+
 void Plane::start() {
-  home_.post([this] { prober_->start(); });
+  probe_loop_.post([this] { prober_->start(); });
+  probe_thread_ = std::jthread{[this] { probe_loop_.run(); }};
   home_.spawn(keep_up());
   home_.spawn(flow_->run());
 }
@@ -52,7 +70,7 @@ void Plane::start() {
 void Plane::stop() {
   stopped_ = true;
   flow_->close();
-  prober_->stop();
+  probe_loop_.post([this] { prober_->stop(); });
 }
 
 Task<void> Plane::keep_up() {

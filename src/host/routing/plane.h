@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "model/endpoint.h"
@@ -24,7 +25,7 @@ struct PlaneOptions {
   std::string endpoint_file{};      // watched for changes; empty: none
   pool::PoolOptions pool{};
   RouterOptions router{};
-  pool::ProberOptions prober{};
+  pool::ProberOptions prober{};  // sources that the configuration names are taken from there
 };
 
 /// What decides, put together: pool and prober, router, flow control, and the configuration in force, each kept up to
@@ -35,6 +36,7 @@ class Plane {
  public:
   /// `home` and `metrics` must outlive it. Error kConfigInvalid.
   [[nodiscard]] static Result<std::unique_ptr<Plane>> make(Loop& home, PlaneOptions options, MetricsRegistry& metrics);
+  ~Plane();
   Plane(const Plane&) = delete;
   Plane& operator=(const Plane&) = delete;
 
@@ -44,7 +46,8 @@ class Plane {
   [[nodiscard]] FlowStrand& flow() noexcept { return *flow_; }
   [[nodiscard]] LiveConfig& live_config() noexcept { return *live_config_; }
 
-  /// Begins to probe, to let requests through and to look for changes, on the home loop.
+  /// Begins to probe, on a loop with a thread of its own, and to let requests through and to look for changes, on the
+  /// home loop.
   void start();
   /// The endpoints are not looked at any more, and what waits is answered. On the home loop.
   void stop();
@@ -65,7 +68,9 @@ class Plane {
   std::unique_ptr<Router> router_;
   std::unique_ptr<FlowStrand> flow_;
   std::unique_ptr<LiveConfig> live_config_;
+  Loop probe_loop_{"probes"};
   std::unique_ptr<pool::EndpointProber> prober_;
+  std::jthread probe_thread_;
   bool stopped_ = false;
 };
 
