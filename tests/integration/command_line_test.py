@@ -77,6 +77,7 @@ COMMANDS = {
             "--drain-timeout": DURATIONS,
             "--refresh-metrics-interval": DURATIONS,
             "--metrics-staleness-threshold": DURATIONS,
+            "--refresh-prometheus-metrics-interval": DURATIONS,
             "--grpc-max-recv-msg-size": QUANTITIES,
             "--max-body": QUANTITIES,
             "--loops": [*COUNTS, "65"],
@@ -145,7 +146,7 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
                 "--pool-group", "--cert-path", "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
                 # Taken without effect:
-                "--tracing", "--enable-grpc-stream-metrics", "--refresh-prometheus-metrics-interval",
+                "--tracing", "--enable-grpc-stream-metrics",
                 "--metrics-cert-dir", "--metrics-client-ca-file", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",

@@ -103,6 +103,8 @@ void add_pool(CLI::App& app, Options& options) {
   add_switch(app, "--emit-endpoint-scores", options.emit_scores, "Tell the proxy what each endpoint scored");
   add_duration(app, "--refresh-metrics-interval", options.scrape_interval, "50ms",
                "Between two looks at an endpoint's metrics; at least 50ms");
+  add_duration(app, "--refresh-prometheus-metrics-interval", options.refresh_interval, "5s",
+               "Between two looks at the pool for its gauges; at least 100ms");
   add_duration(app, "--metrics-staleness-threshold", options.staleness_threshold, "2s",
                "A reading older than this counts as missing");
   add_switch(app, "--ha-enable-leader-election", options.leader_election, "One replica of several serves");
@@ -113,10 +115,13 @@ void add_accepted(CLI::App& app, Options& options, std::vector<std::string>& idl
   add_switch(app, "--enable-pprof", options.pprof, "CPU profiles at /debug/pprof/profile");
   add_switch(app, "--metrics-endpoint-auth", options.metrics_auth,
              "Ask Kubernetes who may read the metrics; without Kubernetes, everyone may");
-  static constexpr std::array<std::string_view, 8> kIdle{
-      "--zap-devel",        "--zap-stacktrace-level",       "--zap-time-encoding",
-      "--tracing",          "--enable-grpc-stream-metrics", "--refresh-prometheus-metrics-interval",
-      "--metrics-cert-dir", "--metrics-client-ca-file"};
+  static constexpr std::array<std::string_view, 7> kIdle{"--zap-devel",
+                                                         "--zap-stacktrace-level",
+                                                         "--zap-time-encoding",
+                                                         "--tracing",
+                                                         "--enable-grpc-stream-metrics",
+                                                         "--metrics-cert-dir",
+                                                         "--metrics-client-ca-file"};
   for (const std::string_view name : kIdle) {
     app.add_option_function<std::string>(
            std::string{name}, [&idle, name](const std::string&) { idle.emplace_back(name); }, "Taken, without effect")
@@ -223,6 +228,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
               app, fmt::format("--zap-log-level is \"{}\"; expected error, warn, info, debug or a number", zap_level))};
     options.log.level = *level;
   }
+  options.refresh_interval = std::max(options.refresh_interval, std::chrono::milliseconds{100});
   options.scrape_interval = std::max(options.scrape_interval, std::chrono::milliseconds{50});
   for (const std::string& name : idle) fmt::print(stderr, "llmd epp: {} has no effect\n", name);
   return {.options = std::move(options), .ending = {}};

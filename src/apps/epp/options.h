@@ -34,6 +34,7 @@ struct Options {
   bool disable_subset_filter = false;
   bool emit_scores = false;
   std::chrono::milliseconds scrape_interval{50};
+  std::chrono::milliseconds refresh_interval{5'000};  // of the gauges about the pool
   std::chrono::milliseconds staleness_threshold{2'000};
   // Who may call.
   bool secure_serving = true;

@@ -27,12 +27,26 @@ unsigned loops_for(unsigned asked) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
 }
 
+/// As llm-d names a pool that is none of Kubernetes'.
+std::string pool_name(const Options& options) { return options.pool_name.empty() ? "epp" : options.pool_name; }
+
 routing::PlaneOptions plane_options(const Setup& setup) {
   routing::PlaneOptions made{.config_source = setup.config_source,
                              .config = setup.config,
                              .endpoints = setup.endpoints,
-                             .endpoint_file = setup.endpoint_file};
+                             .endpoint_file = setup.endpoint_file,
+                             .pool_name = pool_name(setup.options)};
   made.prober.metrics->interval = setup.options.scrape_interval;
+  return made;
+}
+
+eppmetrics::EppMetricsOptions metrics_options(const Setup& setup) {
+  scheduling::SchedulingConfig scheduling = setup.config.config.scheduling;
+  scheduling::apply_defaults(scheduling);
+  eppmetrics::EppMetricsOptions made{.pool_name = pool_name(setup.options),
+                                     .metrics_age_max = setup.options.staleness_threshold};
+  made.features.flow_control = setup.config.config.flow.enabled;
+  eppmetrics::add_plugin_features(scheduling, made.features);
   return made;
 }
 
@@ -72,7 +86,10 @@ Result<std::unique_ptr<Service>> Service::start(Loop& home, Setup setup) {
 
 Result<void> Service::open() {
   log::add_metrics(metrics_);
-  LLMD_TRY(plane_, routing::Plane::make(home_, plane_options(setup_), metrics_));
+  epp_metrics_ = std::make_unique<eppmetrics::EppMetrics>(metrics_, metrics_options(setup_));
+  routing::PlaneOptions plane = plane_options(setup_);
+  plane.router.epp_metrics = epp_metrics_.get();
+  LLMD_TRY(plane_, routing::Plane::make(home_, std::move(plane), metrics_));
   LLMD_TRY_VOID(open_streams());
   LLMD_TRY_VOID(open_pages());
   LLMD_TRY_VOID(open_admin());
@@ -91,22 +108,38 @@ Result<void> Service::open() {
     messages.set(static_cast<double>(message_budget_.used_bytes()));
   });
   plane_->start();
+  home_.spawn(refresh_metrics());
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
   return {};
+}
+
+Task<void> Service::refresh_metrics() {
+  while (!draining_) {
+    const TimePoint now = SteadyClock::now();
+    epp_metrics_->refresh(plane_->pool().view(now)->snapshot, now, plane_->router().prefix_stats().entries);
+    co_await sleep_for(setup_.options.refresh_interval);
+  }
 }
 
 Result<void> Service::open_streams() {
   std::vector<Loop*> serving;
   for (unsigned i = 0; i < loops_for(setup_.options.loops); ++i) {
     loops_.push_back(std::make_unique<Loop>(fmt::format("epp-{}", i)));
-    contexts_.push_back(
-        std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_, own_metrics_));
+    contexts_.push_back(std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_,
+                                                        own_metrics_, *epp_metrics_));
     serving.push_back(loops_.back().get());
   }
   const rpc::HealthService health{.services = {"", "liveness", "readiness", std::string{kService}},
                                   .is_serving = [this](std::string_view service) { return is_serving(service); }};
   rpc::ServerOptions streams;
   streams.h2.listen = bound_to(setup_.options, setup_.options.grpc_port);
+  if (setup_.options.secure_serving) {
+    LLMD_TRY(tls_, net::TlsServer::make({.directory = setup_.options.cert_path,
+                                         .min_version = setup_.options.tls_min_version,
+                                         .cipher_suites = setup_.options.tls_ciphers}));
+    if (setup_.options.cert_reload && !setup_.options.cert_path.empty()) net::TlsServer::watch(tls_, home_);
+    streams.h2.tls = tls_;
+  }
   streams.message_bytes_max = setup_.options.message_bytes_max;
   streams.message_budget = &message_budget_;
   std::map<std::string, rpc::Method, std::less<>> methods;

@@ -11,7 +11,9 @@
 #include "apps/epp/options.h"
 #include "apps/epp/stream_context.h"
 #include "base/budget.h"
+#include "eppmetrics/epp_metrics.h"
 #include "net/server.h"
+#include "net/tls_server.h"
 #include "routing/plane.h"
 #include "rpc/server.h"
 #include "runtime/loop.h"
@@ -53,6 +55,7 @@ class Service {
  private:
   Service(Loop& home, Setup setup);
   Result<void> open();
+  [[nodiscard]] Task<void> refresh_metrics();
   Result<void> open_streams();
   Result<void> open_pages();
   Result<void> open_admin();
@@ -68,6 +71,8 @@ class Service {
   const StreamOptions stream_options_;
   MetricsRegistry metrics_;
   OwnMetrics own_metrics_{metrics_};
+  std::unique_ptr<eppmetrics::EppMetrics> epp_metrics_;
+  std::shared_ptr<net::TlsServer> tls_;  // null: without TLS
   Budget body_budget_;
   Budget message_budget_;
   std::unique_ptr<routing::Plane> plane_;

@@ -159,46 +159,89 @@ Task<Stream::Next> Stream::pick_any() {
   co_return co_await send(headers_message(reply));
 }
 
+Result<api::ParsedRequest> Stream::parse_body() {
+  plan_ = context_.plans.get();
+  const api::RequestParser* const parser = api::choose_parser(plan_->parsers, path_);
+  if (parser == nullptr) {
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("no parser is configured for the path {}", path_.substr(0, 128)),
+                "requestHandler.parsers of the configuration lists them");
+  }
+  api::ParseHints hints;
+  for (const auto& [name, value] : head_.headers) api::take_hint(name, value, hints);
+  return parser->parse(path_, body_.bytes(), hints);
+}
+
 Task<Stream::Next> Stream::pick_for_body() {
-  auto fields = openai::read_routing_fields(body_.bytes());
-  if (fields && !fields->model) fields = fail(ErrorCode::kInvalidRequest, "model not found in request body");
-  if (!fields) {
-    Refusal refusal = refusal_of(fields.error());
+  auto parsed = parse_body();
+  if (!parsed) {
+    Refusal refusal = refusal_of(parsed.error());
+    refusal.status = 400;
     co_return co_await refuse(std::move(refusal));
   }
-  fields->priority = 0;  // InferenceObjectives tell it, and not the body
-  model_ = *fields->model;
+  openai::RoutingFields& fields = parsed->fields;
+  fields.priority = 0;  // InferenceObjectives tell it, and not the body
+  model_ = fields.model.value_or("");
   target_model_ = model_;
   for (const std::string_view name : kModelRewriteHeaders) {
-    const auto rewritten = header(name);
-    if (!rewritten || rewritten->empty()) continue;
-    target_model_ = *rewritten;
+    const auto wanted = header(name);
+    if (!wanted || wanted->empty() || !parsed->has_model) continue;
+    target_model_ = *wanted;
     break;
   }
+  skips_answer_ = parsed->skips_response;
+  streaming_ = fields.stream;
+  usage_.emplace(parsed->answer);
   std::vector<std::string_view> subset;
   if (subset_) subset.assign(subset_->begin(), subset_->end());
   routing::RouteRequest request{.request_id = request_id_,
                                 .model = target_model_,
-                                .fields = *fields,
+                                .fields = fields,
+                                .media = parsed->media,
                                 .header = [this](std::string_view name) { return header(name); },
                                 .subset = subset_ && context_.options.uses_subset ? &subset : nullptr,
                                 .explain = context_.options.tells_scores};
   fairness_id_ = routing::fairness_id_of(request.header, *context_.plane.flow().session_headers());
+  told_.emplace(context_.epp_metrics.request(labels()));
   if (auto refused = co_await wait_for_turn(request)) co_return co_await refuse(*std::move(refused));
   request.work = work_ ? &*work_ : nullptr;
   route_ = context_.plane.router().route(request, *context_.scratch, SteadyClock::now());
+  context_.epp_metrics.decided(labels(),
+                               {.decision = route_->decision,
+                                .facts = route_->facts,
+                                .took = route_->took,
+                                .prediction_took = route_->prediction_took,
+                                .load_tokens = route_->load_tokens,
+                                .output_load_tokens = route_->output_load_tokens},
+                               *told_);
   if (auto refused = judge()) {
     route_.reset();
     if (pass_ != nullptr) pass_->finish(0);
     pass_ = nullptr;
     co_return co_await refuse(*std::move(refused));
   }
-  if (target_model_ != model_) {
-    if (auto rewritten = openai::rewrite_body(body_.bytes(), *fields, {.model = target_model_}))
-      body_.replace(*std::move(rewritten));
-  }
+  rewrite_body(*parsed);
   take_up();
-  co_return co_await send_pick();
+  const Next sent = co_await send_pick();
+  if (sent) context_.epp_metrics.request_processed(SteadyClock::now() - received_);
+  if (!sent || !skips_answer_) co_return sent;
+  co_return false;
+}
+
+void Stream::rewrite_body(const api::ParsedRequest& parsed) {
+  told_->sent(body_.size());
+  if (target_model_ == model_) return;
+  // Nothing but the model's name changes: what the client sends stays as it is, steering fields as well.
+  api::ParsedRequest named = parsed;
+  named.fields.steering.clear();
+  auto bytes = api::rewrite_request(body_.bytes(), named, {.model = target_model_});
+  if (!bytes) return;
+  rewritten_ = true;
+  body_.replace(*std::move(bytes));
+}
+
+eppmetrics::RequestLabels Stream::labels() const noexcept {
+  return {.model = model_, .target_model = target_model_, .fairness_id = fairness_id_, .priority = 0};
 }
 
 Task<std::optional<Refusal>> Stream::wait_for_turn(const routing::RouteRequest& request) {
@@ -323,7 +366,7 @@ Task<Stream::Next> Stream::send_pick() {
   if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
   if (request_mode_ == BodyMode::kBuffered) {
     std::optional<net::H2Bytes> replacement;
-    if (target_model_ != model_) replacement = body_.part(0, body_.size());
+    if (rewritten_) replacement = body_.part(0, body_.size());
     co_return co_await send(held_body_message(reply, std::move(replacement)));
   }
   const Next headed = co_await send(headers_message(reply));
@@ -343,6 +386,9 @@ Task<Stream::Next> Stream::send_pick() {
 
 Task<Stream::Next> Stream::refuse(Refusal refusal) {
   context_.metrics.refused.add();
+  if (!told_) told_.emplace(context_.epp_metrics.request(labels()));
+  told_->request_error(refusal.code);
+  if (received_ != TimePoint{}) context_.epp_metrics.request_processed(SteadyClock::now() - received_);
   log::debug("request {}: {}", request_id_, refusal.body());
   const std::string body = refusal.body();
   const std::string retry_after = std::to_string(refusal.retry_after_s);

@@ -8,10 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "apps/epp/answer_tail.h"
+#include "api/requests/answer_model_rewriter.h"
+#include "api/requests/request_parser.h"
+#include "api/requests/usage_reader.h"
 #include "apps/epp/refusal.h"
 #include "apps/epp/request_body.h"
 #include "apps/epp/stream_context.h"
+#include "eppmetrics/request_metrics.h"
 #include "pool/pool.h"
 #include "routing/flow_strand.h"
 #include "routing/router.h"
@@ -45,6 +48,9 @@ class Stream {
   [[nodiscard]] Task<Next> take_request_body();
   [[nodiscard]] Task<Next> take_request_trailers();
   [[nodiscard]] Task<Next> pick_for_body();
+  [[nodiscard]] Result<api::ParsedRequest> parse_body();
+  /// The body as the endpoint gets it: with the name of the model that the request is sent for.
+  void rewrite_body(const api::ParsedRequest& parsed);
   /// Where a request that tells nothing of itself goes: any endpoint that serves.
   [[nodiscard]] Task<Next> pick_any();
   [[nodiscard]] std::shared_ptr<const Endpoint> any_endpoint();
@@ -52,6 +58,7 @@ class Stream {
   [[nodiscard]] Task<std::optional<Refusal>> wait_for_turn(const routing::RouteRequest& request);
   [[nodiscard]] std::optional<Refusal> judge() const;
   void take_up();
+  [[nodiscard]] eppmetrics::RequestLabels labels() const noexcept;
   [[nodiscard]] std::string destination() const;
   void add_leg_headers(rpc::ext_proc::HeadersReply& reply);
   void repeat_headers(rpc::ext_proc::HeadersReply& reply) const;
@@ -64,14 +71,20 @@ class Stream {
   [[nodiscard]] Task<Next> take_answer_trailers();
   void note_served(std::string_view address);
   void note_answer_piece(std::string_view piece);
-  [[nodiscard]] Task<Next> send_held_answer(bool last);
+  /// The piece as the client gets it: with the name of the model that it asked for.
+  [[nodiscard]] net::H2Bytes for_client(net::H2Bytes piece);
+  [[nodiscard]] Task<Next> send_held_answer(bool last, std::string_view metadata);
+  /// What goes to the proxy with the last piece: what the configuration has it told.
+  [[nodiscard]] std::string last_metadata() const;
   void finish(bool complete);
+  void tell_metrics(bool complete, TimePoint now);
 
   [[nodiscard]] Task<Next> send(rpc::ext_proc::Message message);
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   [[nodiscard]] std::string new_request_id();
 
   StreamContext& context_;
+  std::shared_ptr<const RequestPlan> plan_;
   rpc::ServerCall& call_;
   std::shared_ptr<const std::string> message_;  // the last one, which `part_` looks into
   rpc::ext_proc::ProcessingRequest part_;
@@ -94,7 +107,10 @@ class Stream {
   std::optional<routing::Work> work_;
   std::shared_ptr<routing::FlowPass> pass_;
   std::optional<routing::Route> route_;  // set once it is decided
-  std::string any_;                      // address of pick_any()'s
+  std::optional<eppmetrics::RequestMetrics> told_;
+  bool skips_answer_ = false;
+  bool rewritten_ = false;  // its answer has another model name than the client expects
+  std::string any_;         // address of pick_any()'s
   std::vector<std::pair<std::string, std::string>> leg_headers_;
   pool::InFlight in_flight_;
   pool::InFlight prefilling_;
@@ -105,7 +121,12 @@ class Stream {
   bool streaming_ = false;
   std::string answer_;       // held until it is whole
   bool passing_on_ = false;  // it is too long to be held
-  AnswerTail tail_;
+  std::optional<api::UsageReader> usage_;
+  std::optional<api::AnswerModelRewriter> rewriter_;
+  std::uint64_t answer_bytes_ = 0;
+  std::uint32_t pieces_ = 0;
+  TimePoint last_piece_{};
+  Duration answer_work_{};  // spent on it here
   int status_ = 0;
   bool from_upstream_ = false;
   TimePoint first_byte_{};

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "apps/epp/epp_metrics.h"
+#include "apps/epp/request_plan.h"
 #include "base/budget.h"
+#include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
 
@@ -21,12 +23,15 @@ struct StreamOptions {
 
 /// What the streams of one loop share.
 struct StreamContext {
-  StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters)
+  StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
+                eppmetrics::EppMetrics& llm_d)
       : loop{on},
         plane{of},
         options{how},
         body_budget{bodies},
         metrics{counters},
+        epp_metrics{llm_d},
+        plans{of.live_config()},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
         chance{seed()} {}
 
@@ -35,6 +40,8 @@ struct StreamContext {
   const StreamOptions& options;
   Budget& body_budget;
   OwnMetrics& metrics;
+  eppmetrics::EppMetrics& epp_metrics;
+  CurrentPlan plans;
   std::unique_ptr<routing::RouteScratch> scratch;
   Rng chance;  // request ids, and endpoints for what cannot be scheduled
 

@@ -73,7 +73,7 @@ std::string discovery_file(const config::EndpointPickerConfig& config) {
   return path == nullptr ? std::string{} : std::get<std::string>(*path);
 }
 
-LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, Router& router, FlowStrand& flow,
+LiveConfig::LiveConfig(ConfigSource source, LoadedConfig first, Router& router, FlowStrand& flow,
                        scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
       router_{router},
@@ -83,7 +83,13 @@ LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, Router&
       version_{metrics.gauge("llmd_config_version", "Number of the configuration in force")},
       applied_{reloads(metrics, "applied")},
       refused_{reloads(metrics, "refused")} {
-  version_.set(static_cast<double>(versions_.add(std::move(first))));
+  version_.set(static_cast<double>(versions_.add(std::move(first.version))));
+  config_ = std::make_shared<const config::EndpointPickerConfig>(std::move(first.config));
+}
+
+std::shared_ptr<const config::EndpointPickerConfig> LiveConfig::config() const {
+  const std::scoped_lock lock{mutex_};
+  return config_;
 }
 
 void LiveConfig::look() {
@@ -110,6 +116,7 @@ void LiveConfig::reload() {
 
 Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   LLMD_TRY(FlowParts flow, flow_parts(loaded.config, source_));
+  auto config = std::make_shared<const config::EndpointPickerConfig>(loaded.config);
   loaded.config.scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
@@ -117,6 +124,10 @@ Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   // Two steps: a request between them waits by the old rules and is decided by the new ones. Both are checked already.
   router_.set_scheduler(std::move(scheduler));
   flow_.set_parts(std::move(flow));
+  {
+    const std::scoped_lock lock{mutex_};
+    config_ = std::move(config);
+  }
   const std::uint64_t number = versions_.add(std::move(loaded.version));
   version_.set(static_cast<double>(number));
   applied_.add();

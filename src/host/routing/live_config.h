@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,7 +51,7 @@ struct LoadedConfig {
 class LiveConfig {
  public:
   /// `router`, `flow`, `libraries` and `metrics` must outlive it. `first` is in force already.
-  LiveConfig(ConfigSource source, config::ConfigVersion first, Router& router, FlowStrand& flow,
+  LiveConfig(ConfigSource source, LoadedConfig first, Router& router, FlowStrand& flow,
              scheduling::PluginLibraries& libraries, MetricsRegistry& metrics);
 
   /// Reads the file again; nothing happens without one, or if its text is the one in force.
@@ -60,6 +62,8 @@ class LiveConfig {
   /// Errors: kNotFound (never was, or is forgotten), kConfigInvalid.
   [[nodiscard]] Result<std::uint64_t> roll_back(std::uint64_t number);
 
+  /// What is in force, for those that do more with it than deciding. Any thread.
+  [[nodiscard]] std::shared_ptr<const config::EndpointPickerConfig> config() const;
   [[nodiscard]] const config::ConfigVersions& versions() const noexcept { return versions_; }
   [[nodiscard]] std::string versions_json() const;
   [[nodiscard]] std::optional<std::string> version_json(std::uint64_t number) const;
@@ -73,6 +77,8 @@ class LiveConfig {
   FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;
   config::ConfigVersions versions_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const config::EndpointPickerConfig> config_;  // under mutex_
   Stamp stamp_;
   Gauge& version_;
   Counter& applied_;

@@ -37,6 +37,7 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
   const ConfigSource source = options.config_source;
   LoadedConfig config = std::move(options.config);
   const RouterOptions router = options.router;
+  const std::string pool_name = options.pool_name;
   pool::ProberOptions prober = options.prober;
   take_sources(config.config.data_layer, prober);
   std::vector<Endpoint> endpoints = std::move(options.endpoints);
@@ -46,8 +47,8 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
   plane->router_ = std::make_unique<Router>(plane->pool_, std::move(scheduler), router, metrics);
   LLMD_TRY(FlowParts flow, flow_parts(config.config, source));
   std::random_device device;
-  plane->flow_ = std::make_unique<FlowStrand>(home, plane->pool_, std::move(flow), metrics, device());
-  plane->live_config_ = std::make_unique<LiveConfig>(source, std::move(config.version), *plane->router_, *plane->flow_,
+  plane->flow_ = std::make_unique<FlowStrand>(home, plane->pool_, std::move(flow), metrics, device(), pool_name);
+  plane->live_config_ = std::make_unique<LiveConfig>(source, std::move(config), *plane->router_, *plane->flow_,
                                                      plane->libraries_, metrics);
   plane->pool_.set_endpoints(std::move(endpoints), SteadyClock::now());
   plane->prober_ = std::make_unique<pool::EndpointProber>(plane->probe_loop_, plane->pool_, metrics, prober);

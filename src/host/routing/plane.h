@@ -23,6 +23,7 @@ struct PlaneOptions {
   LoadedConfig config;              // load_config() of the source
   std::vector<Endpoint> endpoints;  // may be empty: they can come later
   std::string endpoint_file{};      // watched for changes; empty: none
+  std::string pool_name = "epp";    // a label of llm-d's metrics
   pool::PoolOptions pool{};
   RouterOptions router{};
   pool::ProberOptions prober{};  // sources that the configuration names are taken from there

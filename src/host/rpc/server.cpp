@@ -96,7 +96,8 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   void stop_reading() override {
     if (!wrong_) wrong_ = Error{.code = ErrorCode::kCancelled, .what = "nothing more is read"};
     messages_.clear();
-    give_back(charged_);
+    queued_bytes_ = 0;
+    [[maybe_unused]] const bool less = settle();
     consume(std::exchange(unconsumed_, 0));
     wake();
   }

@@ -74,6 +74,7 @@ Result<void> read_subset(std::string_view value, ProcessingRequest& into) {
 Result<void> read_metadata(std::string_view metadata, ProcessingRequest& into) {
   return each_entry(metadata, 1, [&](std::string_view name, std::string_view structure) -> Result<void> {
     if (name != kSubsetNamespace && name != kServedNamespace) return {};
+    into.has_lb_metadata |= name == kServedNamespace;
     return each_entry(structure, 1, [&](std::string_view key, std::string_view value) -> Result<void> {
       if (name == kSubsetNamespace && key == kSubsetKey) return read_subset(value, into);
       if (name != kServedNamespace || key != kServedKey) return {};
@@ -160,6 +161,7 @@ Result<void> parse(std::string_view message, ProcessingRequest& into) {
   into.end_of_stream = false;
   into.subset.reset();
   into.served = {};
+  into.has_lb_metadata = false;
   into.request_body_mode = into.response_body_mode = ProcessingRequest::BodyMode::kNotTold;
   return each_field(message, [&](const Field& field) -> Result<void> {
     if (field.type != WireReader::Type::kBytes) return {};

@@ -34,7 +34,8 @@ struct ProcessingRequest {
   std::optional<std::vector<std::string_view>> subset{};
   /// metadata_context.filter_metadata["envoy.lb"]["x-gateway-destination-endpoint-served"]; empty: not told.
   std::string_view served{};
-  /// How Envoy sends bodies; the first message of a stream tells. kNone: not told.
+  bool has_lb_metadata = false;  // there is a namespace envoy.lb
+  /// How Envoy sends bodies; the first message of a stream tells.
   enum class BodyMode : std::uint8_t { kNotTold, kNone, kStreamed, kBuffered, kBufferedPartial, kFullDuplex, kGrpc };
   BodyMode request_body_mode = BodyMode::kNotTold;
   BodyMode response_body_mode = BodyMode::kNotTold;

@@ -1,5 +1,7 @@
 #include "rpc/ext_proc/processing_response.h"
 
+#include <map>
+
 #include "rpc/wire.h"
 
 // The numbers of fields: see processing_request.cpp, and envoy/type/v3/http_status.proto.
@@ -105,6 +107,15 @@ Message immediate_message(const ImmediateReply& reply) {
   if (!reply.set_headers.empty()) immediate.bytes(2, header_mutation(reply.set_headers));
   immediate.bytes(3, reply.body);
   return message_of(WireWriter{}.bytes(kImmediateResponse, immediate.text()).text());
+}
+
+std::string numbers_metadata(const std::vector<MetadataNumber>& numbers) {
+  std::map<std::string_view, WireWriter> spaces;
+  for (const MetadataNumber& each : numbers)
+    spaces[each.name_space].bytes(1, entry(each.name, WireWriter{}.fixed64(2, each.value).text()));
+  WireWriter all;
+  for (const auto& [name, fields] : spaces) all.bytes(1, entry(name, WireWriter{}.bytes(5, fields.text()).text()));
+  return std::move(all).text();
 }
 
 std::string destination_metadata(std::string_view endpoints,

@@ -42,6 +42,15 @@ struct ImmediateReply {
 };
 [[nodiscard]] Message immediate_message(const ImmediateReply& reply);
 
+/// A number for the proxy: {name_space: {name: value}}.
+struct MetadataNumber {
+  std::string_view name_space;
+  std::string_view name;
+  double value = 0;
+};
+/// These as a google.protobuf.Struct. Those of one namespace stand together.
+[[nodiscard]] std::string numbers_metadata(const std::vector<MetadataNumber>& numbers);
+
 /// {"envoy.lb": {"x-gateway-destination-endpoint": endpoints}} as a google.protobuf.Struct; with `scores` (by endpoint,
 /// in order), "x-gateway-destination-endpoint-scores" beside it.
 [[nodiscard]] std::string destination_metadata(std::string_view endpoints,
