@@ -14,6 +14,8 @@ namespace llmd::net {
 namespace {
 
 constexpr std::string_view kOrganization = "Inference Ext";
+// Of TLS 1.2: those with forward secrecy that RFC 9113, appendix A, lets HTTP/2 use.
+constexpr const char* kSuites = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /// What the server speaks is with the connection: contexts are shared by servers of several protocols.
 int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
@@ -47,7 +49,7 @@ Result<void> set_suites(SSL_CTX* context, const std::vector<std::string>& names)
     }
     if (!ours.starts_with("TLS_")) fmt::format_to(std::back_inserter(list), "{}:", ours);  // those of 1.3 stay
   }
-  if (list.empty() || SSL_CTX_set_cipher_list(context, list.c_str()) == 1) return {};
+  if (SSL_CTX_set_cipher_list(context, list.empty() ? kSuites : list.c_str()) == 1) return {};
   return fail(ErrorCode::kConfigInvalid, "none of the cipher suites can be used: " + openssl_reason());
 }
 
