@@ -124,8 +124,8 @@ Result<TlsServer::Context> TlsServer::context_of(const Certificate& certificate)
 }
 
 std::unique_ptr<TlsSession> TlsServer::session(TlsProtocol protocol) const {
-  static const std::string_view kHttp1 = alpn_of(TlsProtocol::kHttp1);
-  static const std::string_view kHttp2 = alpn_of(TlsProtocol::kHttp2);
+  static const std::string_view http1 = alpn_of(TlsProtocol::kHttp1);
+  static const std::string_view http2 = alpn_of(TlsProtocol::kHttp2);
   const Context context = [this] {
     const std::scoped_lock lock{mutex_};
     return context_;
@@ -133,7 +133,7 @@ std::unique_ptr<TlsSession> TlsServer::session(TlsProtocol protocol) const {
   SSL* const ssl = SSL_new(context.get());
   if (ssl == nullptr) return nullptr;
   SSL_set_accept_state(ssl);
-  SSL_set_app_data(ssl, const_cast<std::string_view*>(protocol == TlsProtocol::kHttp2 ? &kHttp2 : &kHttp1));
+  SSL_set_app_data(ssl, const_cast<std::string_view*>(protocol == TlsProtocol::kHttp2 ? &http2 : &http1));
   return std::make_unique<TlsSession>(ssl);
 }
 
