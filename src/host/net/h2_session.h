@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fifo.h"
 #include "net/http.h"
 
 struct nghttp2_session;
@@ -116,7 +117,7 @@ class H2Session {
     std::shared_ptr<H2Stream> stream{};  // null: it has refused
     Request head{};                      // until it is whole
     std::size_t head_bytes = 0;
-    std::deque<H2Bytes> data{};
+    Fifo<H2Bytes> data{};
     std::size_t data_bytes = 0;
     bool head_done = false;
     bool peer_ended = false;

@@ -13,11 +13,11 @@
 
 namespace llmd::net {
 
-template <auto kFree>
+template <auto Free>
 struct OpensslFree {
   template <class T>
   void operator()(T* value) const noexcept {
-    kFree(value);
+    Free(value);
   }
 };
 using BioPointer = std::unique_ptr<BIO, OpensslFree<&BIO_free_all>>;

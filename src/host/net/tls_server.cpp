@@ -14,6 +14,8 @@ namespace llmd::net {
 namespace {
 
 constexpr std::string_view kOrganization = "Inference Ext";
+// Of TLS 1.2: those with forward secrecy that RFC 9113, appendix A, lets HTTP/2 use.
+constexpr const char* kSuites = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /// What the server speaks is with the connection: contexts are shared by servers of several protocols.
 int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
@@ -47,7 +49,7 @@ Result<void> set_suites(SSL_CTX* context, const std::vector<std::string>& names)
     }
     if (!ours.starts_with("TLS_")) fmt::format_to(std::back_inserter(list), "{}:", ours);  // those of 1.3 stay
   }
-  if (list.empty() || SSL_CTX_set_cipher_list(context, list.c_str()) == 1) return {};
+  if (SSL_CTX_set_cipher_list(context, list.empty() ? kSuites : list.c_str()) == 1) return {};
   return fail(ErrorCode::kConfigInvalid, "none of the cipher suites can be used: " + openssl_reason());
 }
 
@@ -122,8 +124,8 @@ Result<TlsServer::Context> TlsServer::context_of(const Certificate& certificate)
 }
 
 std::unique_ptr<TlsSession> TlsServer::session(TlsProtocol protocol) const {
-  static const std::string_view kHttp1 = alpn_of(TlsProtocol::kHttp1);
-  static const std::string_view kHttp2 = alpn_of(TlsProtocol::kHttp2);
+  static const std::string_view http1 = alpn_of(TlsProtocol::kHttp1);
+  static const std::string_view http2 = alpn_of(TlsProtocol::kHttp2);
   const Context context = [this] {
     const std::scoped_lock lock{mutex_};
     return context_;
@@ -131,7 +133,7 @@ std::unique_ptr<TlsSession> TlsServer::session(TlsProtocol protocol) const {
   SSL* const ssl = SSL_new(context.get());
   if (ssl == nullptr) return nullptr;
   SSL_set_accept_state(ssl);
-  SSL_set_app_data(ssl, const_cast<std::string_view*>(protocol == TlsProtocol::kHttp2 ? &kHttp2 : &kHttp1));
+  SSL_set_app_data(ssl, const_cast<std::string_view*>(protocol == TlsProtocol::kHttp2 ? &http2 : &http1));
   return std::make_unique<TlsSession>(ssl);
 }
 

@@ -20,7 +20,7 @@ struct TlsServerOptions {
   /// llm-d's endpoint picker does it (organisation "Inference Ext", 10 years).
   std::string directory{};
   std::string min_version{};                 // VersionTLS12, VersionTLS13; empty: VersionTLS12
-  std::vector<std::string> cipher_suites{};  // of TLS 1.2, by their IANA names; empty: OpenSSL's. 1.3 has its own
+  std::vector<std::string> cipher_suites{};  // of TLS 1.2, by IANA's names; empty: ECDHE with AES-GCM or ChaCha20
   std::string client_ca_file{};              // clients must have a certificate of these; empty: none is asked for
   Duration handshake_timeout = seconds{10};  // from the connection's begin
 };

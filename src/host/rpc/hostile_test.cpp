@@ -85,7 +85,7 @@ TEST(RpcHostile, StreamsThatSayNothingCostLittle) {
   const std::size_t each = (resident_bytes() - before) / (kConnections * kStreams);
   RecordProperty("bytes_per_stream", static_cast<int>(each));
   if (!kSanitized) {
-    EXPECT_LT(each, 6'000U);
+    EXPECT_LT(each, 4'500U);
   }
   clients.clear();
   EXPECT_TRUE(holds_within([&] { return server.server().calls() == 0; }));

@@ -2,10 +2,10 @@
 
 #include <atomic>
 #include <charconv>
-#include <deque>
 #include <exception>
 #include <utility>
 
+#include "base/fifo.h"
 #include "rpc/message_reader.h"
 #include "runtime/deadline.h"
 #include "telemetry/log.h"
@@ -68,8 +68,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
     while (messages_.empty() && !ended_ && !cut_ && !wrong_) co_await wait();
     if (cut_) co_return std::unexpected(cut_error());
     if (!messages_.empty()) {
-      std::optional<std::string> message{std::move(messages_.front())};
-      messages_.pop_front();
+      std::optional<std::string> message{messages_.pop_front()};
       queued_bytes_ -= cost_of(*message);
       [[maybe_unused]] const bool less = settle();
       consume(std::exchange(unconsumed_, 0));
@@ -237,7 +236,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   const std::optional<Encoding> encoding_;  // none: one that is unknown here
   MessageReader reader_;
   Deadline deadline_;
-  std::deque<std::string> messages_;
+  Fifo<std::string> messages_;
   std::size_t unconsumed_ = 0;    // bytes of those beyond kMessagesAhead
   std::size_t queued_bytes_ = 0;  // of messages_
   std::size_t charged_ = 0;       // of the budget
