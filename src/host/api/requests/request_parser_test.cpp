@@ -189,7 +189,7 @@ void expect_refused(const RefusedCase& item) {
   EXPECT_EQ(body, item.body);
 }
 
-constexpr std::string_view kNoJson = "the request body is not valid JSON";
+constexpr std::string_view kNoJson = "error unmarshaling request bodyMap: ";
 constexpr std::string_view kNoObject = "the request body is not a JSON object";
 constexpr std::string_view kNoModel = "model not found in request body";
 
@@ -215,6 +215,22 @@ TEST(RequestParser, RefusesABodyThatIsNoJsonObjectOrNamesNoModel) {
                     .body = body,
                     .what = what,
                     .code = what == kNoJson ? ErrorCode::kInvalidJson : ErrorCode::kInvalidRequest});
+  }
+}
+
+TEST(RequestParser, TellsWhyABodyIsNoJsonAsLlmDDoes) {
+  const std::pair<std::string, std::string_view> cases[] = {
+      {"no healthy upstream",
+       "error unmarshaling request bodyMap: invalid character 'o' in literal null (expecting 'u')"},
+      {"{\"model\":\"\xff\"}",  // which Go takes
+       "error unmarshaling request bodyMap: the request body is not valid JSON: The input is not valid UTF-8"},
+  };
+  for (const auto& [body, what] : cases) {
+    expect_refused({.type = "openai-parser",
+                    .path = "/v1/completions",
+                    .body = body,
+                    .what = what,
+                    .code = ErrorCode::kInvalidJson});
   }
 }
 
