@@ -408,6 +408,23 @@ TEST(RequestParser, FindsMediaAndLeavesThemOutOfTheText) {
   for (const MediaCase& item : cases) expect_media(item);
 }
 
+TEST(RequestParser, CountsMediaAsTheConfigurationAndTheHeadersSay) {
+  const std::string huge = "iVBORw0KGgoAAAANSUhEUv//////////CAI=";  // 4,294,967,295 x 4,294,967,295
+  std::string body = fmt::format(
+      R"({{"model":"m","messages":[{{"content":[{{"image_url":{{"url":"i"}}}},{{"video_url":{{"url":"v"}}}},)"
+      R"({{"image_url":{{"url":"data:image/png;base64,{}"}}}}]}}]}})",
+      huge);
+  ParseHints hints{.model_required = true, .video = {.resolution = {}, .seconds = 3, .fps = 0}, .media = {}};
+  hints.media.image.resolution = {.width = 64, .height = 64};
+  hints.media.video.frame = {.fixed = true, .fixed_tokens = 10};
+  const auto parsed = parser_of("openai-parser").parse("/v1/chat/completions", body, hints);
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ(parsed->media.size(), 3U);
+  EXPECT_EQ(parsed->media[0].weight, 4U);
+  EXPECT_EQ(parsed->media[1].weight, 60U) << "two frames a second";
+  EXPECT_EQ(parsed->media[2].weight, 262'144U) << "whatever a header claims";
+}
+
 TEST(RequestParser, OneConversationKeepsItsTextWithADifferentBillingHeaderInEachRequest) {
   const auto text_of = [](std::string_view billing) {
     std::string body = fmt::format(
