@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "api/requests/json_fault.h"
 #include "api/requests/request_parser.h"
 
 namespace {
@@ -35,6 +38,12 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
+std::vector<const llmd::api::RequestParser*> all_parsers() {
+  std::vector<const llmd::api::RequestParser*> parsers;
+  for (const llmd::api::RequestParser& parser : llmd::api::all_parsers()) parsers.push_back(&parser);
+  return parsers;
+}
+
 bool lies_in(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
@@ -46,10 +55,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view path = kPaths[data[0] % std::size(kPaths)];
   std::string body{reinterpret_cast<const char*>(data) + 1, size - 1};
   const std::string before = body;
-  const llmd::api::RequestParser* parser = llmd::api::choose_parser(llmd::api::all_parsers(), path);
+  const llmd::api::RequestParser* parser = llmd::api::choose_parser(all_parsers(), path);
   require(parser != nullptr);
   const auto parsed = parser->parse(path, body, {});
   require(body == before);
+  // (To the other parser a zero is the end.)
+  if (body.find('\0') == std::string::npos && nlohmann::json::accept(body))
+    require(llmd::api::json_fault(body).empty());
   if (!parsed) return 0;
   for (const std::string_view part :
        {parsed->fields.prompt, parsed->fields.system, parsed->fields.tools, parsed->request_id})

@@ -18,6 +18,7 @@
 #include "scheduling/producers/inflight_load_producer.h"
 #include "scheduling/producers/mm_embeddings_cache_producer.h"
 #include "scheduling/producers/predicted_latency_producer.h"
+#include "scheduling/producers/token_producer.h"
 #include "scheduling/producers/weight_learner_plugin.h"
 #include "scheduling/scorers/expected_latency_scorer.h"
 
@@ -289,6 +290,8 @@ Result<void> use_producers(BuiltScheduler& built, const KnownPlugins& known) {
       built.media = MmEmbeddingsCacheProducer::read(parameters);
       built.timed_places.media = timed_place(built, kDataProducerPoint, *plugin.instance);
     }
+    if (plugin.spec == &TokenProducer::kSpec || plugin.spec == &TokenProducer::kOldSpec)
+      built.media_estimate = TokenProducer::read(parameters);
     if (plugin.spec == &WeightLearnerPlugin::kSpec) {
       LLMD_TRY_VOID(use_weight_learner(built, *plugin.instance, parameters));
     }

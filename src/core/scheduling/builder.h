@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "model/media_estimate.h"
 #include "scheduling/config.h"
 #include "scheduling/learning/weight_learner.h"
 #include "scheduling/plugin_spec.h"
@@ -61,6 +62,7 @@ struct BuiltScheduler {
   PrefixOptions prefix;
   InflightOptions inflight;
   std::optional<MediaIndex::Options> media{};             // of mm-embeddings-cache-producer
+  MediaEstimate media_estimate{};                         // of token-producer
   std::optional<P2pSourceProducer::Options> kv_source{};  // of p2p-source-producer
   /// Of weight-learner.
   struct Learning {

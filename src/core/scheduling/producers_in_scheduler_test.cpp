@@ -52,6 +52,19 @@ TEST(MediaInScheduler, SendsAnImageToWhoHasEncodedIt) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(host.decide(request).decode->name, first);
 }
 
+TEST(MediaInScheduler, TakesThemForAsManyTokensAsTokenProducerSays) {
+  const auto tokens = [](std::vector<PluginInstance> plugins) {
+    const auto scheduler = Scheduler::make(config_of(std::move(plugins)));
+    return image_tokens(scheduler.value().media_estimate().image, {});
+  };
+  for (const char* type : {"token-producer", "tokenizer"}) {
+    PluginInstance producer{.type = type};
+    producer.parameters.set("estimate.image.dynamic.factor", std::int64_t{256});
+    EXPECT_EQ(tokens({{.type = "queue-scorer"}, producer}), 900U) << type;
+  }
+  EXPECT_EQ(tokens({{.type = "queue-scorer"}}), 225U);
+}
+
 TEST(KvSourceInScheduler, NamesWhoHoldsMoreThanWhoComputes) {
   Host host{config_of({{.type = "queue-scorer"}, {.type = "p2p-source-producer"}}),
             {{.name = "holder", .waiting = 0}, {.name = "idle", .waiting = 0}}};

@@ -537,6 +537,7 @@ bool Scheduler::can_serve(const EndpointSnapshot& snapshot, std::span<const Live
 const std::vector<TimedPlugin>& Scheduler::timed_plugins() const noexcept { return impl_->built.timed; }
 const SchedulingConfig& Scheduler::config() const noexcept { return impl_->built.config; }
 const PrefixOptions& Scheduler::prefix_options() const noexcept { return impl_->built.prefix; }
+const MediaEstimate& Scheduler::media_estimate() const noexcept { return impl_->built.media_estimate; }
 bool Scheduler::disaggregates() const noexcept {
   const Stages& stages = impl_->built.stages;
   return stages.prefill != nullptr && (stages.prefill_first || stages.prefill_decider != nullptr);

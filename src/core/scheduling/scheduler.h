@@ -14,6 +14,7 @@
 #include "model/decision.h"
 #include "model/endpoint.h"
 #include "model/explanation.h"
+#include "model/media_estimate.h"
 #include "model/request_facts.h"
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
@@ -158,6 +159,8 @@ class Scheduler {
   [[nodiscard]] const SchedulingConfig& config() const noexcept;
   /// How `routing` must make RequestFacts::prefix, and how large an index it wants.
   [[nodiscard]] const PrefixOptions& prefix_options() const noexcept;
+  /// How many tokens images and videos of a prompt are taken for.
+  [[nodiscard]] const MediaEstimate& media_estimate() const noexcept;
   /// Tokens that the request adds to those in flight at the decode endpoint: the prompt's until its first token, then
   /// the estimate of the answer's until it ends.
   struct LoadTokens {

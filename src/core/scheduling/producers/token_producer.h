@@ -1,7 +1,7 @@
 #pragma once
 
+#include "model/media_estimate.h"
 #include "scheduling/plugin_spec.h"
-#include "scheduling/producers/media_estimate.h"
 
 namespace llmd::scheduling {
 

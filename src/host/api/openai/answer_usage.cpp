@@ -6,6 +6,8 @@
 #include <limits>
 #include <system_error>
 
+#include "api/requests/byte_search.h"
+
 namespace llmd::openai {
 namespace {
 
@@ -110,19 +112,18 @@ std::optional<AnswerUsage> PartialUsage::finish() const noexcept {
 }
 
 std::size_t read_usage(std::string_view text, PartialUsage& usage) {
-  std::array<std::size_t, kKeys.size()> next{};
-  for (std::size_t kind = 0; kind < kKeys.size(); ++kind) next[kind] = text.find(kKeys[kind]);
-  while (true) {
-    const auto kind = static_cast<std::size_t>(std::min_element(next.begin(), next.end()) - next.begin());
-    const std::size_t at = next[kind];
-    if (at == std::string_view::npos) break;
-    const Candidate found = object_behind(text, at + kKeys[kind].size());
+  std::size_t at = 0;
+  while ((at = api::find_quoted(text, at, kKeys[0][1], kKeys[1][1])) < text.size()) {
+    const auto key = std::find_if(kKeys.begin(), kKeys.end(),
+                                  [&](std::string_view known) { return text.substr(at).starts_with(known); });
+    if (key == kKeys.end()) {
+      ++at;
+      continue;
+    }
+    const Candidate found = object_behind(text, at + key->size());
     if (found.cut && text.size() - at < kUsageBytesMax) return at;
     if (!found.object.empty()) usage.take(counts_in(found.object));
-    const std::size_t end = at + kKeys[kind].size() + found.object.size();
-    for (std::size_t other = 0; other < kKeys.size(); ++other) {
-      if (next[other] < end) next[other] = text.find(kKeys[other], end);
-    }
+    at += key->size() + found.object.size();
   }
   std::size_t cut = text.size();
   for (const std::string_view key : kKeys) cut = std::min(cut, cut_key(text, key));

@@ -29,6 +29,7 @@ std::string_view AnswerModelRewriter::rewrite(std::string_view chunk, std::strin
     switch (state_) {
       case State::kLineStart: at = line_start(chunk, at); break;
       case State::kOtherLine: at = other_line(chunk, at); break;
+      case State::kDone: at = chunk.size(); break;
       case State::kKey:
       case State::kString: at = string(chunk, at); break;
       case State::kOutside:
@@ -59,7 +60,7 @@ std::size_t AnswerModelRewriter::line_start(std::string_view chunk, std::size_t 
       line_bytes_ = 0;
     } else if (c == kData[line_bytes_]) {
       if (++line_bytes_ < kData.size()) continue;
-      state_ = State::kOutside;
+      state_ = done_ ? State::kOtherLine : State::kOutside;
       return at + 1;
     } else if (c != '\r' || line_bytes_ > 0) {
       state_ = State::kOtherLine;
@@ -81,6 +82,7 @@ void AnswerModelRewriter::begin_document() noexcept {
   watched_depth_ = 0;
   key_follows_ = false;
   key_ = Key::kOther;
+  done_ = false;
 }
 
 void AnswerModelRewriter::end_line() noexcept {
@@ -99,7 +101,10 @@ std::size_t AnswerModelRewriter::outside(std::string_view chunk, std::size_t at)
     const char c = chunk[at++];
     if (c == '"') {
       begin_string();
-      return at;
+      if (state_ == State::kOldName) return at;
+      at = string(chunk, at);
+      if (state_ != State::kOutside) return at;
+      continue;
     }
     if (lines && c == '\n') {
       end_line();
@@ -162,16 +167,23 @@ void AnswerModelRewriter::add_to_key(std::string_view text) noexcept {
 }
 
 void AnswerModelRewriter::end_string() noexcept {
-  key_follows_ = false;
-  const std::string_view text{key_text_, key_bytes_};
-  if (state_ != State::kKey) {
-    key_ = Key::kOther;
-  } else if (text == "model") {
-    key_ = Key::kModel;
-  } else {
-    key_ = text == "response" || text == "message" ? Key::kInner : Key::kOther;
+  if (state_ == State::kOldName) {
+    done_ = true;
+    state_ = form_ == Form::kEvents ? State::kOtherLine : State::kDone;
+    return;
   }
+  key_ = state_ == State::kKey ? known_key({key_text_, key_bytes_}) : Key::kOther;
+  key_follows_ = false;
   state_ = State::kOutside;
+}
+
+AnswerModelRewriter::Key AnswerModelRewriter::known_key(std::string_view text) noexcept {
+  switch (text.size()) {
+    case 5: return text == "model" ? Key::kModel : Key::kOther;
+    case 7: return text == "message" ? Key::kInner : Key::kOther;
+    case 8: return text == "response" ? Key::kInner : Key::kOther;
+    default: return Key::kOther;
+  }
 }
 
 std::size_t AnswerModelRewriter::string(std::string_view chunk, std::size_t at) noexcept {

@@ -24,7 +24,8 @@ class AnswerModelRewriter {
  private:
   enum class State : std::uint8_t {
     kLineStart,  // of events: whether the line is data is not known yet
-    kOtherLine,  // of events: a line that is no data
+    kOtherLine,  // of events: the rest of a line that is of no interest
+    kDone,       // of JSON: the name is replaced
     kOutside,    // in JSON, outside of strings
     kKey,        // in a string that is a key of a watched object
     kString,     // in any other string
@@ -42,6 +43,7 @@ class AnswerModelRewriter {
   void end_string() noexcept;
   void end_line() noexcept;
   void begin_document() noexcept;
+  [[nodiscard]] static Key known_key(std::string_view text) noexcept;
   void add_to_key(std::string_view text) noexcept;
   [[nodiscard]] bool watched() const noexcept { return depth_ > 0 && depth_ == watched_depth_; }
 
@@ -54,6 +56,7 @@ class AnswerModelRewriter {
   std::uint64_t watched_depth_ = 0;  // of the innermost open object whose keys matter; 0: none
   bool key_follows_ = false;         // in the watched object: the next string is a key
   Key key_ = Key::kOther;            // in the watched object: of the value that follows
+  bool done_ = false;                // the document's name is replaced
   bool escaped_ = false;             // the next character of the string is
   char key_text_[kKeyBytesMax] = {};
   std::size_t key_bytes_ = 0;   // of the key, at most kKeyBytesMax

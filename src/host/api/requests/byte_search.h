@@ -64,4 +64,24 @@ std::size_t find_structure(std::string_view text, std::size_t at) noexcept {
   });
 }
 
+/// A quote with one of two letters behind it, or the text's size.
+inline std::size_t find_quoted(std::string_view text, std::size_t at, char letter, char other) noexcept {
+  using byte_search::Block;
+  Block quotes;
+  Block letters;
+  for (; at + sizeof(Block) < text.size(); at += sizeof(Block)) {
+    std::memcpy(&quotes, text.data() + at, sizeof(quotes));
+    std::memcpy(&letters, text.data() + at + 1, sizeof(letters));
+    const auto letter_byte = static_cast<unsigned char>(letter);
+    const auto other_byte = static_cast<unsigned char>(other);
+    const std::size_t found =
+        byte_search::first_match((quotes == '"') & ((letters == letter_byte) | (letters == other_byte)));
+    if (found < sizeof(Block)) return at + found;
+  }
+  for (; at + 1 < text.size(); ++at) {
+    if (text[at] == '"' && (text[at + 1] == letter || text[at + 1] == other)) return at;
+  }
+  return text.size();
+}
+
 }  // namespace llmd::api

@@ -6,10 +6,6 @@
 namespace llmd::api {
 namespace {
 
-constexpr std::uint64_t kPixelsPerToken = 1'024;
-constexpr ImageSize kUnknownImage{.width = 640, .height = 360};
-constexpr float kVideoFramesPerSecond = 2;
-
 constexpr std::array<std::int8_t, 256> make_digits() {
   std::array<std::int8_t, 256> digits{};
   digits.fill(-1);
@@ -56,70 +52,52 @@ class Base64Bytes {
 };
 
 /// Follows the segments up to the first that begins a frame.
-std::optional<ImageSize> jpeg_size(const Base64Bytes& bytes) noexcept {
+std::optional<Resolution> jpeg_size(const Base64Bytes& bytes) noexcept {
   constexpr int kSegmentsMax = 64;
   std::size_t at = 2;
   for (int segment = 0; segment < kSegmentsMax && bytes.at(at) == 0xff; ++segment) {
     const std::uint32_t marker = bytes.at(at + 1);
     if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
-      return ImageSize{.width = bytes.big16(at + 7), .height = bytes.big16(at + 5)};
+      return Resolution{.width = bytes.big16(at + 7), .height = bytes.big16(at + 5)};
     }
     at += 2 + bytes.big16(at + 2);
   }
   return {};
 }
 
-std::optional<ImageSize> webp_size(const Base64Bytes& bytes) noexcept {
-  if (bytes.starts(12, "VP8X")) return ImageSize{.width = bytes.little24(24) + 1, .height = bytes.little24(27) + 1};
+std::optional<Resolution> webp_size(const Base64Bytes& bytes) noexcept {
+  if (bytes.starts(12, "VP8X")) return Resolution{.width = bytes.little24(24) + 1, .height = bytes.little24(27) + 1};
   if (bytes.starts(12, "VP8L")) {
     const std::uint32_t bits = bytes.little24(21) | bytes.byte(24) << 24;
-    return ImageSize{.width = (bits & 0x3fff) + 1, .height = (bits >> 14 & 0x3fff) + 1};
+    return Resolution{.width = (bits & 0x3fff) + 1, .height = (bits >> 14 & 0x3fff) + 1};
   }
   if (bytes.starts(12, "VP8 "))
-    return ImageSize{.width = bytes.little16(26) & 0x3fff, .height = bytes.little16(28) & 0x3fff};
+    return Resolution{.width = bytes.little16(26) & 0x3fff, .height = bytes.little16(28) & 0x3fff};
   return {};
 }
 
-std::optional<ImageSize> any_size(const Base64Bytes& bytes) noexcept {
-  if (bytes.starts(0, "\x89PNG\r\n\x1a\n")) return ImageSize{.width = bytes.big32(16), .height = bytes.big32(20)};
-  if (bytes.starts(0, "GIF8")) return ImageSize{.width = bytes.little16(6), .height = bytes.little16(8)};
+std::optional<Resolution> any_size(const Base64Bytes& bytes) noexcept {
+  if (bytes.starts(0, "\x89PNG\r\n\x1a\n")) return Resolution{.width = bytes.big32(16), .height = bytes.big32(20)};
+  if (bytes.starts(0, "GIF8")) return Resolution{.width = bytes.little16(6), .height = bytes.little16(8)};
   if (bytes.starts(0, "\xff\xd8")) return jpeg_size(bytes);
   if (bytes.starts(0, "RIFF") && bytes.starts(8, "WEBP")) return webp_size(bytes);
   return {};
 }
 
-std::uint32_t tokens_of(std::uint64_t width, std::uint64_t height) noexcept {
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(width * height / kPixelsPerToken, 1, kMediaTokensMax));
-}
-
 }  // namespace
 
-std::optional<ImageSize> image_size(std::string_view base64) noexcept {
+std::optional<Resolution> image_size(std::string_view base64) noexcept {
   const auto size = any_size(Base64Bytes{base64});
   if (!size || size->width == 0 || size->height == 0) return {};
   return size;
 }
 
-std::uint32_t image_tokens_of_base64(std::string_view base64) noexcept {
-  const ImageSize size = image_size(base64).value_or(kUnknownImage);
-  return tokens_of(size.width, size.height);
-}
-
-std::uint32_t image_tokens_of_url(std::string_view url) noexcept {
+std::optional<Resolution> image_size_of_url(std::string_view url) noexcept {
   constexpr std::string_view kBase64 = "base64,";
   constexpr std::size_t kTypeBytesMax = 256;
-  if (url.starts_with("data:image/")) {
-    const std::size_t at = url.substr(0, kTypeBytesMax).find(kBase64);
-    if (at != std::string_view::npos) return image_tokens_of_base64(url.substr(at + kBase64.size()));
-  }
-  return tokens_of(kUnknownImage.width, kUnknownImage.height);
-}
-
-std::uint32_t video_tokens(const ParseHints& hints) noexcept {
-  const std::uint64_t frame = tokens_of(hints.video_width, hints.video_height);
-  const auto frames = static_cast<std::uint64_t>(
-      std::clamp<float>(hints.video_seconds * kVideoFramesPerSecond, 0, static_cast<float>(kMediaTokensMax)));
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(frame * frames, 1, kMediaTokensMax));
+  if (!url.starts_with("data:image/")) return {};
+  const std::size_t at = url.substr(0, kTypeBytesMax).find(kBase64);
+  return at != std::string_view::npos ? image_size(url.substr(at + kBase64.size())) : std::nullopt;
 }
 
 std::uint32_t audio_tokens(std::size_t text_bytes) noexcept {

@@ -18,6 +18,7 @@ constexpr std::string_view kVaryingText = "x-anthropic-billing-header";
 
 void add(MediaWalk& walk, std::string_view text, std::uint32_t tokens) {
   if (text.empty() || walk.media.size() >= kMediaItemsMax) return;
+  tokens = std::min(tokens, kMediaTokensMax);
   if (walk.tokens + tokens > kMediaTokensOfAllMax) tokens = 1;
   walk.tokens += tokens;
   const std::uint64_t hash = xxh64(text);
@@ -79,11 +80,12 @@ simdjson::error_code walk_field(const od::raw_json_string& key, od::value value,
   Source source;
   if (const auto error = read_source(value, source)) return error;
   const std::string_view text = source.url.empty() ? source.data : source.url;
-  if (image) add(walk, text, image_tokens_of_url(text));
-  if (video) add(walk, text, video_tokens(walk.hints));
+  const PictureEstimate& picture = walk.hints.media.image;
+  if (image) add(walk, text, image_tokens(picture, image_size_of_url(text)));
+  if (video) add(walk, text, video_tokens(walk.hints.media.video, walk.hints.video));
   if (audio) add(walk, text, audio_tokens(text.size() + source.format.size()));
   if (source_of_part && source.type != "text") {
-    add(walk, text, source.url.empty() ? image_tokens_of_base64(text) : image_tokens_of_url(text));
+    add(walk, text, image_tokens(picture, source.url.empty() ? image_size(text) : image_size_of_url(text)));
   }
   return simdjson::SUCCESS;
 }

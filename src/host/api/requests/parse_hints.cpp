@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <system_error>
 
@@ -21,17 +22,15 @@ std::optional<Number> positive(std::string_view text) noexcept {
 }  // namespace
 
 void take_hint(std::string_view name, std::string_view value, ParseHints& hints) noexcept {
-  if (name == "x-llm-d-video-duration-seconds") {
-    const auto seconds = positive<float>(value);
-    if (seconds && std::isfinite(*seconds)) hints.video_seconds = *seconds;
+  if (name == "x-llm-d-video-duration-seconds" || name == "x-llm-d-video-fps") {
+    const auto number = positive<double>(value);
+    if (number && std::isfinite(*number)) (name.ends_with("fps") ? hints.video.fps : hints.video.seconds) = *number;
   } else if (name == "x-llm-d-video-resolution") {
     const std::size_t cross = value.find_first_of("xX");
     if (cross == std::string_view::npos) return;
     const auto width = positive<std::uint32_t>(value.substr(0, cross));
     const auto height = positive<std::uint32_t>(value.substr(cross + 1));
-    if (!width || !height) return;
-    hints.video_width = *width;
-    hints.video_height = *height;
+    if (width && height) hints.video.resolution = Resolution{.width = *width, .height = *height};
   }
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "api/requests/grpc_frame.h"
+#include "api/requests/json_fault.h"
 #include "api/requests/parsers.h"
 
 namespace llmd::api {
@@ -13,10 +14,6 @@ namespace {
 
 using openai::ByteRange;
 using openai::TextEdit;
-
-constexpr std::array<const RequestParser*, 7> kParsers{&kOpenAiParser,     &kAnthropicParser, &kVllmHttpParser,
-                                                       &kSglangHttpParser, &kVllmGrpcParser,  &kVertexAiParser,
-                                                       &kPassthroughParser};
 
 std::string encoded(LengthField::Kind kind, std::uint64_t value) {
   std::string out;
@@ -29,14 +26,27 @@ std::string encoded(LengthField::Kind kind, std::uint64_t value) {
   return out;
 }
 
+/// What llm-d says, where its tests compare the text.
+Error in_words_of_llm_d(Error error, std::string_view json) {
+  if (error.code != ErrorCode::kInvalidJson) return error;
+  const std::string fault = json_fault(json);
+  error.what = fmt::format("error unmarshaling request bodyMap: {}", fault.empty() ? error.what : fault);
+  return error;
+}
+
 }  // namespace
 
-std::span<const RequestParser* const> all_parsers() noexcept { return kParsers; }
+std::span<const RequestParser> all_parsers() noexcept {
+  static const std::array kParsers{kOpenAiParser,   kAnthropicParser, kVllmHttpParser,   kSglangHttpParser,
+                                   kVllmGrpcParser, kVertexAiParser,  kPassthroughParser};
+  return kParsers;
+}
 
 const RequestParser* find_parser(std::string_view type) noexcept {
+  const auto parsers = all_parsers();
   const auto found =
-      std::find_if(kParsers.begin(), kParsers.end(), [&](const RequestParser* parser) { return parser->type == type; });
-  return found != kParsers.end() ? *found : nullptr;
+      std::find_if(parsers.begin(), parsers.end(), [&](const RequestParser& parser) { return parser.type == type; });
+  return found != parsers.end() ? &*found : nullptr;
 }
 
 std::string_view plain_path(std::string_view path) noexcept {
@@ -89,7 +99,11 @@ std::optional<std::string> rewrite_request(std::string_view body, const ParsedRe
 
 Result<ParsedRequest> parse_json_without_model(const Api& api, std::string& body, ByteRange json,
                                                const ParseHints& hints) {
-  LLMD_TRY(BodyReading reading, read_body(body, json, api.form, hints));
+  auto read = read_body(body, json, api.form, hints);
+  if (!read)
+    return std::unexpected(
+        in_words_of_llm_d(std::move(read).error(), {body.data() + json.begin, json.end - json.begin}));
+  BodyReading reading = *std::move(read);
   const bool wrong = !reading.has_prompt || (reading.prompt_is_empty && !api.empty_prompt_allowed) ||
                      (api.list_only && !reading.prompt_is_list);
   if (wrong) {

@@ -41,14 +41,14 @@ struct RequestParser {
   std::span<const std::string_view> path_suffixes;  // none: the fallback
   std::span<const std::string_view> protocols;      // appProtocol of the pool; none: any
   /// Reads a body in one pass that does not look into values that decide nothing: about 2 GB/s. The body's capacity may
-  /// grow; its size and bytes never change. Pre: the parser was chosen for the path. Errors: kInvalidJson,
-  /// kInvalidRequest (what the API requires is missing; "model not found in request body"; no gRPC message), all in one
-  /// line and without text of the prompt.
+  /// grow; its size and bytes never change. Pre: the parser was chosen for the path. Errors: kInvalidJson (in
+  /// llm-d's words, see json_fault()), kInvalidRequest (what the API requires is missing; "model not found in request
+  /// body"; no gRPC message), all in one line and without text of the prompt.
   Result<ParsedRequest> (*parse)(std::string_view path, std::string& body, const ParseHints& hints);
 };
 
-/// In llm-d's order; openai, anthropic, vllmhttp and passthrough are its default.
-[[nodiscard]] std::span<const RequestParser* const> all_parsers() noexcept;
+/// Openai, anthropic, vllmhttp and passthrough are llm-d's default, in this order.
+[[nodiscard]] std::span<const RequestParser> all_parsers() noexcept;
 [[nodiscard]] const RequestParser* find_parser(std::string_view type) noexcept;
 
 /// The configured parser with the longest suffix of the path, of equal ones the first; else the first fallback; else

@@ -189,7 +189,7 @@ void expect_refused(const RefusedCase& item) {
   EXPECT_EQ(body, item.body);
 }
 
-constexpr std::string_view kNoJson = "the request body is not valid JSON";
+constexpr std::string_view kNoJson = "error unmarshaling request bodyMap: ";
 constexpr std::string_view kNoObject = "the request body is not a JSON object";
 constexpr std::string_view kNoModel = "model not found in request body";
 
@@ -215,6 +215,22 @@ TEST(RequestParser, RefusesABodyThatIsNoJsonObjectOrNamesNoModel) {
                     .body = body,
                     .what = what,
                     .code = what == kNoJson ? ErrorCode::kInvalidJson : ErrorCode::kInvalidRequest});
+  }
+}
+
+TEST(RequestParser, TellsWhyABodyIsNoJsonAsLlmDDoes) {
+  const std::pair<std::string, std::string_view> cases[] = {
+      {"no healthy upstream",
+       "error unmarshaling request bodyMap: invalid character 'o' in literal null (expecting 'u')"},
+      {"{\"model\":\"\xff\"}",  // which Go takes
+       "error unmarshaling request bodyMap: the request body is not valid JSON: The input is not valid UTF-8"},
+  };
+  for (const auto& [body, what] : cases) {
+    expect_refused({.type = "openai-parser",
+                    .path = "/v1/completions",
+                    .body = body,
+                    .what = what,
+                    .code = ErrorCode::kInvalidJson});
   }
 }
 
@@ -390,6 +406,23 @@ TEST(RequestParser, FindsMediaAndLeavesThemOutOfTheText) {
        {}},
   };
   for (const MediaCase& item : cases) expect_media(item);
+}
+
+TEST(RequestParser, CountsMediaAsTheConfigurationAndTheHeadersSay) {
+  const std::string huge = "iVBORw0KGgoAAAANSUhEUv//////////CAI=";  // 4,294,967,295 x 4,294,967,295
+  std::string body = fmt::format(
+      R"({{"model":"m","messages":[{{"content":[{{"image_url":{{"url":"i"}}}},{{"video_url":{{"url":"v"}}}},)"
+      R"({{"image_url":{{"url":"data:image/png;base64,{}"}}}}]}}]}})",
+      huge);
+  ParseHints hints{.model_required = true, .video = {.resolution = {}, .seconds = 3, .fps = 0}, .media = {}};
+  hints.media.image.resolution = {.width = 64, .height = 64};
+  hints.media.video.frame = {.fixed = true, .fixed_tokens = 10};
+  const auto parsed = parser_of("openai-parser").parse("/v1/chat/completions", body, hints);
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ(parsed->media.size(), 3U);
+  EXPECT_EQ(parsed->media[0].weight, 4U);
+  EXPECT_EQ(parsed->media[1].weight, 60U) << "two frames a second";
+  EXPECT_EQ(parsed->media[2].weight, 262'144U) << "whatever a header claims";
 }
 
 TEST(RequestParser, OneConversationKeepsItsTextWithADifferentBillingHeaderInEachRequest) {

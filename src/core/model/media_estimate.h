@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <optional>
 
-namespace llmd::scheduling {
+namespace llmd {
 
 struct Resolution {
   std::uint32_t width = 640;  // pixels
   std::uint32_t height = 360;
+  friend bool operator==(const Resolution&, const Resolution&) = default;
 };
 
 /// How many tokens one picture takes: a constant, or pixels / `pixels_per_token`. At least 1.
@@ -48,4 +49,4 @@ struct VideoFacts {
 [[nodiscard]] std::uint32_t image_tokens(const PictureEstimate& estimate, std::optional<Resolution> known) noexcept;
 [[nodiscard]] std::uint32_t video_tokens(const VideoEstimate& estimate, const VideoFacts& facts) noexcept;
 
-}  // namespace llmd::scheduling
+}  // namespace llmd

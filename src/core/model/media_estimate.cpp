@@ -1,9 +1,9 @@
-#include "scheduling/producers/media_estimate.h"
+#include "model/media_estimate.h"
 
 #include <algorithm>
 #include <limits>
 
-namespace llmd::scheduling {
+namespace llmd {
 namespace {
 
 constexpr std::uint64_t kTokensMax = std::numeric_limits<std::uint32_t>::max();
@@ -44,4 +44,4 @@ std::uint32_t video_tokens(const VideoEstimate& estimate, const VideoFacts& fact
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tokens, 1, kTokensMax));
 }
 
-}  // namespace llmd::scheduling
+}  // namespace llmd
