@@ -124,6 +124,9 @@ struct PluginInput {
   const LinkTable* links = nullptr;  // what is known of the network between endpoints; null: nothing
   float prefix_heat = 0;             // recent uses of what is known of the prompt: PrefixMatch::heat
 
+  /// Uniform in [0, 1), one for the whole decision; drawn only if a screener is configured, else 0.
+  double decision_chance = 0;
+
   // Of the plugin that is called, set by the profile:
   std::span<const FixedValue> fixed{};  // what its fixed_value() said; empty if it has none
   PluginMemory* memory = nullptr;       // what its make_memory() gave; null if nothing, or the host keeps none

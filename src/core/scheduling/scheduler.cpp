@@ -347,6 +347,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .media_matched = work.media_matched,
                            .links = input.snapshot.links.get(),
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F};
+  if (built.screens) plugin_input.decision_chance = rng.uniform();
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   if (predictor == nullptr) {
     work.predictions.clear();
