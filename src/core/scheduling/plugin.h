@@ -16,6 +16,7 @@
 #include "model/endpoint.h"
 #include "model/request_facts.h"
 #include "scheduling/endpoint_cache.h"
+#include "scheduling/plugin_state.h"
 #include "scheduling/scheduler.h"
 
 namespace llmd::scheduling {
@@ -101,6 +102,8 @@ class PluginMemory {
   PluginMemory(const PluginMemory&) = delete;
   PluginMemory& operator=(const PluginMemory&) = delete;
   virtual ~PluginMemory() = default;
+  /// What is remembered, in figures. May take long: for people, not for decisions.
+  [[nodiscard]] virtual PluginState state() const = 0;
 };
 
 /// What plugins see. All spans have one element an endpoint of the snapshot; matched_blocks, predictions and
