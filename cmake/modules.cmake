@@ -26,6 +26,7 @@ llmd_declare_module(host/config     USES base model reporting scheduling flow ba
 llmd_declare_module(host/runtime    USES base telemetry THIRD_PARTY fmt asio)
 llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio nghttp2 tls)
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio zlib)
+llmd_declare_module(host/profiling  USES base telemetry runtime THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
 llmd_declare_module(host/api        USES base model THIRD_PARTY fmt simdjson nlohmann)

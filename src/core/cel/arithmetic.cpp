@@ -82,6 +82,7 @@ std::string_view evaluation_error_text(EvaluationError error) noexcept {
     case EvaluationError::kNoSuchField: return "no such field";
     case EvaluationError::kOverflow: return "beyond 64 bits";
     case EvaluationError::kDivisionByZero: return "division by zero";
+    case EvaluationError::kNoOrder: return "not a number, which has no order";
   }
   return "?";
 }

@@ -14,6 +14,7 @@ enum class EvaluationError : std::uint8_t {
   kNoSuchField,     // it reads a field that is not there
   kOverflow,        // beyond 64 bits
   kDivisionByZero,  // of whole numbers; doubles become infinite
+  kNoOrder,         // < and its like with what is not a number (NaN); == is false
 };
 
 [[nodiscard]] std::string_view evaluation_error_text(EvaluationError error) noexcept;

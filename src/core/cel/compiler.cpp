@@ -225,8 +225,7 @@ Result<Operand> Compiler::combine(const BinaryOperator& op, Operand left, Operan
   LLMD_TRY_VOID(need_value(left));
   LLMD_TRY_VOID(need_value(right));
   if (op.level > kRelationLevel) return arithmetic(op, std::move(left), std::move(right), offset);
-  const bool number = left.type == Type::kNumber || right.type == Type::kNumber;
-  if (left.type != right.type && !(number && is_numeric(left.type) && is_numeric(right.type))) {
+  if (left.type != right.type && !(is_numeric(left.type) && is_numeric(right.type))) {
     return fail_at(offset,
                    fmt::format("{} cannot compare {} with {}", op.mark, type_name(left.type), type_name(right.type)));
   }

@@ -10,6 +10,15 @@ namespace {
 using Op = Expression::Op;
 using Node = Expression::Node;
 
+Outcome compared(Op op, std::partial_ordering order) noexcept {
+  if (op == Op::kEqual) return Value::of_bool(order == 0);
+  if (op == Op::kNotEqual) return Value::of_bool(order != 0);
+  if (order == std::partial_ordering::unordered) return std::unexpected(EvaluationError::kNoOrder);
+  if (op == Op::kLess) return Value::of_bool(order < 0);
+  if (op == Op::kLessEqual) return Value::of_bool(order <= 0);
+  return Value::of_bool(op == Op::kGreater ? order > 0 : order >= 0);
+}
+
 /// One evaluation: a walk down the tree, at most kNodesMax deep.
 class Evaluator {
  public:
@@ -81,19 +90,13 @@ Outcome Evaluator::binary(const Node& node) const noexcept {
   if (!left) return left;
   const Outcome right = value_of(node.b);
   if (!right) return right;
-  const auto order = node.op >= Op::kLess ? compare(*left, *right) : std::partial_ordering::unordered;
+  if (node.op >= Op::kLess) return compared(node.op, compare(*left, *right));
   switch (node.op) {
     case Op::kAdd: return arithmetic('+', *left, *right);
     case Op::kSubtract: return arithmetic('-', *left, *right);
     case Op::kMultiply: return arithmetic('*', *left, *right);
     case Op::kDivide: return arithmetic('/', *left, *right);
-    case Op::kModulo: return arithmetic('%', *left, *right);
-    case Op::kLess: return Value::of_bool(order < 0);
-    case Op::kLessEqual: return Value::of_bool(order <= 0);
-    case Op::kGreater: return Value::of_bool(order > 0);
-    case Op::kGreaterEqual: return Value::of_bool(order >= 0);
-    case Op::kEqual: return Value::of_bool(order == 0);
-    default: return Value::of_bool(order != 0);
+    default: return arithmetic('%', *left, *right);
   }
 }
 

@@ -118,7 +118,9 @@ TEST(CelExpression, ComputesWithDoublesAsTheSpecDoes) {
                              {"-2.3e+1", "double -23.000000"},
                              {"0.0/0.0 == 0.0/0.0", "false"},
                              {"0.0/0.0 != 0.0/0.0", "true"},
-                             {"0.0/0.0 < 1.0 || 0.0/0.0 >= 1.0", "false"}};
+                             {"0.0/0.0 < 1.0", "not a number, which has no order"},
+                             {"1 >= 0.0/0.0", "not a number, which has no order"},
+                             {"0.0/0.0 > 1.0 || true", "true"}};
   check(kCases);
 }
 
@@ -155,6 +157,8 @@ TEST(CelExpression, ComparesNumbersExactlyAndTextByCodePoint) {
                              {"'Am\\u00E9lie' == 'Ame\\u0301lie'", "false"},
                              {"false < true", "true"},
                              {"1 < 2 == true", "true"},
+                             {"1.0 == 1 && 1u == 1 && 2 > 1.5 && 1u < 2.5 && -1 < 0u", "true"},
+                             {"usage.prompt_tokens / usage.completion_tokens > 2", "true"},
                              {"usage.prompt_tokens == 10.0", "true"},
                              {"usage.prompt_tokens < 10.5", "true"},
                              {"usage.prompt_tokens > 9u", "true"},
@@ -258,7 +262,7 @@ TEST(CelExpression, RefusesWhatIsNoPartOfIt) {
                              {"1 + 1u", "1:3: + has no meaning for int and uint"},
                              {"usage.prompt_tokens * 2u", "1:21: * has no meaning for number and uint"},
                              {"r.i * 0.5", "1:5: * has no meaning for int and double"},
-                             {"1.0 == 1", "1:5: == cannot compare double with int"},
+                             {"1.0 == '1'", "1:5: == cannot compare double with string"},
                              {"usage.prompt_tokens == 'a'", "1:21: == cannot compare number with string"},
                              {"47.5 % 5.5", "1:6: % has no meaning for doubles"},
                              {"usage.prompt_tokens % 5.5", "1:21: % has no meaning for doubles"},

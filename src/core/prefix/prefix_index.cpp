@@ -372,6 +372,17 @@ PrefixIndex::Stats PrefixIndex::stats() const {
           .dropped = impl_->dropped};
 }
 
+std::vector<std::pair<std::string, std::uint64_t>> PrefixIndex::endpoint_blocks() const {
+  std::vector<std::pair<std::string, std::uint64_t>> blocks;
+  {
+    const std::scoped_lock lock{impl_->mutex};
+    blocks.reserve(impl_->slots.size());
+    for (const auto& [name, slot] : impl_->slots) blocks.emplace_back(name, impl_->log.uses(slot).blocks);
+  }
+  std::ranges::sort(blocks);
+  return blocks;
+}
+
 bool PrefixIndex::check_integrity() const {
   Impl& impl = *impl_;
   const std::scoped_lock lock{impl.mutex};

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/budget.h"
@@ -90,6 +92,8 @@ class PrefixIndex {
   [[nodiscard]] std::vector<HotPrefix> hot_prefixes(std::size_t count, TimePoint now) const;
 
   [[nodiscard]] Stats stats() const;
+  /// How many blocks each known endpoint is thought to hold, by name. For people: it holds up inserts.
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> endpoint_blocks() const;
   /// Table, log and counts agree. O(entries); for tests, and on idle in debug builds.
   [[nodiscard]] bool check_integrity() const;
 

@@ -256,6 +256,16 @@ TEST(PrefixIndex, OfAllEndpointsForgetsTheLongestUnusedBlocksWhenTheBudgetIsFull
   }
 }
 
+TEST(PrefixIndex, TellsHowManyBlocksEachEndpointHolds) {
+  Budget budget{"prefix", std::size_t{1} << 20};
+  PrefixIndex index{{}, budget};
+  index.insert("b", std::vector<std::uint64_t>{1, 2, 3});
+  index.insert("a", std::vector<std::uint64_t>{1});
+  index.insert("gone", std::vector<std::uint64_t>{9});
+  index.remove("gone");
+  EXPECT_EQ(index.endpoint_blocks(), (std::vector<std::pair<std::string, std::uint64_t>>{{"a", 1}, {"b", 3}}));
+}
+
 TEST(PrefixIndex, CountsGapsAsLlmdDoesAndStopsWhereNobodyHoldsTheBlock) {
   Budget budget{"prefix", kAmple};
   PrefixIndex index{{}, budget};

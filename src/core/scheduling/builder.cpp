@@ -135,6 +135,7 @@ void list_objects(BuiltScheduler& built) {
 
 /// A plugin of another kind has nothing to do in a profile, as in llm-d.
 Result<void> add_to_profile(BuiltScheduler& built, const PluginRef& ref, const Known& plugin, Profile::Parts& parts) {
+  if (plugin.spec->kind == PluginKind::kScreener) return {};  // it is in all profiles
   const PluginObjects& objects = *plugin.objects;
   const std::string where = fmt::format("profile \"{}\"", parts.name);
   if (!std::isfinite(ref.weight))
@@ -156,13 +157,26 @@ Result<void> add_to_profile(BuiltScheduler& built, const PluginRef& ref, const K
   return {};
 }
 
+std::vector<Profile::NamedFilter> screeners(BuiltScheduler& built, const KnownPlugins& known) {
+  std::vector<Profile::NamedFilter> filters;
+  for (const PluginInstance& instance : built.config.plugins) {
+    const Known& plugin = known.at(instance.name);
+    if (plugin.spec->kind != PluginKind::kScreener) continue;
+    const Filter* filter = plugin.objects->filter.get();
+    filters.push_back({instance.name, filter, place(built, *filter)});
+  }
+  return filters;
+}
+
 Result<void> make_profiles(BuiltScheduler& built, const KnownPlugins& known) {
   std::set<std::string_view> names;
+  const std::vector<Profile::NamedFilter> before = screeners(built, known);
+  built.screens = !before.empty();
   for (const ProfileConfig& config : built.config.profiles) {
     if (config.name.empty()) return invalid("a scheduling profile has no name");
     if (!names.insert(config.name).second)
       return invalid(fmt::format("two scheduling profiles are named \"{}\"", config.name));
-    Profile::Parts parts{.name = config.name, .filters = {}, .scorers = {}, .picker = {}};
+    Profile::Parts parts{.name = config.name, .filters = before, .scorers = {}, .picker = {}};
     for (const PluginRef& ref : config.plugins) {
       LLMD_TRY(const Known plugin, lookup(known, ref.plugin, fmt::format("profile \"{}\"", config.name)));
       LLMD_TRY_VOID(add_to_profile(built, ref, plugin, parts));

@@ -71,6 +71,7 @@ struct BuiltScheduler {
     WeightLearner::Options options;
   };
   std::optional<Learning> learning{};
+  bool screens = false;  // a screener is configured
   bool reads_prefixes = false;
   bool predicts = false;               // learns to predict latencies on each endpoint
   bool hands_out_predictions = false;  // to the plugins

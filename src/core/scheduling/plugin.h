@@ -16,6 +16,7 @@
 #include "model/endpoint.h"
 #include "model/request_facts.h"
 #include "scheduling/endpoint_cache.h"
+#include "scheduling/plugin_state.h"
 #include "scheduling/scheduler.h"
 
 namespace llmd::scheduling {
@@ -101,6 +102,8 @@ class PluginMemory {
   PluginMemory(const PluginMemory&) = delete;
   PluginMemory& operator=(const PluginMemory&) = delete;
   virtual ~PluginMemory() = default;
+  /// What is remembered, in figures. May take long: for people, not for decisions.
+  [[nodiscard]] virtual PluginState state() const = 0;
 };
 
 /// What plugins see. All spans have one element an endpoint of the snapshot; matched_blocks, predictions and
@@ -124,6 +127,9 @@ struct PluginInput {
   const LinkTable* links = nullptr;          // what is known of the network between endpoints; null: nothing
   float prefix_heat = 0;                     // recent uses of what is known of the prompt: PrefixMatch::heat
   std::span<const std::uint8_t> eligible{};  // DecisionInput::eligible
+
+  /// Uniform in [0, 1), one for the whole decision; drawn only if a screener is configured, else 0.
+  double decision_chance = 0;
 
   // Of the plugin that is called, set by the profile:
   std::span<const FixedValue> fixed{};  // what its fixed_value() said; empty if it has none

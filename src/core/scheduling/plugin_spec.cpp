@@ -90,6 +90,7 @@
 #include "scheduling/scorers/token_load_scorer.h"
 #include "scheduling/scorers/topology_affinity_scorer.h"
 #include "scheduling/scorers/zone_scorer.h"
+#include "scheduling/screeners/rollout_screener.h"
 #include "scheduling/shared_library_plugin.h"
 
 namespace llmd::scheduling {
@@ -98,6 +99,7 @@ namespace {
 // One line a plugin type.
 constexpr const PluginSpec* kSpecs[] = {
     &ByLabel::kSpec,
+    &RolloutScreener::kSpec,
     &LabelSelectorFilter::kOldSpec,
     &DecodeFilter::kSpec,
     &EncodeFilter::kSpec,
@@ -256,6 +258,7 @@ std::string_view plugin_kind_name(PluginKind kind) noexcept {
     case PluginKind::kDecider: return "decider";
     case PluginKind::kDataProducer: return "data producer";
     case PluginKind::kAdmitter: return "admitter";
+    case PluginKind::kScreener: return "screener";
     case PluginKind::kSaturationDetector: return "saturation detector";
     case PluginKind::kFairnessPolicy: return "fairness policy";
     case PluginKind::kOrderingPolicy: return "ordering policy";
@@ -263,7 +266,6 @@ std::string_view plugin_kind_name(PluginKind kind) noexcept {
     case PluginKind::kEvictionPolicy: return "eviction policy";
     case PluginKind::kParser: return "parser";
     case PluginKind::kRequestPlugin: return "request plugin";
-    case PluginKind::kScreener: return "screener";
     case PluginKind::kDataSource: return "data source";
     case PluginKind::kExtractor: return "extractor";
     case PluginKind::kDiscovery: return "discovery";

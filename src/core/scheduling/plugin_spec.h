@@ -28,6 +28,7 @@ enum class PluginKind : std::uint8_t {
   kDecider,
   kDataProducer,
   kAdmitter,
+  kScreener,            // a filter of every profile, before its own
   kSaturationDetector,  // may filter, too
   kFairnessPolicy,
   kOrderingPolicy,
@@ -35,7 +36,6 @@ enum class PluginKind : std::uint8_t {
   kEvictionPolicy,
   kParser,
   kRequestPlugin,
-  kScreener,
   kDataSource,
   kExtractor,
   kDiscovery,

@@ -12,6 +12,9 @@
 #include "scheduling/header_name.h"
 #include "scheduling/learning/weight_learner.h"
 #include "scheduling/prediction/latency_predictor.h"
+#include "scheduling/producers/mm_embeddings_cache_producer.h"
+#include "scheduling/producers/predicted_latency_producer.h"
+#include "scheduling/producers/weight_learner_plugin.h"
 #include "scheduling/profile.h"
 
 namespace llmd::scheduling {
@@ -382,6 +385,7 @@ Decision Scheduler::decide(const DecisionInput& input, Rng& rng, DecisionScratch
                            .links = input.snapshot.links.get(),
                            .prefix_heat = matched.data() == work.match.blocks.data() ? work.match.heat : 0.0F,
                            .eligible = input.eligible};
+  if (built.screens) plugin_input.decision_chance = rng.uniform();
   LatencyPredictor* const predictor = input.memory == nullptr ? nullptr : input.memory->predictor_.get();
   impl_->predict(predictor, input.timing, work, plugin_input);
   Profile::Belongings belongings{
@@ -451,6 +455,29 @@ SchedulerMemory Scheduler::make_memory(const SchedulerMemory* before, std::uint6
     memory.parts_.push_back(std::move(part));
   }
   return memory;
+}
+
+std::vector<NamedPluginState> SchedulerMemory::states() const {
+  std::vector<NamedPluginState> states;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    // "name/type/verb", where only the name may hold another "/".
+    const std::string_view name = names_[i];
+    const std::size_t verb = name.rfind('/');
+    const std::size_t type = name.rfind('/', verb - 1);
+    states.push_back({.name = std::string{name.substr(0, type)},
+                      .type = std::string{name.substr(type + 1, verb - type - 1)},
+                      .state = parts_[i]->state()});
+  }
+  if (media_ != nullptr)
+    states.push_back({.type = std::string{MmEmbeddingsCacheProducer::kSpec.type}, .state = media_->state()});
+  if (predictor_ != nullptr)
+    states.push_back({.type = std::string{PredictedLatencyProducer::kSpec.type}, .state = predictor_->state()});
+  if (learner_ != nullptr) {
+    states.push_back({.name = learner_->subject().learner,
+                      .type = std::string{WeightLearnerPlugin::kSpec.type},
+                      .state = learner_->state()});
+  }
+  return states;
 }
 
 void Scheduler::sent(const RequestFacts& request, const Decision& decision, TimePoint now,

@@ -19,6 +19,7 @@
 #include "prefix/prefix_index.h"
 #include "scheduling/config.h"
 #include "scheduling/observed_latency.h"
+#include "scheduling/plugin_state.h"
 #include "scheduling/plugin_timing.h"
 
 namespace llmd::scheduling {
@@ -65,6 +66,8 @@ class SchedulerMemory {
   SchedulerMemory() = default;
   /// Null: no weights are learned. It may be asked, frozen and reset.
   [[nodiscard]] const std::shared_ptr<WeightLearner>& weight_learner() const noexcept { return learner_; }
+  /// What each part remembers, in figures.
+  [[nodiscard]] std::vector<NamedPluginState> states() const;
 
  private:
   friend class Scheduler;

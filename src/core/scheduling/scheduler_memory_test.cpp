@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,37 @@ TEST(SchedulerMemory, KeepsSessionsWhereTheyWereEvenOverANewConfiguration) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, first);
   host.use({affinity("session_id"), {.type = "queue-scorer"}});
   for (int i = 0; i < 20; ++i) EXPECT_EQ(host.send(kPool).decode->name, first);
+}
+
+TEST(SchedulerMemory, TellsInFiguresWhatItHolds) {
+  PluginInstance sessions = affinity("session_id");
+  sessions.name = "team/affinity";
+  Host host{{sessions,
+             {.name = "cold", .type = "no-hit-lru-scorer"},
+             {.name = "q", .type = "queue-scorer"},
+             {.name = "learner", .type = "weight-learner"},
+             {.name = "media", .type = "mm-embeddings-cache-producer"}}};
+  host.request.headers = {{"x-session-id", "s"}};
+  host.request.media = {{.hash = 7, .weight = 100}};
+  const std::string served = host.send(kPool).decode->name;
+  std::map<std::string, PluginState> states;
+  for (NamedPluginState& each : host.memory.states())
+    states.emplace(each.name + ":" + each.type, std::move(each.state));
+  ASSERT_EQ(states.size(), 4U);
+  const PluginState& session = states.at("team/affinity:session-affinity-scorer");
+  ASSERT_EQ(session.figures.size(), 2U);
+  EXPECT_EQ(session.figures[0].name, "totalSessions");
+  EXPECT_EQ(session.figures[0].value, 1);
+  EXPECT_EQ(states.at("cold:no-hit-lru-scorer").figures.at(0).value, 1);
+  const PluginState& media = states.at(":mm-embeddings-cache-producer");
+  ASSERT_EQ(media.items.size(), 1U);
+  EXPECT_EQ(media.items[0].name, served);
+  EXPECT_EQ(media.items[0].figures.at(0).value, 1);
+  const PluginState& learner = states.at("learner:weight-learner");
+  EXPECT_EQ(learner.items_are, "scorers");
+  ASSERT_EQ(learner.items.size(), 3U);
+  EXPECT_EQ(learner.items[2].name, "q");
+  EXPECT_EQ(learner.items[2].figures.at(1).value, 1) << "the configured weight";
 }
 
 TEST(SchedulerMemory, IsNotHandedToAnotherTypeOfTheSameName) {

@@ -53,13 +53,19 @@ class SessionBindings final : public PluginMemory {
     while (bindings_.size() > SessionAffinity::kSessionsMax) bindings_.erase_oldest();
   }
 
+  [[nodiscard]] PluginState state() const override {
+    const std::scoped_lock lock{mutex_};
+    return {.figures = {{"totalSessions", static_cast<double>(bindings_.size())},
+                        {"maxSessions", static_cast<double>(SessionAffinity::kSessionsMax)}}};
+  }
+
  private:
   struct Binding {
     std::uint64_t endpoint = 0;
     TimePoint used{};
     std::uint64_t missed_by = 0;  // the last request whose candidates did not have the endpoint; 0: none
   };
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   LruMap<Binding, std::map> bindings_;  // clients choose the keys
 };
 

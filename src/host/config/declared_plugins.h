@@ -6,7 +6,7 @@
 
 namespace llmd::config {
 
-/// The plugin types of llm-d that neither schedule nor control flow: parsers, request plugins, screeners, the data
+/// The plugin types of llm-d that neither schedule nor control flow: parsers, request plugins, the data
 /// layer. They have parameters and a state of support; what does their work is elsewhere (`pool`, `api`) or still to
 /// come.
 [[nodiscard]] std::span<const scheduling::PluginSpec> declared_plugins() noexcept;

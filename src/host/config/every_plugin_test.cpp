@@ -15,6 +15,7 @@ namespace {
 // What a type cannot do without, as YAML.
 const std::map<std::string_view, std::string_view> kNeeded{
     {"by-label", "{label: tier, validValues: [gold]}"},
+    {"disaggregatedset-rollout-screener", "{scope: {labelSelector: app=x}, revisionGating: {mode: disabled}}"},
     {"endpoint-attribute-filter",
      "{attribute: temperature, algorithm: {type: threshold, threshold: {operator: LessThan, value: 80}}}"},
     {"endpoint-attribute-scorer", "{attributeKey: temperature, algorithm: {type: linear_lower_is_better}}"},

@@ -10,6 +10,7 @@
 #include "api/openai/model_list.h"
 #include "model/prefix_key.h"
 #include "routing/live_loads.h"
+#include "routing/plugin_states.h"
 #include "routing/plugin_timer.h"
 #include "routing/subset.h"
 
@@ -126,6 +127,30 @@ BlockScheme scheme_of(const RouteRequest& request, const scheduling::PrefixOptio
     if (model.block_fingerprint && model.block_tokens > 0) return {model.block_fingerprint, model.block_tokens};
   }
   return {std::nullopt, scheduling::effective_block_tokens(options, snapshot)};
+}
+
+scheduling::PluginState state_of(const PrefixIndex& index) {
+  const PrefixIndex::Stats stats = index.stats();
+  scheduling::PluginState state{.figures = {{"blocks", static_cast<double>(stats.blocks)},
+                                            {"entries", static_cast<double>(stats.entries)},
+                                            {"memoryBytes", static_cast<double>(stats.memory_bytes)},
+                                            {"evictions", static_cast<double>(stats.evictions)},
+                                            {"dropped", static_cast<double>(stats.dropped)}}};
+  for (auto& [name, blocks] : index.endpoint_blocks())
+    state.items.push_back({std::move(name), {{"blocks", static_cast<double>(blocks)}}});
+  return state;
+}
+
+scheduling::PluginState state_of(const pool::PoolView& view) {
+  scheduling::PluginState state;
+  std::vector<scheduling::LiveLoad> live;
+  read_live_loads(view, live);
+  for (std::size_t i = 0; i < live.size(); ++i) {
+    state.items.push_back(
+        {view.snapshot.endpoints[i].endpoint->name,
+         {{"requests", static_cast<double>(live[i].requests)}, {"tokens", static_cast<double>(live[i].tokens)}}});
+  }
+  return state;
 }
 
 }  // namespace
@@ -398,6 +423,19 @@ void Router::refuse(std::string_view request_id, const Error& error) {
 }
 
 std::optional<RequestRecord> Router::find(std::string_view request_id) const { return ring_.find(request_id); }
+
+std::string Router::plugin_states(TimePoint now, std::chrono::sys_seconds at,
+                                  std::span<const scheduling::PluginInstance> more) const {
+  const auto active = this->active();
+  std::vector<scheduling::NamedPluginState> states = active->memory.states();
+  states.push_back({.type = "approx-prefix-cache-producer", .state = state_of(*index_)});
+  states.push_back({.type = "inflight-load-producer", .state = state_of(*pool_.view(now))});
+  const scheduling::SchedulingConfig& config = active->scheduler.config();
+  std::vector<scheduling::PluginInstance> plugins = config.plugins;
+  plugins.insert(plugins.end(), config.others.begin(), config.others.end());
+  plugins.insert(plugins.end(), more.begin(), more.end());
+  return plugin_states_json(plugins, states, at);
+}
 
 void Router::remember(const Route& route, TimePoint now) {
   scheduling::remember(route.decision, route.facts.prefix, *index_, now);

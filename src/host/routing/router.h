@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -173,6 +174,10 @@ class Router {
     return active()->memory.weight_learner();
   }
   [[nodiscard]] PrefixIndex::Stats prefix_stats() const { return index_->stats(); }
+  /// What plugins remember now, as plugin_states_json() writes it. `more` are configured plugins that the scheduler
+  /// does not know: those of flow control. For people: milliseconds with large pools.
+  [[nodiscard]] std::string plugin_states(TimePoint now, std::chrono::sys_seconds at,
+                                          std::span<const scheduling::PluginInstance> more = {}) const;
 
  private:
   /// A scheduler with what its plugins remember.

@@ -205,6 +205,22 @@ TEST(Router, SendsASharedPrefixWhereItWasSentBeforeUntilThatIsForgotten) {
   EXPECT_EQ(f.route(body).decision.cached_tokens_expected, 0U);
 }
 
+TEST(Router, TellsWhatPluginsRemember) {
+  Fixture f;
+  f.add("a", "m");
+  const Route sent = f.route(R"({"model":"m","prompt":")" + std::string(4'000, 'x') + R"("})");
+  f.router.remember(sent, SteadyClock::now());
+  const scheduling::PluginInstance more[] = {{.name = "order", .type = "fcfs-ordering-policy"}};
+  const std::string page = f.router.plugin_states(SteadyClock::now(), std::chrono::sys_seconds{}, more);
+  EXPECT_TRUE(page.starts_with(R"({"timestamp":"1970-01-01T00:00:00Z","plugins":{)")) << page;
+  for (const char* part :
+       {R"("approx-prefix-cache-producer":{"type":"approx-prefix-cache-producer","state":{"blocks":16,)",
+        R"("endpoints":[{"name":"a","blocks":16}],"totalEndpoints":1,)",
+        R"("inflight-load-producer":{"type":"inflight-load-producer","state":{"endpoints":[{"name":"a","requests":0,)",
+        R"("order":{"type":"fcfs-ordering-policy","message":"this plugin remembers nothing"})"})
+    EXPECT_NE(page.find(part), std::string::npos) << part << "\nis not in\n" << page;
+}
+
 TEST(Router, TokenIdsGiveAnExactCountAndTextAnEstimate) {
   Fixture f;
   f.add("a", "m");

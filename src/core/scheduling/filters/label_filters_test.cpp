@@ -102,13 +102,13 @@ TEST(LabelSelectorFilter, MatchesAsKubernetesDoes) {
 TEST(LabelSelectorFilter, NamesTheFirstRequirementThatDoesNotHold) {
   using Filter = LabelSelectorFilter;
   const PluginScene scene{kPool};
-  const Filter filter{{{.key = "app", .op = Filter::Operator::kExists},
-                       {.key = "tier", .op = Filter::Operator::kIn, .values = {"front", "mid"}}}};
+  const Filter filter{{{.key = "app", .op = LabelRequirement::Operator::kExists},
+                       {.key = "tier", .op = LabelRequirement::Operator::kIn, .values = {"front", "mid"}}}};
   EXPECT_EQ(scene.reason(filter, 1), "tier is back; wanted front or mid");
   EXPECT_EQ(scene.reason(filter, 2), "app is absent; wanted any value");
-  EXPECT_EQ(scene.reason(Filter{{{.key = "app", .op = Filter::Operator::kDoesNotExist}}}, 0),
+  EXPECT_EQ(scene.reason(Filter{{{.key = "app", .op = LabelRequirement::Operator::kDoesNotExist}}}, 0),
             "app is web; wanted none");
-  EXPECT_EQ(scene.reason(Filter{{{.key = "app", .op = Filter::Operator::kNotIn, .values = {"web"}}}}, 0),
+  EXPECT_EQ(scene.reason(Filter{{{.key = "app", .op = LabelRequirement::Operator::kNotIn, .values = {"web"}}}}, 0),
             "app is web; wanted not web");
 }
 

@@ -8,13 +8,11 @@
 #include <utility>
 
 #include "scheduling/filters/keep_if.h"
-#include "scheduling/filters/label_syntax.h"
 
 namespace llmd::scheduling {
 namespace {
 
-using Operator = LabelSelectorFilter::Operator;
-using Requirement = LabelSelectorFilter::Requirement;
+using Operator = LabelRequirement::Operator;
 
 constexpr std::array<std::string_view, 4> kOperators{"In", "NotIn", "Exists", "DoesNotExist"};  // as Operator counts
 constexpr std::array kExpression{
@@ -36,60 +34,24 @@ constexpr std::array kParameters{
                   .fields = kExpression},
 };
 
-std::unexpected<Error> invalid(std::string what, std::string hint) {
-  return fail(ErrorCode::kConfigInvalid, std::move(what), std::move(hint));
-}
-
-Result<void> check(const Requirement& requirement) {
-  if (!is_label_key(requirement.key)) {
-    return invalid(fmt::format("label-selector-filter: \"{}\" is not a label's name", requirement.key.substr(0, 64)),
-                   "letters, digits, \"-\", \"_\" and \".\", after a DNS name and \"/\" if there is one");
-  }
-  const bool wants_values = requirement.op == Operator::kIn || requirement.op == Operator::kNotIn;
-  if (wants_values == requirement.values.empty()) {
-    return invalid(
-        fmt::format("label-selector-filter: {} of label {} has {} values",
-                    kOperators[static_cast<std::size_t>(requirement.op)], requirement.key, requirement.values.size()),
-        "In and NotIn need values, Exists and DoesNotExist take none");
-  }
-  for (const std::string& value : requirement.values) {
-    if (is_label_value(value)) continue;
-    return invalid(fmt::format("label-selector-filter: \"{}\" is not a label's value", value.substr(0, 64)),
-                   "at most 63 letters, digits, \"-\", \"_\" and \".\"");
-  }
-  return {};
-}
-
 MadePlugin make(const ParameterReader& parameters) {
-  std::vector<Requirement> requirements;
+  std::vector<LabelRequirement> requirements;
   for (const auto& [key, value] : parameters.text_map("matchLabels"))
     requirements.push_back({.key = key, .op = Operator::kIn, .values = {value}});
   for (const ParameterReader& each : parameters.objects("matchExpressions")) {
     const auto op = std::ranges::find(kOperators, each.text("operator")) - kOperators.begin();
     requirements.push_back({.key = each.text("key"), .op = static_cast<Operator>(op), .values = each.texts("values")});
   }
-  for (const Requirement& each : requirements) {
-    LLMD_TRY_VOID(check(each));
+  for (const LabelRequirement& each : requirements) {
+    if (auto checked = check_label_requirement(each); !checked) {
+      checked.error().what = fmt::format("label-selector-filter: {}", checked.error().what);
+      return std::unexpected(std::move(checked).error());
+    }
   }
   return std::make_unique<const LabelSelectorFilter>(std::move(requirements));
 }
 
-bool holds(const Requirement& requirement, const Endpoint& endpoint) {
-  const auto label = endpoint.labels.find(requirement.key);
-  const bool there = label != endpoint.labels.end();
-  const auto listed = [&] {
-    return there && std::ranges::find(requirement.values, label->second) != requirement.values.end();
-  };
-  switch (requirement.op) {
-    case Operator::kIn: return listed();
-    case Operator::kNotIn: return !listed();
-    case Operator::kExists: return there;
-    case Operator::kDoesNotExist: return !there;
-  }
-  return false;
-}
-
-std::string wanted(const Requirement& requirement) {
+std::string wanted(const LabelRequirement& requirement) {
   switch (requirement.op) {
     case Operator::kIn: return fmt::format("{}", fmt::join(requirement.values, " or "));
     case Operator::kNotIn: return fmt::format("not {}", fmt::join(requirement.values, " or "));
@@ -121,7 +83,8 @@ constinit const PluginSpec LabelSelectorFilter::kOldSpec{
 };
 
 FixedValue LabelSelectorFilter::fixed_value(const Endpoint& endpoint) const {
-  const bool kept = std::ranges::all_of(requirements_, [&](const Requirement& each) { return holds(each, endpoint); });
+  const bool kept =
+      std::ranges::all_of(requirements_, [&](const LabelRequirement& each) { return each.holds(endpoint); });
   return {.low = kept ? 1.0F : 0.0F};
 }
 
@@ -131,7 +94,8 @@ std::size_t LabelSelectorFilter::filter(const PluginInput& input, std::span<Endp
 
 std::string LabelSelectorFilter::reason(const PluginInput& input, EndpointIndex endpoint) const {
   const Endpoint& seen = *input.endpoints[endpoint].endpoint;
-  const auto broken = std::ranges::find_if(requirements_, [&](const Requirement& each) { return !holds(each, seen); });
+  const auto broken =
+      std::ranges::find_if(requirements_, [&](const LabelRequirement& each) { return !each.holds(seen); });
   if (broken == requirements_.end()) return {};
   const auto label = seen.labels.find(broken->key);
   return fmt::format("{} is {}; wanted {}", broken->key, label == seen.labels.end() ? "absent" : label->second,

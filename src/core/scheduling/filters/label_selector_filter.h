@@ -1,8 +1,10 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "scheduling/filters/label_selector.h"
 #include "scheduling/plugin_spec.h"
 
 namespace llmd::scheduling {
@@ -12,18 +14,7 @@ class LabelSelectorFilter final : public Filter {
  public:
   static const PluginSpec kSpec;
   static const PluginSpec kOldSpec;  // by-label-selector, its name before
-  enum class Operator : std::uint8_t {
-    kIn,            // the label is there and has one of the values
-    kNotIn,         // it has none of them; an absent label has none
-    kExists,        // it is there
-    kDoesNotExist,  // it is not
-  };
-  struct Requirement {
-    std::string key;
-    Operator op = Operator::kExists;
-    std::vector<std::string> values{};
-  };
-  explicit LabelSelectorFilter(std::vector<Requirement> requirements) : requirements_{std::move(requirements)} {}
+  explicit LabelSelectorFilter(std::vector<LabelRequirement> requirements) : requirements_{std::move(requirements)} {}
   [[nodiscard]] bool has_fixed_value() const noexcept override { return true; }
   [[nodiscard]] FixedValue fixed_value(const Endpoint& endpoint) const override;
   [[nodiscard]] std::size_t filter(const PluginInput& input,
@@ -31,7 +22,7 @@ class LabelSelectorFilter final : public Filter {
   [[nodiscard]] std::string reason(const PluginInput& input, EndpointIndex endpoint) const override;
 
  private:
-  std::vector<Requirement> requirements_;
+  std::vector<LabelRequirement> requirements_;
 };
 
 }  // namespace llmd::scheduling

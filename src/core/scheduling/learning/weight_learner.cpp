@@ -277,4 +277,21 @@ WeightLearner::Status WeightLearner::status() const {
   return status;
 }
 
+PluginState WeightLearner::state() const {
+  const Status known = status();
+  PluginState state{.figures = {{"requests", static_cast<double>(known.requests)},
+                                {"frozen", known.frozen ? 1.0 : 0.0},
+                                {"contexts", static_cast<double>(known.contexts.size())},
+                                {"fallbacks", static_cast<double>(known.fallbacks)},
+                                {"pauses", static_cast<double>(known.pauses)},
+                                {"controlReward", known.control_reward},
+                                {"learnedReward", known.learned_reward}},
+                    .items_are = "scorers"};
+  for (std::size_t i = 0; i < known.scorers.size(); ++i) {
+    state.items.push_back(
+        {known.scorers[i].name, {{"weight", known.weights[i]}, {"configuredWeight", known.scorers[i].weight}}});
+  }
+  return state;
+}
+
 }  // namespace llmd::scheduling

@@ -116,6 +116,8 @@ class WeightLearner {
   /// Forgets all: the configured weights again.
   void reset();
   [[nodiscard]] Status status() const;
+  /// The same in short, for people; the weights are on the metrics page.
+  [[nodiscard]] PluginState state() const;
 
  private:
   static constexpr std::size_t kSlices = 5;

@@ -429,4 +429,14 @@ LatencyPredictor::Stats LatencyPredictor::stats() const {
           .tpot_error = tpot_error_};
 }
 
+PluginState LatencyPredictor::state() const {
+  const Stats known = stats();
+  return {.figures = {{"totalEndpoints", static_cast<double>(known.endpoints)},
+                      {"maxEndpoints", static_cast<double>(options_.endpoints_max)},
+                      {"classes", static_cast<double>(known.classes)},
+                      {"observations", static_cast<double>(known.observations)},
+                      {"ttftError", known.ttft_error},
+                      {"tpotError", known.tpot_error}}};
+}
+
 }  // namespace llmd::scheduling

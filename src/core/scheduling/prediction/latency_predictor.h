@@ -75,6 +75,8 @@ class LatencyPredictor {
   void keep_only(const std::set<std::string>& endpoints);
 
   [[nodiscard]] Stats stats() const;
+  /// The same, for people.
+  [[nodiscard]] PluginState state() const;
 
  private:
   struct Class {

@@ -79,6 +79,14 @@ void MediaIndex::remove(std::string_view endpoint) {
   if (const auto held = endpoints_.find(endpoint); held != endpoints_.end()) endpoints_.erase(held);
 }
 
+PluginState MediaIndex::state() const {
+  const std::shared_lock lock{mutex_};
+  PluginState state{.figures = {{"maxItems", static_cast<double>(options_.items_max)}}};
+  for (const auto& [name, held] : endpoints_)
+    state.items.push_back({name, {{"items", static_cast<double>(held.keys.size())}}});
+  return state;
+}
+
 std::size_t MediaIndex::size(std::string_view endpoint) const {
   const std::shared_lock lock{mutex_};
   const auto held = endpoints_.find(endpoint);

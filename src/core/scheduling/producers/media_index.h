@@ -43,6 +43,7 @@ class MediaIndex final : public PluginMemory {
 
   /// How many items the endpoint is thought to have.
   [[nodiscard]] std::size_t size(std::string_view endpoint) const;
+  [[nodiscard]] PluginState state() const override;
 
  private:
   /// A set of keys that loses the one that was added longest ago.

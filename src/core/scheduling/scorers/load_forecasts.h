@@ -48,6 +48,10 @@ class LoadForecasts final : public PluginMemory {
              std::span<float> scores) const noexcept;
 
   [[nodiscard]] std::size_t endpoints() const noexcept;
+  [[nodiscard]] PluginState state() const override {
+    return {.figures = {{"totalEndpoints", static_cast<double>(endpoints())},
+                        {"maxEndpoints", static_cast<double>(kEndpointsMax)}}};
+  }
 
  private:
   /// One endpoint, at the place of its series.

@@ -59,13 +59,18 @@ class ColdUses final : public PluginMemory {
     });
   }
 
+  [[nodiscard]] PluginState state() const override {
+    const std::scoped_lock lock{mutex_};
+    return {.figures = {{"totalEndpoints", static_cast<double>(uses_.size())}}};
+  }
+
  private:
   /// Where an endpoint stands among the candidates of a round.
   struct Mark {
     std::uint64_t round = 0;
     std::size_t position = 0;
   };
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   LruMap<Mark> uses_;
   std::uint64_t round_ = 0;
 };

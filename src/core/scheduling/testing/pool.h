@@ -82,7 +82,8 @@ class PluginScene {
             .predictions = predictions,
             .media_matched = media_matched,
             .peer = peer,
-            .links = snapshot.links.get()};
+            .links = snapshot.links.get(),
+            .decision_chance = decision_chance};
   }
   [[nodiscard]] std::vector<float> scores(const Scorer& scorer) const {
     std::vector<float> result(candidates.size());
@@ -143,6 +144,7 @@ class PluginScene {
   EndpointIndex peer = kNoEndpointIndex;
   std::unique_ptr<PluginMemory> memory;  // of the plugin under test
   double chance = 0.5;
+  double decision_chance = 0;
 };
 
 }  // namespace llmd::scheduling::testing
