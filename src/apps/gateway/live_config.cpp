@@ -67,9 +67,10 @@ Result<routing::FlowParts> flow_parts(const config::EndpointPickerConfig& config
   return parts;
 }
 
-LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router,
+LiveConfig::LiveConfig(ConfigSource source, const LoadedConfig& first, routing::Router& router,
                        routing::FlowStrand& flow, scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
+      data_layer_{first.config.data_layer},
       router_{router},
       flow_{flow},
       libraries_{libraries},
@@ -77,7 +78,7 @@ LiveConfig::LiveConfig(ConfigSource source, config::ConfigVersion first, routing
       version_{metrics.gauge("llmd_config_version", "Number of the configuration in force")},
       applied_{reloads(metrics, "applied")},
       refused_{reloads(metrics, "refused")} {
-  version_.set(static_cast<double>(versions_.add(std::move(first))));
+  version_.set(static_cast<double>(versions_.add(first.version)));
 }
 
 void LiveConfig::look() {
@@ -102,12 +103,22 @@ void LiveConfig::reload() {
   }
 }
 
+namespace {
+
+bool same_sources(const config::DataLayerConfig& a, const config::DataLayerConfig& b) {
+  return a.metrics == b.metrics && a.models == b.models && a.extractor == b.extractor && a.exporters == b.exporters;
+}
+
+}  // namespace
+
 Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   LLMD_TRY(routing::FlowParts flow, flow_parts(loaded.config, source_));
   loaded.config.scheduling.libraries = &libraries_;
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
     log::warn("lruCapacityPerServer has changed: it counts from the next start");
+  if (!same_sources(loaded.config.data_layer, data_layer_))
+    log::warn("the sources of dataLayer have changed: they count from the next start");
   // Two steps: a request between them waits by the old rules and is decided by the new ones. Both are checked already.
   router_.set_scheduler(std::move(scheduler));
   flow_.set_parts(std::move(flow));

@@ -49,7 +49,7 @@ struct LoadedConfig {
 class LiveConfig {
  public:
   /// `router`, `flow`, `libraries` and `metrics` must outlive it. `first` is in force already.
-  LiveConfig(ConfigSource source, config::ConfigVersion first, routing::Router& router, routing::FlowStrand& flow,
+  LiveConfig(ConfigSource source, const LoadedConfig& first, routing::Router& router, routing::FlowStrand& flow,
              scheduling::PluginLibraries& libraries, MetricsRegistry& metrics);
 
   /// Reads the file again; nothing happens without one, or if its text is the one in force.
@@ -69,6 +69,7 @@ class LiveConfig {
   [[nodiscard]] Result<std::uint64_t> put(LoadedConfig loaded);
 
   const ConfigSource source_;
+  const config::DataLayerConfig data_layer_;  // as it was at the start: the prober's
   routing::Router& router_;
   routing::FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;

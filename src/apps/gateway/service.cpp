@@ -33,12 +33,10 @@ pool::PoolOptions pool_options(const Options& options) {
 }
 
 pool::ProberOptions prober_options(const Options& options, const config::DataLayerConfig& layer) {
-  return {.interval = options.probe_interval,
-          .backoff_max = options.probe_backoff_max,
-          .metrics = layer.metrics,
-          .models = layer.models,
-          .extractor = layer.extractor,
-          .exporters = layer.exporters};
+  pool::ProberOptions made = pool::prober_options(layer);
+  made.interval = options.probe_interval;
+  made.backoff_max = options.probe_backoff_max;
+  return made;
 }
 
 dispatch::DispatchOptions dispatch_options(const Options& options) {
@@ -120,7 +118,7 @@ Result<void> Service::open() {
   std::random_device device;
   flow_ = std::make_unique<routing::FlowStrand>(home_, pool_, std::move(flow), metrics_, device());
   live_config_ =
-      std::make_unique<LiveConfig>(setup_.config_source, setup_.config.version, *router_, *flow_, libraries_, metrics_);
+      std::make_unique<LiveConfig>(setup_.config_source, setup_.config, *router_, *flow_, libraries_, metrics_);
   pool_.set_endpoints(setup_.endpoints, SteadyClock::now());
   if (!setup_.own_model_path.empty()) {
     LLMD_TRY_VOID(check_own_workers(setup_));
