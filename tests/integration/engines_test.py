@@ -66,7 +66,7 @@ def test_ollama_tells_what_it_has_loaded(engines, gateway, runtime_folder):
     assert endpoints_of(runtime_folder)[engine.url]["lora"]["running"] == ["llama3.2:3b"]
 
 
-def configured(start, runtime_folder: Path, tmp_path: Path, endpoints: str, config: str) -> str:
+def configured(start, runtime_folder: Path, tmp_path: Path, endpoints: str, config: str):
     (tmp_path / "endpoints.yaml").write_text(endpoints)
     (tmp_path / "config.yaml").write_text(config)
     process = start(
@@ -74,7 +74,7 @@ def configured(start, runtime_folder: Path, tmp_path: Path, endpoints: str, conf
         "--endpoints", str(tmp_path / "endpoints.yaml"), "--config", str(tmp_path / "config.yaml"),
         env={"XDG_RUNTIME_DIR": str(runtime_folder)},
     )  # fmt: skip
-    return process.base_url()
+    return process, process.base_url()
 
 
 def port_of(engine: FakeEngine) -> str:
@@ -92,7 +92,7 @@ def test_engines_and_exporters_of_a_configuration_feed_decisions(engines, start,
     mine = 'depth{state="waiting"} 4\nbusy 2\noven_heat 180\n'
     first, second = engines(pages={"/stats": mine}), engines(pages={"/stats": mine})
     labels = "labels: {llm-d.ai/engine-type: mine, llm-d.ai/node-address: 127.0.0.1}"
-    url = configured(
+    process, url = configured(
         start,
         runtime_folder,
         tmp_path,
@@ -147,6 +147,9 @@ dataLayer:
     metrics = httpx.get(f"{url}/metrics").text
     assert "llmd_pool_probe_interval_seconds" in metrics
     assert "llmd_pool_metrics_age_seconds" in metrics
+    file = tmp_path / "config.yaml"
+    file.write_text(file.read_text().replace("interval: 50ms", "interval: 70ms"))
+    process.wait_for_log("the sources of dataLayer have changed: they count from the next start")
 
 
 def test_an_unsupported_scheme_is_named(engines, start, runtime_folder, tmp_path):

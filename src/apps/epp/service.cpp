@@ -36,7 +36,9 @@ routing::PlaneOptions plane_options(const Setup& setup) {
                              .endpoints = setup.endpoints,
                              .endpoint_file = setup.endpoint_file,
                              .pool_name = pool_name(setup.options)};
-  made.prober.metrics->interval = setup.options.scrape_interval;
+  made.prober = pool::prober_options(setup.config.config.data_layer);
+  if (auto& metrics = made.prober.metrics; metrics && metrics->interval == milliseconds{0})
+    metrics->interval = setup.options.scrape_interval;
   return made;
 }
 

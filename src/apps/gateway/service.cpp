@@ -33,6 +33,7 @@ routing::PlaneOptions plane_options(const Setup& setup) {
   made.router.measures_slowness = outliers;
   made.router.explained_per_second = options.explained_per_second;
   made.router.rebalance_roles = options.rebalance_roles;
+  made.prober = pool::prober_options(setup.config.config.data_layer);
   made.prober.interval = options.probe_interval;
   made.prober.backoff_max = options.probe_backoff_max;
   return made;

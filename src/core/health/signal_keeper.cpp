@@ -7,10 +7,12 @@ namespace llmd::health {
 namespace {
 
 constexpr double kHalfLifeSeconds = 15;
-constexpr float kNewShare = 0.2F;  // of a moving mean: what the newest value counts
+constexpr double kKeptASecond = 0.8;  // of a moving mean: what the values before count after it, however many come
 
-float moved(const Reading<float>& before, float value) {
-  return before.value ? *before.value + kNewShare * (value - *before.value) : value;
+float moved(const Reading<float>& before, float value, TimePoint now) {
+  if (!before.value) return value;
+  const double kept = std::pow(kKeptASecond, to_seconds(std::max(Duration{}, now - before.at)));
+  return *before.value + static_cast<float>(1 - kept) * (value - *before.value);
 }
 
 }  // namespace
@@ -34,7 +36,7 @@ void SignalKeeper::on_sample(const SignalSample& sample, TimePoint now) {
   copy(Signal::kPacketLoss, sample.packet_loss);
   if (sample.round_trip) {
     const auto ms = static_cast<float>(to_milliseconds(*sample.round_trip));
-    set(Signal::kLatencyMs, moved(current_[Signal::kLatencyMs], ms), now);
+    set(Signal::kLatencyMs, moved(current_[Signal::kLatencyMs], ms, now), now);
   }
   if (sample.prefix_query_tokens && sample.prefix_hit_tokens) {
     const double queries = *sample.prefix_query_tokens - queries_.value_or(*sample.prefix_query_tokens);
@@ -42,7 +44,7 @@ void SignalKeeper::on_sample(const SignalSample& sample, TimePoint now) {
     // A counter that fell is a new process's.
     if (queries > 0 && hits >= 0) {
       const auto ratio = static_cast<float>(std::min(1.0, hits / queries));
-      set(Signal::kCacheHitRatio, moved(current_[Signal::kCacheHitRatio], ratio), now);
+      set(Signal::kCacheHitRatio, moved(current_[Signal::kCacheHitRatio], ratio, now), now);
     } else if (queries == 0 && current_[Signal::kCacheHitRatio].value) {
       set(Signal::kCacheHitRatio, *current_[Signal::kCacheHitRatio].value, now);  // nobody asked: it stays as it was
     }

@@ -20,6 +20,18 @@ TEST(SignalKeeper, TellsTheRateOfErrorsOfLate) {
   EXPECT_NEAR(*(*keeper.signals())[Signal::kErrorRate].value, 0.125 / 1.5, 1e-5);
 }
 
+TEST(SignalKeeper, AMeanMovesWithTimeHoweverOftenItIsTold) {
+  SignalKeeper often;
+  SignalKeeper seldom;
+  for (int i = 0; i <= 40; ++i) {
+    const TimePoint now = kStart + i * milliseconds{50};
+    often.on_sample({.round_trip = milliseconds{i == 0 ? 10 : 20}}, now);
+    if (i % 20 == 0) seldom.on_sample({.round_trip = milliseconds{i == 0 ? 10 : 20}}, now);
+  }
+  EXPECT_NEAR(*(*often.signals())[Signal::kLatencyMs].value, 13.6, 0.01) << "20 less 0.8 of what is missing, twice";
+  EXPECT_NEAR(*(*seldom.signals())[Signal::kLatencyMs].value, 13.6, 0.01);
+}
+
 TEST(SignalKeeper, KeepsNamedNumbersSortedWithTheirAges) {
   SignalKeeper keeper;
   keeper.on_named("b", 2, kStart);

@@ -24,6 +24,7 @@ struct PageSource {
 struct CustomMetric {
   std::string attribute;
   MetricSpec series;
+  friend bool operator==(const CustomMetric&, const CustomMetric&) = default;
 };
 
 /// Where an engine's page says what is wanted, as core-metrics-extractor's engineConfigs have it. A spec without name
@@ -40,6 +41,7 @@ struct EngineConfig {
   MetricSpec block_tokens{};
   MetricSpec blocks{};
   std::vector<CustomMetric> custom{};
+  friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 
 /// The engines that need no configuration, in the order of pool/known_engines.h.
@@ -54,6 +56,7 @@ struct CoreExtractorConfig {
   std::string engine_label = "llm-d.ai/engine-type";
   std::string default_engine = "vllm";  // counts where a page leaves it in doubt
   std::vector<EngineConfig> engines{};  // before those that are known anyway; one of a known name takes its place
+  friend bool operator==(const CoreExtractorConfig&, const CoreExtractorConfig&) = default;
 };
 
 /// What exporters beside an engine are understood: NVIDIA's of its GPUs, Prometheus' of its machine.
@@ -64,6 +67,7 @@ struct ExporterSource {
   ExporterKind kind = ExporterKind::kDcgm;
   PageSource page{};
   bool use_node_address = false;  // at the address that the endpoint's label says, instead of the endpoint's own
+  friend bool operator==(const ExporterSource&, const ExporterSource&) = default;
 };
 
 /// The label whose value is the address of the machine that an endpoint runs on: written in an endpoint file; made of

@@ -112,6 +112,10 @@ struct ExporterWatch {
 
 }  // namespace
 
+ProberOptions prober_options(const config::DataLayerConfig& layer) {
+  return {.metrics = layer.metrics, .models = layer.models, .extractor = layer.extractor, .exporters = layer.exporters};
+}
+
 struct EndpointProber::State : std::enable_shared_from_this<State> {
   State(Loop& on, Pool& of, MetricsRegistry& metrics, ProberOptions with)
       : loop{on},

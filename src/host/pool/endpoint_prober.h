@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "config/data_layer_config.h"
+#include "config/endpoint_picker_config.h"
 #include "pool/pool.h"
 #include "runtime/loop.h"
 #include "telemetry/metrics.h"
@@ -25,6 +25,9 @@ struct ProberOptions {
   config::CoreExtractorConfig extractor{};
   std::vector<config::ExporterSource> exporters{};
 };
+
+/// With what a configuration says of sources.
+[[nodiscard]] ProberOptions prober_options(const config::DataLayerConfig& layer);
 
 /// Looks at every endpoint of a pool in turn, one coroutine an endpoint on one loop: /ready (or /health where there is
 /// none) at each interval, the metrics at theirs, and the models while they are unknown and now and then; one coroutine

@@ -76,6 +76,7 @@ std::string discovery_file(const config::EndpointPickerConfig& config) {
 LiveConfig::LiveConfig(ConfigSource source, LoadedConfig first, Router& router, FlowStrand& flow,
                        scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
+      data_layer_{first.config.data_layer},
       router_{router},
       flow_{flow},
       libraries_{libraries},
@@ -114,6 +115,14 @@ void LiveConfig::reload() {
   }
 }
 
+namespace {
+
+bool same_sources(const config::DataLayerConfig& a, const config::DataLayerConfig& b) {
+  return a.metrics == b.metrics && a.models == b.models && a.extractor == b.extractor && a.exporters == b.exporters;
+}
+
+}  // namespace
+
 Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   LLMD_TRY(FlowParts flow, flow_parts(loaded.config, source_));
   auto config = std::make_shared<const config::EndpointPickerConfig>(loaded.config);
@@ -121,6 +130,8 @@ Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
   LLMD_TRY(scheduling::Scheduler scheduler, scheduling::Scheduler::make(std::move(loaded.config.scheduling)));
   if (scheduler.prefix_options().endpoint_blocks_max != router_.scheduler()->prefix_options().endpoint_blocks_max)
     log::warn("lruCapacityPerServer has changed: it counts from the next start");
+  if (!same_sources(loaded.config.data_layer, data_layer_))
+    log::warn("the sources of dataLayer have changed: they count from the next start");
   // Two steps: a request between them waits by the old rules and is decided by the new ones. Both are checked already.
   router_.set_scheduler(std::move(scheduler));
   flow_.set_parts(std::move(flow));

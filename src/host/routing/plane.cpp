@@ -12,16 +12,6 @@ namespace {
 
 constexpr milliseconds kLookInterval{1'000};
 
-/// `into.metrics` may have said how often; a source of the configuration that says so itself wins.
-void take_sources(const config::DataLayerConfig& layer, pool::ProberOptions& into) {
-  const auto usual = into.metrics ? into.metrics->interval : milliseconds{0};
-  into.metrics = layer.metrics;
-  if (into.metrics && into.metrics->interval == milliseconds{0}) into.metrics->interval = usual;
-  into.models = layer.models;
-  into.extractor = layer.extractor;
-  into.exporters = layer.exporters;
-}
-
 }  // namespace
 
 Plane::Plane(Loop& home, PlaneOptions options, MetricsRegistry& metrics)
@@ -38,8 +28,7 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
   LoadedConfig config = std::move(options.config);
   const RouterOptions router = options.router;
   const std::string pool_name = options.pool_name;
-  pool::ProberOptions prober = options.prober;
-  take_sources(config.config.data_layer, prober);
+  pool::ProberOptions prober = std::move(options.prober);
   std::vector<Endpoint> endpoints = std::move(options.endpoints);
   std::unique_ptr<Plane> plane{new Plane{home, std::move(options), metrics}};
   scheduling.libraries = &plane->libraries_;

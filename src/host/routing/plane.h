@@ -26,7 +26,7 @@ struct PlaneOptions {
   std::string pool_name = "epp";    // a label of llm-d's metrics
   pool::PoolOptions pool{};
   RouterOptions router{};
-  pool::ProberOptions prober{};  // sources that the configuration names are taken from there
+  pool::ProberOptions prober{};
 };
 
 /// What decides, put together: pool and prober, router, flow control, and the configuration in force, each kept up to
