@@ -24,7 +24,7 @@ void add_plugin_features(const scheduling::SchedulingConfig& config, Features& f
     const auto is = [&](std::string_view type) { return plugin.type == type; };
     const PluginName name{plugin.name.empty() ? plugin.type : plugin.name, plugin.type};
     if (is("disagg-profile-handler") || is("pd-profile-handler")) features.disagg = name;
-    if (is("approx-prefix-cache-producer")) features.prefix = name;
+    if (is("approx-prefix-cache-producer") || is("multicluster-approx-prefix-cache-producer")) features.prefix = name;
     if (is("predicted-latency-producer")) features.predictor = name;
     if (is("mm-embeddings-cache-producer")) features.encoder = name;
     if (is("inflight-load-producer")) features.inflight = name;
