@@ -73,6 +73,7 @@ class LiveConfig {
   [[nodiscard]] Result<std::uint64_t> put(LoadedConfig loaded);
 
   const ConfigSource source_;
+  const config::DataLayerConfig data_layer_;  // that the sources are of: the first one's
   Router& router_;
   FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;
