@@ -45,7 +45,7 @@ llmd_declare_module(host/admin      USES base model scheduling telemetry runtime
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc eppmetrics exporters api flags pool routing admin
+llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling eppmetrics exporters api flags pool routing admin
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)

@@ -4,9 +4,11 @@ import itertools
 import json
 import re
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
+import envoy
 import httpx
 import openai
 import pytest
@@ -328,3 +330,19 @@ def test_clients_that_leave_are_forgotten(fleet):
             next(answer.iter_raw())
     wait_for(lambda: metric(picker, "llmd_epp_streams") == 0, "streams of clients that left")
     assert client_of(envoy).completions.create(model="quick", prompt="x", max_tokens=2).usage.completion_tokens == 2
+
+
+def test_the_envoy_configuration_of_the_repository_is_valid():
+    binary = Path(envoy.__file__).parent / "_bin" / "envoy"
+    config = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "epp.yaml"
+    checked = subprocess.run([binary, "--mode", "validate", "-c", config], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stderr[-3000:]
+
+
+def test_tls_with_the_certificate_that_it_makes(fleet):
+    _, urls = fleet.workers(2)
+    picker = fleet.picker(urls, "--secure-serving=true")
+    client = client_of(fleet.envoy(picker, tls=True))
+    assert chat(client, "hello", max_tokens=5).usage.completion_tokens == 5
+    text = "words that repeat " * 20_000
+    assert chat(client, text, max_tokens=2).usage.completion_tokens == 2

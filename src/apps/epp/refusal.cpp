@@ -8,7 +8,8 @@ namespace {
 std::string_view code_of(int status) noexcept {
   switch (status) {
     case 400:
-    case 413: return "BadRequest";
+    case 413:
+    case 431: return "BadRequest";
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "NotFound";

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "admin/plane_sources.h"
 #include "api/openai/json_writer.h"
 #include "apps/epp/stream.h"
 #include "exporters/prometheus.h"
+#include "profiling/cpu_profile.h"
 #include "rpc/health.h"
 #include "telemetry/log.h"
 #include "telemetry/log_metrics.h"
@@ -50,6 +52,18 @@ eppmetrics::EppMetricsOptions metrics_options(const Setup& setup) {
   made.features.flow_control = setup.config.config.flow.enabled;
   eppmetrics::add_plugin_features(scheduling, made.features);
   return made;
+}
+
+/// Of ?seconds=N; Go's default is 30.
+seconds profile_seconds(std::string_view query) {
+  constexpr std::string_view kName = "seconds=";
+  const std::size_t at = query.find(kName);
+  int wanted = 30;
+  if (at != std::string_view::npos) {
+    const std::string_view text = query.substr(at + kName.size());
+    std::from_chars(text.data(), text.data() + text.size(), wanted);
+  }
+  return seconds{wanted};
 }
 
 net::Address bound_to(const Options& options, std::uint16_t port) {
@@ -187,13 +201,27 @@ Task<void> Service::answer_page(net::Request request, net::Exchange& exchange) {
   } else if (path == "/metrics") {
     response.headers.add("Content-Type", std::string{kPrometheusContentType});
     response.body = render_prometheus(metrics_);
+  } else if (path == "/debug/plugins/state") {
+    const auto at = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+    response.headers.add("Content-Type", "application/json");
+    response.body =
+        plane_->router().plugin_states(SteadyClock::now(), at, plane_->live_config().config()->scheduling.others);
+  } else if (path == "/debug/pprof/profile" && setup_.options.pprof) {
+    auto profile = co_await cpu_profile(home_, profile_seconds(request.query()));
+    if (profile) {
+      response.headers.add("Content-Type", "application/octet-stream");
+      response.body = *std::move(profile);
+    } else {
+      response.status = http_status(profile.error().code);
+      response.body = profile.error().to_string() + "\n";
+    }
   } else if (path == "/healthz" || path == "/readyz") {
     const bool ok = path == "/healthz" || !draining_;
     response.status = ok ? 200 : 503;
     response.body = ok ? "ok\n" : "draining\n";
   } else {
     response.status = 404;
-    response.body = "there are /metrics, /healthz and /readyz\n";
+    response.body = "there are /metrics, /healthz, /readyz, /debug/plugins/state and /debug/pprof/profile\n";
   }
   (void)co_await exchange.respond(std::move(response));
 }

@@ -18,7 +18,9 @@ using rpc::ext_proc::HeadersReply;
 using rpc::ext_proc::Message;
 using rpc::ext_proc::ProcessingRequest;
 
-constexpr std::size_t kPieceBytesMax = 62'000;  // of a body that is sent back, as llm-d cuts it
+constexpr std::size_t kPieceBytesMax = 62'000;                // of a body that is sent back, as llm-d cuts it
+constexpr std::size_t kHeldBytesMax = std::size_t{4} << 20U;  // of an answer that is no stream; then it is passed on
+constexpr std::size_t kHeadBytesMax = 1'024 * 1'024;          // of a message with headers
 constexpr std::string_view kDefaultPath = "/v1/completions";
 constexpr std::string_view kNoCandidates = "failed to find endpoint candidates for serving the request";
 
@@ -32,7 +34,10 @@ std::size_t content_length(const ProcessingRequest& head) {
 }  // namespace
 
 Stream::Stream(StreamContext& context, rpc::ServerCall& call)
-    : context_{context}, call_{call}, body_{context.body_budget, context.options.body_bytes_max} {
+    : context_{context},
+      call_{call},
+      body_{context.body_budget, context.options.body_bytes_max},
+      answer_{context.body_budget, kHeldBytesMax} {
   context_.metrics.streams.add(1);
 }
 
@@ -80,8 +85,16 @@ Task<Stream::Next> Stream::take() {
 }
 
 Task<Stream::Next> Stream::take_request_headers() {
+  if (head_message_ != nullptr) co_return fail(ErrorCode::kProtocol, "a request has one head");
   received_ = SteadyClock::now();
   head_message_ = message_;
+  // It is kept as long as the answer takes.
+  head_charge_ = Charge{context_.body_budget, message_->size()};
+  if (!head_charge_ || message_->size() > kHeadBytesMax) {
+    Refusal refusal = head_charge_ ? make_refusal(431, "the headers are too long")
+                                   : make_refusal(503, "there is no memory for further requests");
+    co_return co_await refuse(std::move(refusal));
+  }
   head_ = std::exchange(part_, {});
   request_id_ = header(kRequestIdHeader).value_or("");
   made_id_ = request_id_.empty();
@@ -250,7 +263,7 @@ Task<std::optional<Refusal>> Stream::wait_for_turn(const routing::RouteRequest& 
   if (!flow.enabled() && request.fields.priority >= 0) co_return std::nullopt;
   const routing::Work& work =
       work_.emplace(context_.plane.router().measure(request, *context_.scratch, SteadyClock::now()));
-  pass_ = flow.enter(context_.loop, routing::make_flow_request(request, work, body_.size(), received_, flow));
+  pass_ = flow.enter(context_.loop, routing::make_flow_request(request, model_, work, body_.size(), received_, flow));
   call_.on_cancel([pass = pass_] { pass->cancel(); });
   const flow::Outcome outcome = co_await pass_->outcome();
   call_.on_cancel(nullptr);

@@ -91,6 +91,7 @@ class Stream {
   // The request:
   std::shared_ptr<const std::string> head_message_;
   rpc::ext_proc::ProcessingRequest head_;
+  Charge head_charge_;
   std::string request_id_;
   bool made_id_ = false;
   std::string path_;
@@ -119,7 +120,7 @@ class Stream {
   // The answer:
   bool answering_ = false;
   bool streaming_ = false;
-  std::string answer_;       // held until it is whole
+  RequestBody answer_;       // held until it is whole
   bool passing_on_ = false;  // it is too long to be held
   std::optional<api::UsageReader> usage_;
   std::optional<api::AnswerModelRewriter> rewriter_;

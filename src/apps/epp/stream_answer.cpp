@@ -14,7 +14,6 @@ namespace {
 using rpc::ext_proc::HeadersReply;
 
 constexpr std::size_t kPieceBytesMax = 62'000;
-constexpr std::size_t kHeldBytesMax = std::size_t{4} << 20U;  // of an answer that is no stream; then it is passed on
 constexpr Duration kClockGrain = std::chrono::microseconds{1};
 
 int status_of_head(const rpc::ext_proc::ProcessingRequest& head) {
@@ -38,7 +37,7 @@ Task<Stream::Next> Stream::take_answer_headers() {
     using Form = api::AnswerModelRewriter::Form;
     rewriter_.emplace(streaming_ ? Form::kEvents : Form::kJson, model_);
   }
-  if (told_ && status_ != 200) told_->request_error("ModelServerError");
+  if (told_ && status_ != 0 && status_ != 200) told_->request_error("ModelServerError");
   HeadersReply reply{.of_response = true};
   reply.set_headers.emplace_back("x-went-into-resp-headers", "true");
   for (const auto& [name, value] : part_.headers) {
@@ -143,15 +142,23 @@ Task<Stream::Next> Stream::take_answer_body() {
     co_return co_await send(
         rpc::ext_proc::body_message(/*of_response=*/true, for_client(std::move(piece)), last, metadata));
   }
-  answer_.append(part_.body);
-  if (!last && answer_.size() <= kHeldBytesMax) co_return true;
-  passing_on_ = !last;
-  co_return co_await send_held_answer(last, metadata);
+  if (answer_.append(part_.body)) {
+    if (!last) co_return true;
+    co_return co_await send_held_answer(/*last=*/true, metadata);
+  }
+  // Too long, or too much is held: it goes on as it comes.
+  passing_on_ = true;
+  if (answer_.size() > 0) {
+    const Next held = co_await send_held_answer(/*last=*/false, {});
+    if (!held) co_return held;
+  }
+  co_return co_await send(
+      rpc::ext_proc::body_message(/*of_response=*/true, for_client(std::move(piece)), last, metadata));
 }
 
 Task<Stream::Next> Stream::send_held_answer(bool last, std::string_view metadata) {
-  const auto held = std::make_shared<const std::string>(std::exchange(answer_, {}));
-  const net::H2Bytes whole = for_client({.owner = held, .bytes = *held});
+  const net::H2Bytes whole = for_client(answer_.part(0, answer_.size()));
+  answer_.release();
   std::size_t at = 0;
   do {
     const std::size_t bytes = std::min(kPieceBytesMax, whole.bytes.size() - at);
@@ -166,7 +173,7 @@ Task<Stream::Next> Stream::send_held_answer(bool last, std::string_view metadata
 }
 
 Task<Stream::Next> Stream::take_answer_trailers() {
-  if (!answer_.empty()) {
+  if (answer_.size() > 0) {
     const Next sent = co_await send_held_answer(/*last=*/false, {});
     if (!sent) co_return sent;
   }

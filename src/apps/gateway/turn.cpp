@@ -20,7 +20,8 @@ Task<std::optional<int>> Service::wait_for_turn(Turn& turn, net::Request& reques
   const routing::Work& work =
       turn.work.emplace(plane_->router().measure(asked, context_of(exchange.loop()).scratch, now));
   turn.pass = plane_->flow().enter(
-      exchange.loop(), routing::make_flow_request(asked, work, request.body.size(), turn.received, plane_->flow()));
+      exchange.loop(),
+      routing::make_flow_request(asked, turn.model, work, request.body.size(), turn.received, plane_->flow()));
   exchange.on_disconnect([pass = turn.pass] { pass->cancel(); });
   const flow::Outcome outcome = co_await turn.pass->outcome();
   exchange.on_disconnect(nullptr);

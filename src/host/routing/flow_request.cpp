@@ -10,15 +10,16 @@ constexpr float kTtftMsMax = 86'400'000;  // a day; what lies beyond is no objec
 
 }  // namespace
 
-FlowRequest make_flow_request(const RouteRequest& request, const Work& work, std::size_t bytes, TimePoint received,
-                              const FlowStrand& flow) {
+FlowRequest make_flow_request(const RouteRequest& request, std::string_view client_model, const Work& work,
+                              std::size_t bytes, TimePoint received, const FlowStrand& flow) {
   FlowRequest made{.fairness_id = fairness_id_of(request.header, *flow.session_headers()),
-                   .model = std::string{request.model},
+                   .model = std::string{client_model},
                    .priority = request.fields.priority,
                    .bytes = bytes,
                    .prompt_tokens = work.facts.prompt_tokens,
                    .uncached_tokens = work.uncached_tokens,
-                   .received = received};
+                   .received = received,
+                   .target_model = std::string{request.model}};
   if (const auto ttft_ms = work.facts.slo_ttft_ms) {
     made.ttft_objective =
         std::chrono::duration_cast<Duration>(std::chrono::duration<float, std::milli>(std::min(*ttft_ms, kTtftMsMax)));
