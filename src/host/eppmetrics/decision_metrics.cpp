@@ -50,13 +50,16 @@ void DecisionMetrics::decided(const Decision& decision, const RequestFacts& fact
 }
 
 Counter& DecisionMetrics::attempts(std::string_view target_model, const Endpoint* endpoint) {
-  const std::string_view name = endpoint == nullptr ? std::string_view{} : endpoint->name;
-  const std::string_view url = endpoint == nullptr ? std::string_view{} : endpoint->url;
-  return *attempts_.find_or_make({target_model, name, url}, [&](const auto& values) {
+  const auto series = [this](const std::array<std::string_view, 5>& values) {
+    return &counter_of(registry_, kSchedulerAttempts, values);
+  };
+  if (endpoint == nullptr) {
+    return *failures_.find_or_make({target_model},
+                                   [&](const auto& model) { return series({"failure", model[0], "", "", ""}); });
+  }
+  return *successes_.find_or_make({target_model, endpoint->name, endpoint->url}, [&](const auto& values) {
     const EndpointName parts = split_endpoint_name(values[1]);
-    const std::string_view status = values[1].empty() ? "failure" : "success";
-    return &counter_of(registry_, kSchedulerAttempts,
-                       std::array{status, values[0], without_rank(parts.name), parts.name_space, port_of(values[2])});
+    return series({"success", values[0], without_rank(parts.name), parts.name_space, port_of(values[2])});
   });
 }
 

@@ -35,6 +35,7 @@ class DecisionMetrics {
  private:
   static constexpr std::size_t kAttemptsMax = 10'000;
   static constexpr std::size_t kModelsMax = 1'001;  // BoundedLabel's, and "other"
+  /// `endpoint` is null if there was none.
   [[nodiscard]] Counter& attempts(std::string_view target_model, const Endpoint* endpoint);
   void count_stages(const Decision& decision, std::string_view target_model);
   void count_prefix(const Decision& decision, const RequestFacts& facts);
@@ -42,7 +43,8 @@ class DecisionMetrics {
   MetricsRegistry& registry_;
   const std::optional<PluginName> disagg_;
   Histogram& duration_;
-  SeriesMap<3, Counter*> attempts_{kAttemptsMax};  // by target model, endpoint and URL
+  SeriesMap<3, Counter*> successes_{kAttemptsMax};  // by target model, endpoint and URL
+  SeriesMap<1, Counter*> failures_{kModelsMax};     // by target model
   using Stages = std::array<Counter*, 4>;
   SeriesMap<1, std::shared_ptr<Stages>> stages_{kModelsMax};  // by target model
   Gauge* prefix_entries_ = nullptr;
