@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <set>
 
 #include "base/hash.h"
@@ -161,6 +162,7 @@ struct RolloutScreener::Revision {
   std::array<std::uint32_t, kRolesMax> endpoints{};  // by role
   bool complete = false;                             // it has all roles
   bool candidate = false;                            // one of its endpoints is a candidate
+  EndpointIndex example = 0;                         // one of its endpoints
   std::uint64_t weight = 0;                          // 0 unless complete
 };
 
@@ -171,7 +173,7 @@ class RolloutScreener::Revisions {
     for (EndpointIndex i = 0; i < input.endpoints.size(); ++i) {
       const FixedValue& fixed = input.fixed[i];
       if (fixed.low == 0 || fixed.ids[0] == 0 || fixed.ids[1] == 0 || !may_serve(input.endpoints[i].health)) continue;
-      if (Revision* revision = add(fixed.ids[0]); revision != nullptr) ++revision->endpoints[fixed.ids[1] - 1];
+      if (Revision* revision = add(fixed.ids[0], i); revision != nullptr) ++revision->endpoints[fixed.ids[1] - 1];
     }
     weigh(options);
   }
@@ -180,6 +182,7 @@ class RolloutScreener::Revisions {
     const auto found = std::find_if(begin(), end(), [&](const Revision& each) { return each.id == id; });
     return found == end() ? nullptr : found;
   }
+  [[nodiscard]] std::span<const Revision> all() const noexcept { return std::span{list_}.first(count_); }
   /// One of those that are complete and have candidates, by weight; null if there is none. `chance` is in [0, 1).
   [[nodiscard]] const Revision* draw(double chance) const noexcept {
     double total = 0;
@@ -202,10 +205,10 @@ class RolloutScreener::Revisions {
   [[nodiscard]] const Revision* begin() const noexcept { return list_.data(); }
   [[nodiscard]] const Revision* end() const noexcept { return list_.data() + count_; }
 
-  Revision* add(std::uint64_t id) noexcept {
+  Revision* add(std::uint64_t id, EndpointIndex example) noexcept {
     if (Revision* known = find(id); known != nullptr) return known;
     if (count_ == list_.size()) return nullptr;
-    list_[count_] = {.id = id};
+    list_[count_] = {.id = id, .example = example};
     return &list_[count_++];
   }
 
@@ -233,6 +236,60 @@ class RolloutScreener::Revisions {
   std::size_t count_ = 0;
 };
 
+/// What people are shown. Thread-safe.
+class RolloutScreener::Memory final : public PluginMemory {
+ public:
+  explicit Memory(std::string revision_label) : revision_label_{std::move(revision_label)} {}
+
+  /// No allocation; copies only if the weights are others than before.
+  void note(std::span<const Revision> revisions, std::span<const EndpointState> endpoints) noexcept {
+    const std::scoped_lock lock{mutex_};
+    const auto same = [](const Revision& now, const Shown& before) {
+      return now.id == before.id && now.weight == before.weight;
+    };
+    if (std::ranges::equal(revisions, std::span{shown_}.first(count_), same)) return;
+    count_ = revisions.size();
+    for (std::size_t i = 0; i < shown_.size(); ++i) {
+      shown_[i] =
+          i < count_ ? Shown{revisions[i].id, revisions[i].weight, endpoints[revisions[i].example].endpoint} : Shown{};
+    }
+  }
+  /// The request has no endpoint because of a strict header; told once for each of its profiles.
+  void note_no_match(std::uint64_t request) noexcept {
+    const std::scoped_lock lock{mutex_};
+    if (request != no_match_for_) ++no_matches_;
+    no_match_for_ = request;
+  }
+  [[nodiscard]] PluginState state() const override {
+    const std::scoped_lock lock{mutex_};
+    PluginState state{.figures = {{"strictHeaderNoMatch", static_cast<double>(no_matches_)}}, .items_are = "revisions"};
+    double total = 0;
+    for (const Shown& each : shown_) total += static_cast<double>(each.weight);
+    for (const Shown& each : std::span{shown_}.first(count_)) {
+      state.items.push_back({std::string{label_of(*each.example, revision_label_)},
+                             {{"share", total > 0 ? static_cast<double>(each.weight) / total : 0}}});
+    }
+    return state;
+  }
+
+ private:
+  struct Shown {
+    std::uint64_t id = 0;
+    std::uint64_t weight = 0;
+    std::shared_ptr<const Endpoint> example{};
+  };
+  const std::string revision_label_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::array<Shown, kRevisionsMax> shown_{};
+  std::size_t count_ = 0;
+  std::uint64_t no_matches_ = 0;
+  std::uint64_t no_match_for_ = 0;  // a hash of the last request that found none
+};
+
+std::unique_ptr<PluginMemory> RolloutScreener::make_memory() const {
+  return std::make_unique<Memory>(options_.revision_label);
+}
+
 bool RolloutScreener::chooses_by_header(const PluginInput& input) const noexcept {
   return std::ranges::any_of(options_.selectors, [&](const HeaderSelector& each) {
     return each.strict && !input.request.header(each.header).empty();
@@ -242,6 +299,7 @@ bool RolloutScreener::chooses_by_header(const PluginInput& input) const noexcept
 std::size_t RolloutScreener::keep_revision(const PluginInput& input,
                                            std::span<EndpointIndex> candidates) const noexcept {
   Revisions revisions{options_, input};
+  if (input.memory != nullptr) static_cast<Memory*>(input.memory)->note(revisions.all(), input.endpoints);
   for (const EndpointIndex i : candidates) {
     if (Revision* revision = revisions.find(input.fixed[i].ids[0]); revision != nullptr) revision->candidate = true;
   }
@@ -256,9 +314,11 @@ std::size_t RolloutScreener::filter(const PluginInput& input, std::span<Endpoint
   if (gates()) candidates = candidates.first(keep_revision(input, candidates));
   for (const HeaderSelector& each : options_.selectors) {
     const std::string_view wanted = each.strict ? input.request.header(each.header) : std::string_view{};
-    if (wanted.empty()) continue;
+    if (wanted.empty() || candidates.empty()) continue;
     candidates = candidates.first(keep_if(
         candidates, [&](EndpointIndex i) { return label_of(*input.endpoints[i].endpoint, each.label) == wanted; }));
+    if (candidates.empty() && input.memory != nullptr)
+      static_cast<Memory*>(input.memory)->note_no_match(xxh64(input.request.request_id));
   }
   return candidates.size();
 }

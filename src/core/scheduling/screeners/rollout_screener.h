@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,10 +53,14 @@ class RolloutScreener final : public Filter {
   /// The labels of the endpoint that served, under the selectors' headers.
   void answer(const AnsweredRequest& answered, std::vector<Header>& headers) const override;
   void headers_read(std::vector<std::string>& names) const override;
+  /// Remembers for people: the share of each revision as of the last decision, and how many requests a strict header
+  /// left without an endpoint.
+  [[nodiscard]] std::unique_ptr<PluginMemory> make_memory() const override;
 
  private:
   struct Revision;
   class Revisions;
+  class Memory;
   [[nodiscard]] bool gates() const noexcept { return options_.gating != Gating::kDisabled; }
   [[nodiscard]] bool chooses_by_header(const PluginInput& input) const noexcept;
   [[nodiscard]] std::size_t keep_revision(const PluginInput& input, std::span<EndpointIndex> candidates) const noexcept;

@@ -144,6 +144,34 @@ TEST(RolloutScreener, SaysWhyAnEndpointIsOut) {
   EXPECT_EQ(scene.reason(*screener, 3), kRevision + " is C; header x-disagg-revision wants A");
 }
 
+TEST(RolloutScreener, RemembersSharesAndStrictHeadersThatMatchNobody) {
+  std::vector<EndpointSpec> specs = pods("A", 2, 9) + pods("B", 1, 1) + pods("C", 0, 1);
+  PluginScene scene{specs};
+  const auto screener = made("max-role", selectors());
+  scene.memory = screener->make_memory();
+  EXPECT_EQ(scene.kept(*screener).size(), 11U);
+  const PluginState state = scene.memory->state();
+  EXPECT_EQ(state.items_are, "revisions");
+  ASSERT_EQ(state.items.size(), 3U);
+  EXPECT_EQ(state.items[0].name, "A");
+  EXPECT_DOUBLE_EQ(state.items[0].figures.at(0).value, 0.9);
+  EXPECT_DOUBLE_EQ(state.items[1].figures.at(0).value, 0.1);
+  EXPECT_DOUBLE_EQ(state.items[2].figures.at(0).value, 0);
+  EXPECT_EQ(state.figures.at(0).value, 0);
+  scene.request.headers = {{"x-disagg-revision", "D"}};
+  for (const char* id : {"one", "one", "two"}) {  // the first has two profiles
+    scene.request.request_id = id;
+    EXPECT_TRUE(scene.kept(*screener).empty());
+  }
+  EXPECT_EQ(scene.memory->state().figures.at(0).value, 2);
+  scene.snapshot = testing::make_snapshot(pods("B", 1, 1));
+  scene.candidates = {0, 1};
+  scene.request.headers = {};
+  EXPECT_EQ(scene.kept(*screener), (Names{"Bp0", "Bd0"}));
+  ASSERT_EQ(scene.memory->state().items.size(), 1U);
+  EXPECT_EQ(scene.memory->state().items[0].name, "B");
+}
+
 TEST(RolloutScreener, BoundsTheRevisionsItKnows) {
   std::vector<EndpointSpec> specs;
   for (std::size_t i = 0; i <= RolloutScreener::kRevisionsMax; ++i) specs = specs + pods(fmt::format("r{}", i), 1, 1);
