@@ -5,17 +5,17 @@ and ours."""
 import json
 
 import grpc
+import httpx
 import pytest
 
 from epp_test import CONFIG, Fleet, metric
 from grpc_stock_client import (NOT_SERVING, SERVING, ProcessingRequest, StockClient, part_of, request_body,
                                request_headers, request_trailers, response_body, response_headers, response_trailers,
-                               set_headers)
+                               server_certificate, set_headers)
 from waiting import wait_for
 
 ID = "test-request-id"
 DESTINATION = "x-gateway-destination-endpoint"
-SUBSET = {"envoy.lb.subset_hint": {"x-gateway-destination-endpoint-subset": None}}
 REWRITE = "x-llm-d-model-name-rewrite"
 OBJECTIVE = "x-llm-d-inference-objective"
 LORA_CONFIG = CONFIG.replace("- type: prefix-cache-scorer", "- type: lora-affinity-scorer").replace(
@@ -262,3 +262,120 @@ def test_a_request_moves_to_the_endpoint_that_served_it(fleet, engines):
     served = {"envoy.lb": {"x-gateway-destination-endpoint-served": listed[1]}}
     picker.ask(*llm("x"), response_headers({":status": "200"}.items(), metadata=served), response_body(b"{}"))
     assert metric(picker.process, "llmd_epp_served_elsewhere_total") == 1
+
+
+# path, body: each names the model m in its own way, or needs none
+PARSED = {
+    "chat": ("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
+    "completions": ("/v1/completions", {"model": "m", "prompt": "hi"}),
+    "responses": ("/v1/responses", {"model": "m", "input": "hi"}),
+    "embeddings": ("/v1/embeddings", {"model": "m", "input": ["a", "b"]}),
+    "anthropic": ("/v1/messages", {"model": "m", "max_tokens": 3, "messages": [{"role": "user", "content": "hi"}]}),
+    "vllm": ("/inference/v1/generate", {"model": "m", "token_ids": [1, 2, 3], "sampling_params": {}}),
+    "passthrough": ("/anything/else", {"no": "model"}),
+}
+
+
+@pytest.mark.parametrize("name", PARSED)
+def test_every_default_parser_picks(fleet, engines, name):
+    path, body = PARSED[name]
+    picker = Picker(fleet, [engines()])
+    head = request_headers({":path": path, "hi": "mom", "x-request-id": ID}.items())
+    head_answer, *bodies = picker.ask(head, request_body(json.dumps(body).encode()))
+    given = set_headers(head_answer.request_headers.response.header_mutation)
+    assert given[DESTINATION] == picker.addresses[0] and given[":path"] == path
+    streamed = b"".join(each.request_body.response.body_mutation.streamed_response.body for each in bodies)
+    assert streamed == json.dumps(body).encode()
+
+
+def test_counted_tokens_skip_the_answer(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    with StockClient(picker.port) as client:
+        call = client.process([request_headers({":path": "/v1/messages/count_tokens"}.items()), request_body(body)])
+        assert [part_of(answer) for answer in call] == ["request_headers", "request_body"]
+        assert call.code() == grpc.StatusCode.OK
+
+
+REPORTER = CONFIG.replace("schedulingProfiles:", """- type: request-attribute-reporter
+  parameters:
+    attributes:
+    - key: {{namespace: envoy.lb, name: cost}}
+      expression: usage.prompt_tokens + 2 * usage.completion_tokens
+      condition: has(usage.completion_tokens)
+schedulingProfiles:""")
+
+
+@pytest.mark.parametrize("kind", ["buffered", "streamed"])
+def test_attributes_are_reported_with_the_last_piece(fleet, engines, kind):
+    picker = Picker(fleet, [engines()], config=REPORTER)
+    usage = b'{"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}}'
+    if kind == "buffered":
+        answers = picker.ask(*llm("x"), response_headers({":status": "200", "content-type": "application/json"}.items()),
+                             response_body(usage))
+    else:
+        answers = picker.ask(*llm("x"), response_headers({":status": "200",
+                                                          "content-type": "text/event-stream"}.items()),
+                             response_body(b"data: {}\n\n", end_of_stream=False),
+                             response_body(b"data: " + usage + b"\n\ndata: [DONE]\n\n", end_of_stream=False),
+                             response_body(b""))
+    assert answers[-1].dynamic_metadata["envoy.lb"]["cost"] == 27
+    assert not answers[-2].dynamic_metadata.fields
+
+
+def test_names_of_models_are_the_clients_however_the_answer_is_cut(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    answer = b'{"id":"a","model":"target","choices":[{"text":"\\"model\\":\\"target\\" stays"}]}'
+    head = response_headers({":status": "200", "content-type": "application/json"}.items())
+    for cut in range(1, len(answer), 7):
+        answers = picker.ask(*llm("x", "mine", "target"), head, response_body(answer[:cut], False),
+                             response_body(answer[cut:]))
+        got = answers[-1].response_body.response.body_mutation.streamed_response.body
+        assert got == answer.replace(b'"model":"target",', b'"model":"mine",'), cut
+
+
+def test_llm_ds_metrics_are_on_the_page(fleet, engines):
+    picker = Picker(fleet, [engines()], "--refresh-prometheus-metrics-interval=100ms")
+    page = httpx.get(f"http://{picker.process.metrics}/metrics").text
+    for family in ("llm_d_epp_request_total", "inference_objective_request_total", "llm_d_epp_ready_endpoints",
+                   "inference_pool_ready_pods", "llm_d_epp_plugin_duration_seconds",
+                   "llm_d_epp_scheduler_e2e_duration_seconds"):
+        assert f"# TYPE {family} " in page, family
+    picker.ask(*llm("x", "mine", "target"), response_headers({":status": "200"}.items()),
+               response_body(b'{"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}}'))
+    page = httpx.get(f"http://{picker.process.metrics}/metrics").text
+    labels = 'model_name="mine",target_model_name="target"'
+    assert f'llm_d_epp_request_total{{{labels},fairness_id="default-flow",priority="0"}} 1' in page
+    assert 'inference_objective_request_total{model_name="mine",target_model_name="target",priority="0"} 1' in page
+    assert f'inference_objective_input_tokens_sum{{{labels}}} 7' in page
+    assert f'llm_d_epp_request_output_tokens_sum{{{labels},fairness_id="default-flow",priority="0"}} 10' in page
+    wait_for(lambda: metric(picker.process, "inference_pool_ready_pods") == 1, "the gauge of ready endpoints")
+    assert 'llm_d_epp_plugin_duration_seconds_count{extension_point="Scorer",plugin_type="queue-scorer"' in page
+    assert metric(picker.process, "llm_d_epp_request_running") == 0
+
+
+def test_debug_pages(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    picker.ask(*llm("words that repeat " * 100))
+    base = f"http://{picker.process.metrics}"
+    states = httpx.get(f"{base}/debug/plugins/state").json()
+    assert states["plugins"], states
+    profile = httpx.get(f"{base}/debug/pprof/profile?seconds=1", timeout=20)
+    assert profile.status_code == 200 and len(profile.content) > 100
+    assert httpx.get(f"{base}/debug/pprof/profile?seconds=600").status_code == 400
+    assert httpx.get(f"{base}/nothing").status_code == 404
+    assert httpx.post(f"{base}/metrics").status_code == 405
+
+
+def test_a_head_that_is_too_long_is_refused(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    head = request_headers({"hi": "x" * 1_100_000, "x-request-id": ID}.items())
+    status, body, _ = refused(picker.ask(head))
+    assert status == 431, body
+
+
+def test_stock_client_over_tls(fleet, engines):
+    picker = Picker(fleet, [engines()], "--secure-serving=true")
+    root = server_certificate(picker.port)
+    answers = picker.ask(*llm("x" * 200_000), root=root, server_name="localhost")
+    assert routed(answers) == picker.addresses[0]
