@@ -9,8 +9,8 @@ the picker's.
 
   bench/e2e/epp.py --python ENV [--peer PATH] [--sizes 1,100] [--endpoints 10,100] [--streams 1,32]
 
-ENV is the Python environment of the integration tests (tools/python_env.sh prints it), which has Envoy. PATH is a binary
-of llm-d's endpoint picker (or set PEER_EPP); without it only ours is measured.
+ENV is the Python environment of the integration tests (tools/python_env.sh prints it), which has Envoy. PATH is a
+binary of llm-d's endpoint picker (or set PEER_EPP); without it only ours is measured.
 """
 
 import contextlib
@@ -138,7 +138,8 @@ def measure(args, name, cell, port, pid, rows):
            "cpu_ms": cpu_s / served * 1e3, "cpu_ms_without_scraping": max(0.0, cpu_s - idle * wall_s) / served * 1e3,
            "idle_cores": idle, "rss_mib": rss_mib(pid) if pid else 0.0}
     rows.append(row)
-    print(f"{name:6} {kilobytes:5} KB {count:5} endpoints {streams:4} streams  {row['requests_per_second']:7.0f} req/s  "
+    print(f"{name:6} {kilobytes:5} KB {count:5} endpoints {streams:4} streams  "
+          f"{row['requests_per_second']:7.0f} req/s  "
           f"p50 {row['p50_ms']:7.2f}  p99 {row['p99_ms']:7.2f} ms  CPU {row['cpu_ms']:7.3f} ms/req "
           f"({row['cpu_ms_without_scraping']:.3f} without scraping, idle {idle:.3f} cores)  {row['rss_mib']:6.0f} MiB  "
           f"failed {row['failed']} {row['errors'] or ''}", flush=True)

@@ -311,8 +311,8 @@ def test_attributes_are_reported_with_the_last_piece(fleet, engines, kind):
     picker = Picker(fleet, [engines()], config=REPORTER)
     usage = b'{"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}}'
     if kind == "buffered":
-        answers = picker.ask(*llm("x"), response_headers({":status": "200", "content-type": "application/json"}.items()),
-                             response_body(usage))
+        head = response_headers({":status": "200", "content-type": "application/json"}.items())
+        answers = picker.ask(*llm("x"), head, response_body(usage))
     else:
         answers = picker.ask(*llm("x"), response_headers({":status": "200",
                                                           "content-type": "text/event-stream"}.items()),

@@ -184,7 +184,7 @@ def test_a_mode_in_which_nothing_can_be_picked_is_named(fleet):
 def test_wrong_requests_are_answered_by_the_picker(fleet):
     _, urls = fleet.workers(1)
     picker = fleet.picker(urls)
-    url = fleet.envoy(picker).url + "/v1/chat/completions"
+    url = fleet.envoy(picker).url + "/v1/completions"
     for body, wanted in (("no healthy upstream", "inference error: BadRequest - "),
                          ('{"prompt":"hello world"}', "inference error: BadRequest - model not found in request body"),
                          ('{"model":7,"messages":[]}', "inference error: BadRequest - ")):

@@ -28,10 +28,6 @@ Refusal make_refusal(int status, std::string message) {
   return {.code = code_of(status), .status = status, .message = std::move(message)};
 }
 
-Refusal refusal_of(const Error& error) {
-  std::string message = error.what;
-  if (!error.hint.empty()) message.append(" (").append(error.hint).append(")");
-  return make_refusal(http_status(error.code), std::move(message));
-}
+Refusal refusal_of(const Error& error) { return make_refusal(http_status(error.code), error.what); }
 
 }  // namespace llmd::epp

@@ -181,8 +181,17 @@ Result<api::ParsedRequest> Stream::parse_body() {
                 "requestHandler.parsers of the configuration lists them");
   }
   api::ParseHints hints;
+  hints.media = context_.plane.router().scheduler()->media_estimate();
+  hints.model_required = !rewritten_name().has_value();
   for (const auto& [name, value] : head_.headers) api::take_hint(name, value, hints);
   return parser->parse(path_, body_.bytes(), hints);
+}
+
+std::optional<std::string_view> Stream::rewritten_name() const {
+  for (const std::string_view name : kModelRewriteHeaders) {
+    if (const auto wanted = header(name); wanted && !wanted->empty()) return wanted;
+  }
+  return std::nullopt;
 }
 
 Task<Stream::Next> Stream::pick_for_body() {
@@ -196,12 +205,7 @@ Task<Stream::Next> Stream::pick_for_body() {
   fields.priority = 0;  // InferenceObjectives tell it, and not the body
   model_ = fields.model.value_or("");
   target_model_ = model_;
-  for (const std::string_view name : kModelRewriteHeaders) {
-    const auto wanted = header(name);
-    if (!wanted || wanted->empty() || !parsed->has_model) continue;
-    target_model_ = *wanted;
-    break;
-  }
+  if (const auto name = rewritten_name(); name && parsed->has_model) target_model_ = *name;
   skips_answer_ = parsed->skips_response;
   streaming_ = fields.stream;
   usage_.emplace(parsed->answer);

@@ -48,6 +48,8 @@ class Stream {
   [[nodiscard]] Task<Next> take_request_body();
   [[nodiscard]] Task<Next> take_request_trailers();
   [[nodiscard]] Task<Next> pick_for_body();
+  /// The model that the request is sent for, if a header says another than the body does.
+  [[nodiscard]] std::optional<std::string_view> rewritten_name() const;
   [[nodiscard]] Result<api::ParsedRequest> parse_body();
   /// The body as the endpoint gets it: with the name of the model that the request is sent for.
   void rewrite_body(const api::ParsedRequest& parsed);
