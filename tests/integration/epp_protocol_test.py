@@ -185,6 +185,13 @@ def test_an_end_told_by_trailers_is_an_end(fleet, engines):
     assert not answers[1].request_body.response.body_mutation.streamed_response.end_of_stream
 
 
+def test_what_steers_endpoints_is_removed_without_a_body_too(fleet, engines):
+    picker = Picker(fleet, [engines()])
+    steering = {"x-prefiller-host-port": "10.0.0.9:22", "x-llmd-x": "1"}
+    (answer,) = picker.ask(request_headers({":path": "/v1/models", **steering}.items(), end_of_stream=True))
+    assert set(answer.request_headers.response.header_mutation.remove_headers) == set(steering)
+
+
 def test_a_gRPC_answer_ends_with_its_trailers(fleet, engines):
     picker = Picker(fleet, [engines()])
     answers = picker.ask(*llm("x"), response_headers({":status": "200", "content-type": "application/grpc"}.items()),
@@ -239,15 +246,29 @@ def test_readiness_goes_when_it_drains(fleet, engines):
 
 def test_messages_that_make_no_sense_end_their_stream_alone(fleet, engines):
     picker = Picker(fleet, [engines()])
-    body_behind_the_end = [*llm("x"), request_body(b"more")]
-    empty = [ProcessingRequest()]
-    for requests in (body_behind_the_end, empty, [request_body(b"{}")], [request_trailers()], [response_trailers()]):
+    ended = response_headers({":status": "200"}.items(), end_of_stream=True)
+    picked = ["request_headers", "request_body"]
+    internal = grpc.StatusCode.INTERNAL
+    for requests, wanted_parts, wanted_code in (
+        ([*llm("x"), request_body(b"more")], picked, internal),
+        ([llm("x")[0], *llm("x")], [], internal),
+        ([*llm("x"), ended, response_body(b"x")], [*picked, "response_headers"], internal),
+        ([ended, *llm("x")], ["response_headers"], internal),
+        ([request_headers([("a", "b")] * 5_000), request_body(b"{}")], [], grpc.StatusCode.INVALID_ARGUMENT),
+        ([*llm("x"), response_headers([("a", "b")] * 50_000)], picked, grpc.StatusCode.INVALID_ARGUMENT),
+        ([ProcessingRequest()], [], grpc.StatusCode.OK),
+        ([request_body(b"{}")], ["immediate_response"], grpc.StatusCode.OK),
+        ([request_trailers()], ["immediate_response"], grpc.StatusCode.OK),
+        ([response_trailers()], ["response_trailers"], grpc.StatusCode.OK),
+    ):
+        parts = []
         with StockClient(picker.port) as client:
             call = client.process(requests)
             try:
-                list(call)
+                parts.extend(part_of(answer) for answer in call)
             except grpc.RpcError:
                 pass
+            assert (parts, call.code()) == (wanted_parts, wanted_code), [part_of(each) for each in requests]
     assert routed(picker.ask(*llm("x"))) == picker.addresses[0]
     wait_for(lambda: metric(picker.process, "llmd_epp_streams") == 0, "all streams ended")
     assert metric(picker.process, "llmd_budget_used_bytes") < 10_000_000
@@ -306,13 +327,17 @@ REPORTER = CONFIG.replace("schedulingProfiles:", """- type: request-attribute-re
 schedulingProfiles:""")
 
 
-@pytest.mark.parametrize("kind", ["buffered", "streamed"])
+@pytest.mark.parametrize("kind", ["buffered", "streamed", "trailers"])
 def test_attributes_are_reported_with_the_last_piece(fleet, engines, kind):
     picker = Picker(fleet, [engines()], config=REPORTER)
     usage = b'{"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}}'
     if kind == "buffered":
         head = response_headers({":status": "200", "content-type": "application/json"}.items())
         answers = picker.ask(*llm("x"), head, response_body(usage))
+    elif kind == "trailers":
+        head = response_headers({":status": "200", "content-type": "application/json"}.items())
+        answers = picker.ask(*llm("x"), head, response_body(usage, end_of_stream=False), response_trailers())
+        assert part_of(answers.pop()) == "response_trailers"
     else:
         answers = picker.ask(*llm("x"), response_headers({":status": "200",
                                                           "content-type": "text/event-stream"}.items()),

@@ -8,6 +8,7 @@ namespace {
 std::string_view code_of(int status) noexcept {
   switch (status) {
     case 400:
+    case 408:
     case 413:
     case 431: return "BadRequest";
     case 401: return "Unauthorized";

@@ -7,14 +7,11 @@
 namespace llmd::epp {
 namespace {
 
-constexpr std::size_t kReservedMax = std::size_t{16} << 20U;  // ahead of the bytes, which a client may only announce
-constexpr std::size_t kRoom = 128;                            // behind the last byte, for the parser
+constexpr std::size_t kFirstRoom = std::size_t{1} << 20U;  // ahead of the bytes, which a client may only announce
+constexpr std::size_t kGrowth = 16;                        // later: by what has come
+constexpr std::size_t kRoom = 128;                         // behind the last byte, for the parser
 
 }  // namespace
-
-void RequestBody::expect(std::size_t bytes) {
-  if (bytes <= bytes_max_) held_->bytes.reserve(std::min(bytes, kReservedMax) + kRoom);
-}
 
 Result<void> RequestBody::append(std::string_view piece) {
   if (piece.size() > bytes_max_ - std::min(bytes_max_, size())) {
@@ -23,7 +20,12 @@ Result<void> RequestBody::append(std::string_view piece) {
   if (!held_->budget.try_charge(piece.size()))
     return fail(ErrorCode::kBudgetExhausted, "there is no memory for further bodies", "try again later");
   held_->charged += piece.size();
-  held_->bytes.append(piece);
+  std::string& bytes = held_->bytes;
+  if (const std::size_t needed = bytes.size() + piece.size() + kRoom; needed > bytes.capacity()) {
+    const std::size_t ahead = std::min(std::min(expected_, bytes_max_) + kRoom, std::max(kFirstRoom, needed * kGrowth));
+    bytes.reserve(std::max(needed, ahead));
+  }
+  bytes.append(piece);
   return {};
 }
 

@@ -17,8 +17,9 @@ class RequestBody {
  public:
   RequestBody(Budget& budget, std::size_t bytes_max) : held_{std::make_shared<Held>(budget)}, bytes_max_{bytes_max} {}
 
-  /// A hint of how long the whole will be; it saves copies.
-  void expect(std::size_t bytes);
+  /// A hint of how long the whole will be; it saves copies. Nobody may be trusted with it: what is reserved grows with
+  /// what has come.
+  void expect(std::size_t bytes) { expected_ = bytes; }
   /// Copies a piece in. Errors: kBodyTooLarge, kBudgetExhausted.
   [[nodiscard]] Result<void> append(std::string_view piece);
   /// Puts other bytes in its place, such as a rewritten body.
@@ -45,6 +46,7 @@ class RequestBody {
   };
   std::shared_ptr<Held> held_;
   std::size_t bytes_max_;
+  std::size_t expected_ = 0;
 };
 
 }  // namespace llmd::epp

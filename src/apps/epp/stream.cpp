@@ -20,7 +20,8 @@ using rpc::ext_proc::ProcessingRequest;
 
 constexpr std::size_t kPieceBytesMax = 62'000;                // of a body that is sent back, as llm-d cuts it
 constexpr std::size_t kHeldBytesMax = std::size_t{4} << 20U;  // of an answer that is no stream; then it is passed on
-constexpr std::size_t kHeadBytesMax = 1'024 * 1'024;          // of a message with headers
+constexpr seconds kBodyTimeout{300};  // from the head to the end of the body, which holds memory meanwhile
+constexpr std::size_t kHeadBytesMax = 1'024 * 1'024;  // of a message with headers
 constexpr std::string_view kDefaultPath = "/v1/completions";
 constexpr std::string_view kNoCandidates = "failed to find endpoint candidates for serving the request";
 
@@ -37,12 +38,17 @@ Stream::Stream(StreamContext& context, rpc::ServerCall& call)
     : context_{context},
       call_{call},
       body_{context.body_budget, context.options.body_bytes_max},
+      body_deadline_{context.loop.executor(),
+                     [this] {
+                       late_ = true;
+                       call_.stop_reading();
+                     }},
       answer_{context.body_budget, kHeldBytesMax} {
   context_.metrics.streams.add(1);
 }
 
 Stream::~Stream() {
-  finish(/*complete=*/false);
+  finish(/*complete=*/answering_ && answer_mode_ == BodyMode::kNone);  // then only the end of the stream tells
   context_.metrics.streams.add(-1);
 }
 
@@ -51,6 +57,11 @@ Task<rpc::Status> Stream::run() {
     auto read = co_await call_.read();
     if (!read && evicted_) {
       const Next sent = co_await evict();
+      co_return sent ? rpc::Status{} : rpc::status_of(sent.error());
+    }
+    if (!read && late_) {
+      Refusal refusal = make_refusal(408, "the request's body did not come in time");
+      const Next sent = co_await refuse(std::move(refusal));
       co_return sent ? rpc::Status{} : rpc::status_of(sent.error());
     }
     if (!read) co_return rpc::status_of(read.error());
@@ -72,6 +83,8 @@ Task<Stream::Next> Stream::take() {
   }
   // Gateways may tell it with any message of the request.
   if (part_.subset && !route_) subset_.emplace(part_.subset->begin(), part_.subset->end());
+  const bool may_follow = part_.part == Part::kResponseTrailers || part_.part == Part::kNone;
+  if (finished_ && !may_follow) co_return fail(ErrorCode::kProtocol, "a message comes behind the end of the answer");
   switch (part_.part) {
     case Part::kRequestHeaders: co_return co_await take_request_headers();
     case Part::kRequestBody: co_return co_await take_request_body();
@@ -110,6 +123,7 @@ Task<Stream::Next> Stream::take_request_headers() {
     co_return co_await refuse(std::move(refusal));
   }
   body_.expect(content_length(head_));
+  body_deadline_.set(received_ + kBodyTimeout);
   // Before that is answered, the body does not come.
   if (request_mode_ != BodyMode::kBuffered) co_return true;
   const HeadersReply go_on;
@@ -169,6 +183,9 @@ Task<Stream::Next> Stream::pick_any() {
   HeadersReply reply{.clear_route_cache = true, .dynamic_metadata = rpc::ext_proc::destination_metadata(any_)};
   reply.set_headers.emplace_back(kDestinationHeader, any_);
   if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  for (const auto& [name, value] : head_.headers) {
+    if (steers_endpoints(name)) reply.remove_headers.push_back(name);
+  }
   co_return co_await send(headers_message(reply));
 }
 
@@ -195,6 +212,7 @@ std::optional<std::string_view> Stream::rewritten_name() const {
 }
 
 Task<Stream::Next> Stream::pick_for_body() {
+  body_deadline_.clear();
   auto parsed = parse_body();
   if (!parsed) {
     Refusal refusal = refusal_of(parsed.error());
@@ -325,16 +343,20 @@ void Stream::take_up() {
   });
 }
 
-std::string Stream::destination() const {
+std::string Stream::name_endpoints() {
   const Decision& decision = route_->decision;
-  const auto named = [&](const Endpoint& endpoint) {
-    const std::string_view authority = routing::authority_of(endpoint);
-    if (decision.data_parallel_port == 0) return std::string{authority};
-    return fmt::format("{}:{}", authority.substr(0, authority.rfind(':')), decision.data_parallel_port);
+  const auto name = [&](const std::shared_ptr<const Endpoint>& endpoint) {
+    std::string_view authority = routing::authority_of(*endpoint);
+    std::string text{authority};
+    if (decision.data_parallel_port != 0)
+      text = fmt::format("{}:{}", authority.substr(0, authority.rfind(':')), decision.data_parallel_port);
+    named_.emplace_back(std::move(text), endpoint);
   };
-  std::string list = named(*decision.decode);
+  name(decision.decode);
   for (std::size_t i = 0; i < decision.decode_fallbacks.size() && i + 1 < decision.endpoints_wanted; ++i)
-    list.append(",").append(named(*decision.decode_fallbacks[i]));
+    name(decision.decode_fallbacks[i]);
+  std::string list;
+  for (const auto& [text, endpoint] : named_) list.append(list.empty() ? "" : ",").append(text);
   return list;
 }
 
@@ -369,7 +391,7 @@ void Stream::repeat_headers(HeadersReply& reply) const {
 }
 
 Task<Stream::Next> Stream::send_pick() {
-  const std::string endpoints = destination();
+  const std::string endpoints = name_endpoints();
   std::vector<std::pair<std::string, double>> scores;
   for (const auto& [endpoint, score] : route_->scores)
     scores.emplace_back(routing::authority_of(*endpoint), static_cast<double>(score));
@@ -384,7 +406,9 @@ Task<Stream::Next> Stream::send_pick() {
   if (request_mode_ == BodyMode::kBuffered) {
     std::optional<net::H2Bytes> replacement;
     if (rewritten_) replacement = body_.part(0, body_.size());
-    co_return co_await send(held_body_message(reply, std::move(replacement)));
+    const Next held = co_await send(held_body_message(reply, std::move(replacement)));
+    forget_request();
+    co_return held;
   }
   const Next headed = co_await send(headers_message(reply));
   if (!headed) co_return headed;
@@ -397,8 +421,14 @@ Task<Stream::Next> Stream::send_pick() {
     if (!sent) co_return sent;
     at += bytes;
   } while (at < body_.size());
-  body_.release();
+  forget_request();
   co_return true;
+}
+
+/// What was picked for need not be kept: the answer may take minutes.
+void Stream::forget_request() {
+  body_.release();
+  message_.reset();
 }
 
 Task<Stream::Next> Stream::refuse(Refusal refusal) {

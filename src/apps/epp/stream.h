@@ -21,6 +21,7 @@
 #include "rpc/ext_proc/processing_request.h"
 #include "rpc/ext_proc/processing_response.h"
 #include "rpc/server.h"
+#include "runtime/deadline.h"
 
 namespace llmd::epp {
 
@@ -61,7 +62,9 @@ class Stream {
   [[nodiscard]] std::optional<Refusal> judge() const;
   void take_up();
   [[nodiscard]] eppmetrics::RequestLabels labels() const noexcept;
-  [[nodiscard]] std::string destination() const;
+  /// Fills `named_`; as the destination header lists them.
+  [[nodiscard]] std::string name_endpoints();
+  void forget_request();
   void add_leg_headers(rpc::ext_proc::HeadersReply& reply);
   void repeat_headers(rpc::ext_proc::HeadersReply& reply) const;
   [[nodiscard]] Task<Next> send_pick();
@@ -78,6 +81,10 @@ class Stream {
   [[nodiscard]] Task<Next> send_held_answer(bool last, std::string_view metadata);
   /// What goes to the proxy with the last piece: what the configuration has it told.
   [[nodiscard]] std::string last_metadata() const;
+  [[nodiscard]] std::optional<std::uint64_t> cached_tokens() const {
+    const auto told = usage_ ? usage_->cached_tokens() : std::nullopt;
+    return told ? std::optional<std::uint64_t>{*told} : std::nullopt;
+  }
   void finish(bool complete);
   void tell_metrics(bool complete, TimePoint now);
 
@@ -99,6 +106,8 @@ class Stream {
   std::string path_;
   RequestBody body_;
   bool body_ended_ = false;
+  Deadline body_deadline_;
+  bool late_ = false;
   std::optional<std::vector<std::string>> subset_;
   TimePoint received_{};
   BodyMode request_mode_ = BodyMode::kFullDuplex;
@@ -113,7 +122,8 @@ class Stream {
   std::optional<eppmetrics::RequestMetrics> told_;
   bool skips_answer_ = false;
   bool rewritten_ = false;  // its answer has another model name than the client expects
-  std::string any_;         // address of pick_any()'s
+  std::vector<std::pair<std::string, std::shared_ptr<const Endpoint>>> named_;  // to the proxy, and which they are
+  std::string any_;                                                             // address of pick_any()'s
   std::vector<std::pair<std::string, std::string>> leg_headers_;
   pool::InFlight in_flight_;
   pool::InFlight prefilling_;

@@ -61,19 +61,18 @@ Task<Stream::Next> Stream::take_answer_headers() {
 
 /// The proxy fell back to another endpoint than the first that it was told: what is known of the request moves there.
 void Stream::note_served(std::string_view address) {
-  if (!route_ || address == routing::authority_of(*route_->decision.decode)) return;
-  const auto& others = route_->decision.decode_fallbacks;
-  const auto found =
-      std::ranges::find_if(others, [&](const auto& endpoint) { return routing::authority_of(*endpoint) == address; });
-  if (found == others.end()) return;
+  if (!route_ || named_.empty() || address == named_.front().first) return;
+  const auto found = std::ranges::find_if(named_, [&](const auto& each) { return each.first == address; });
+  if (found == named_.end()) return;
+  const auto& [name, endpoint] = *found;
   const TimePoint now = SteadyClock::now();
   pool::Pool& pool = context_.plane.pool();
   context_.metrics.misled.add();
   pool.on_request_failure(route_->decision.decode->name, health::FailureKind::kConnect, now);
-  route_->decision.decode = *found;
+  route_->decision.decode = endpoint;
   route_->decision.latency.known = false;
   route_->decision.latency.cached = 0;
-  in_flight_ = pool.begin_request((*found)->name,
+  in_flight_ = pool.begin_request(endpoint->name,
                                   {.prompt = route_->load_tokens,
                                    .output = route_->output_load_tokens,
                                    .prefill = route_->load_tokens,
@@ -113,7 +112,7 @@ std::string Stream::last_metadata() const {
   const auto values = reporting::report(plan_->reporters(), {.prompt_tokens = counts.prompt_tokens,
                                                              .completion_tokens = counts.completion_tokens,
                                                              .total_tokens = counts.total_tokens,
-                                                             .cached_tokens = counts.cached_tokens});
+                                                             .cached_tokens = cached_tokens()});
   std::vector<rpc::ext_proc::MetadataNumber> numbers;
   for (const reporting::ReportedValue& each : values)
     numbers.push_back({each.name_space, each.name, static_cast<double>(each.value)});
@@ -164,9 +163,10 @@ Task<Stream::Next> Stream::send_held_answer(bool last, std::string_view metadata
     const std::size_t bytes = std::min(kPieceBytesMax, whole.bytes.size() - at);
     net::H2Bytes piece{.owner = whole.owner, .bytes = whole.bytes.substr(at, bytes)};
     at += bytes;
-    const bool ends = last && at == whole.bytes.size();
+    const bool ends = at == whole.bytes.size();
     const std::string_view told = ends ? metadata : std::string_view{};
-    const Next sent = co_await send(rpc::ext_proc::body_message(/*of_response=*/true, std::move(piece), ends, told));
+    const Next sent =
+        co_await send(rpc::ext_proc::body_message(/*of_response=*/true, std::move(piece), last && ends, told));
     if (!sent) co_return sent;
   } while (at < whole.bytes.size());
   co_return true;
@@ -174,7 +174,7 @@ Task<Stream::Next> Stream::send_held_answer(bool last, std::string_view metadata
 
 Task<Stream::Next> Stream::take_answer_trailers() {
   if (answer_.size() > 0) {
-    const Next sent = co_await send_held_answer(/*last=*/false, {});
+    const Next sent = co_await send_held_answer(/*last=*/false, last_metadata());
     if (!sent) co_return sent;
   }
   finish(/*complete=*/true);
@@ -194,7 +194,7 @@ void Stream::finish(bool complete) {
   outcome.cancelled = !complete;
   outcome.total = now - sent_at_;
   if (first_byte_ != TimePoint{}) outcome.ttft = std::max<Duration>(first_byte_ - sent_at_, kClockGrain);
-  if (complete && streaming_) outcome.streamed = now - first_byte_;
+  if (complete && streaming_ && first_byte_ != TimePoint{}) outcome.streamed = now - first_byte_;
   if (const auto usage = usage_ ? usage_->usage() : std::nullopt) {
     outcome.prompt_tokens = usage->prompt_tokens;
     outcome.cached_tokens = usage->cached_tokens;
@@ -231,7 +231,7 @@ void Stream::tell_metrics(bool complete, TimePoint now) {
     told_->end({.duration = received_ == TimePoint{} ? Duration::zero() : now - received_,
                 .usage = {.prompt_tokens = counts.prompt_tokens,
                           .completion_tokens = counts.completion_tokens,
-                          .cached_tokens = counts.cached_tokens},
+                          .cached_tokens = cached_tokens()},
                 .response_bytes = answer_bytes_,
                 .streaming = streaming_});
   }

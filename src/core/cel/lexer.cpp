@@ -81,6 +81,7 @@ Result<Token> Lexer::string(std::size_t prefix) {
   const std::string_view letters = text_.substr(begin_, prefix);
   const bool raw = letters.find_first_of("rR") != std::string_view::npos;
   const bool bytes = letters.find_first_of("bB") != std::string_view::npos;
+  if (prefix == 2 && raw != bytes) return std::unexpected(error_at(text_, begin_, "a string has a prefix twice"));
   at_ += prefix;
   const char quote = peek();
   const std::size_t quotes = peek(1) == quote && peek(2) == quote ? 3 : 1;

@@ -10,7 +10,7 @@ std::string_view BoundedLabel::bound(std::string_view value) {
     if (seen_.size() >= values_max_) return kOtherValue;
   }
   const std::scoped_lock lock{mutex_};
-  if (seen_.contains(value)) return value;
+  if (seen_.contains(value) || pinned_.contains(value)) return value;
   if (seen_.size() >= values_max_) return kOtherValue;
   seen_.emplace(value);
   return value;

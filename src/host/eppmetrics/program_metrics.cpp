@@ -41,7 +41,7 @@ void ProgramMetrics::finished(std::string_view program, double attained, TimePoi
 void ProgramMetrics::forget_idle(TimePoint now) {
   bool forgotten = false;
   for (auto& [name, program] : programs_) {
-    if (program.dispatched == 0 || now - program.last < kIdleMax) continue;
+    if (now - program.last < kIdleMax) continue;
     program.wait->set(0);
     program.attained->set(0);
     program.dispatched = 0;

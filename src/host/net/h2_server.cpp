@@ -15,6 +15,7 @@
 namespace llmd::net {
 namespace {
 
+constexpr milliseconds kDrainNotice{1'000};  // before the last stream is named
 constexpr Stream::Options kBuffer{.buffer_bytes = 16 * 1024, .buffer_bytes_max = 256 * 1024};
 
 struct Shared {
@@ -37,10 +38,12 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
         peer_{std::move(peer)},
         shared_{std::move(shared)},
         set_{std::move(set)},
-        session_{shared_->options.limits, [this](H2StreamId id, Request head) {
+        session_{shared_->options.limits,
+                 [this](H2StreamId id, Request head) {
                    head.peer = peer_;
                    return shared_->on_request(shared_from_this(), id, std::move(head));
-                 }} {
+                 }},
+        watch_timer_{std::make_shared<Timer>(loop.executor())} {
     set_->insert(this);
   }
   ~Connection() override {
@@ -63,7 +66,7 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
       self->close();
       co_return;
     }
-    self->loop_.spawn(watch(self));
+    self->loop_.spawn(watch(self, self->watch_timer_));
     if (self->shared_->draining) self->session_.go_away();
     self->flush();
     while (!self->stream_->ended() && self->stream_->interrupted() == Stream::Interrupt::kNone) {
@@ -73,11 +76,20 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
     self->close();
   }
 
+  /// Streams that the peer opens before it has heard of it are served, too.
   void drain() {
-    session_.go_away();
+    session_.announce_go_away();
     flush();
+    loop_.spawn([](std::weak_ptr<Connection> weak) -> Task<void> {
+      co_await sleep_for(kDrainNotice);
+      if (const auto self = weak.lock()) {
+        self->session_.go_away();
+        self->flush();
+      }
+    }(weak_from_this()));
   }
   void close() {
+    watch_timer_->cancel();
     stream_->close();
     session_.close();
   }
@@ -105,7 +117,7 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
     const auto received = session_.receive(input);
     stream_->consume(input.size());
     if (!received) {
-      send_now();  // says why
+      if (!writing_) send_now();  // says why
       return false;
     }
     flush();
@@ -154,11 +166,14 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   }
 
   /// Asks a peer that is silent whether it lives.
-  static Task<void> watch(std::weak_ptr<Connection> weak) {
+  static Task<void> watch(std::weak_ptr<Connection> weak, std::shared_ptr<Timer> timer) {
     while (true) {
       Duration interval{};
       if (const auto self = weak.lock()) interval = self->shared_->options.ping_interval;
-      co_await sleep_for(interval);
+      boost::system::error_code ended;
+      timer->expires_after(interval);
+      co_await timer->async_wait(asio::redirect_error(use_task, ended));
+      if (ended) co_return;
       std::uint64_t pongs = 0;
       Duration timeout{};
       {
@@ -170,9 +185,10 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
         self->session_.ping();
         self->flush();
       }
-      co_await sleep_for(timeout);
+      timer->expires_after(timeout);
+      co_await timer->async_wait(asio::redirect_error(use_task, ended));
       const auto self = weak.lock();
-      if (!self) co_return;
+      if (ended || !self) co_return;
       if (self->session_.pongs() == pongs && !self->heard_) self->stream_->interrupt(Stream::Interrupt::kCancelled);
     }
   }
@@ -189,7 +205,8 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   std::shared_ptr<Shared> shared_;
   std::shared_ptr<ConnectionSet> set_;
   H2Session session_;
-  bool begun_ = false;  // TLS is there, if it is to be
+  std::shared_ptr<Timer> watch_timer_;  // of watch(), which ends with it
+  bool begun_ = false;                  // TLS is there, if it is to be
   bool flushing_ = false;
   bool writing_ = false;
   bool heard_ = false;

@@ -286,6 +286,10 @@ void H2Session::reset(H2StreamId id, H2Reset reason) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<std::uint32_t>(reason));
 }
 
+void H2Session::announce_go_away() {
+  if (session_ != nullptr && !going_away_) nghttp2_submit_shutdown_notice(session_);
+}
+
 void H2Session::go_away() {
   if (session_ == nullptr || std::exchange(going_away_, true)) return;
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),

@@ -94,6 +94,8 @@ class H2Session {
   /// The answer ends, with these trailing fields if there are some.
   void send_end(H2StreamId id, const Headers& trailers = {});
   void reset(H2StreamId id, H2Reset reason);
+  /// Tells the peer that go_away() comes soon, so that it opens no further streams (RFC 9113, section 6.8).
+  void announce_go_away();
   /// No further streams: those that are open go on. Sent once.
   void go_away();
   void ping();

@@ -25,8 +25,9 @@ constexpr std::size_t kModelListBytesMax = 1024 * 1024;
 constexpr std::size_t kReadyBytesMax = 64 * 1024;
 constexpr Duration kSecondLook = milliseconds{50};
 constexpr Duration kBetweenSamples = milliseconds{200};  // of the loop's CPU time
-constexpr Duration kRecognisedFor = seconds{30};         // then another engine's series may be on the page, too
-constexpr Duration kSlot = milliseconds{5};              // looks come in these: one wake-up of the loop for many
+constexpr Duration kPagesAgain = seconds{30};
+constexpr Duration kRecognisedFor = seconds{30};  // then another engine's series may be on the page, too
+constexpr Duration kSlot = milliseconds{5};       // looks come in these: one wake-up of the loop for many
 constexpr std::string_view kOllamaPath = "/api/ps";
 constexpr std::string_view kXllmPath = "/brpc_metrics";
 
@@ -92,6 +93,7 @@ struct Watch {
   bool cut = false;         // a page of the look under way did not come to its end
   bool ready = false;       // the last time that it was asked
   bool has_metrics = true;  // until all its paths answer 404
+  TimePoint pages_due{};    // then they are tried again
   const char* ready_path = "/ready";
   std::size_t page = 0;  // which of the paths is asked for metrics
   const MetricAdapter* adapter = nullptr;
@@ -203,6 +205,7 @@ void EndpointProber::State::forget_engine(Watch& watch) const {
   watch.adapter = &adapters.named(engine);
   watch.page = engine == kOllama ? pages.size() - 1 : 0;
   watch.has_metrics = options.metrics.has_value();
+  watch.scraped_at = {};
 }
 
 void EndpointProber::State::add_watch(std::shared_ptr<const Endpoint> endpoint,
@@ -289,7 +292,8 @@ void EndpointProber::State::count_look() {
   share_gauge.set(pacer.share());
   Duration oldest{};
   for (const auto& [name, watch] : watches) {
-    if (watch->ready && watch->scraped_at != TimePoint{}) oldest = std::max(oldest, now - watch->scraped_at);
+    if (watch->ready && watch->has_metrics && watch->scraped_at != TimePoint{})
+      oldest = std::max(oldest, now - watch->scraped_at);
   }
   age_gauge.set(to_seconds(oldest));
 }
@@ -334,6 +338,8 @@ Task<Probe> EndpointProber::State::probe(Watch& watch) {
   }
   const bool answers = watch.ready;
   watch.cut = false;
+  // A proxy before it may have answered 404 while the engine was replaced.
+  if (answers && !watch.has_metrics && options.metrics && now >= watch.pages_due) forget_engine(watch);
   if (answers && watch.has_metrics) co_await ask_metrics(watch, found);
   if (answers && SteadyClock::now() >= watch.models_due) co_await ask_models(watch, *watch.address, found);
   if (watch.cut) {  // a page alone may be broken, whose server goes on
@@ -395,6 +401,7 @@ Task<void> EndpointProber::State::ask_metrics(Watch& watch, Probe& found) {
   if (*status != 404) co_return;
   ++watch.page;
   watch.has_metrics = watch.page < pages.size();
+  watch.pages_due = SteadyClock::now() + kPagesAgain;
   if (watch.has_metrics) co_await ask_metrics(watch, found);
 }
 

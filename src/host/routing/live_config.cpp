@@ -77,6 +77,7 @@ LiveConfig::LiveConfig(ConfigSource source, LoadedConfig first, Router& router, 
                        scheduling::PluginLibraries& libraries, MetricsRegistry& metrics)
     : source_{std::move(source)},
       data_layer_{first.config.data_layer},
+      discovery_file_{discovery_file(first.config)},
       router_{router},
       flow_{flow},
       libraries_{libraries},
@@ -132,6 +133,8 @@ Result<std::uint64_t> LiveConfig::put(LoadedConfig loaded) {
     log::warn("lruCapacityPerServer has changed: it counts from the next start");
   if (!same_sources(loaded.config.data_layer, data_layer_))
     log::warn("the sources of dataLayer have changed: they count from the next start");
+  if (discovery_file(*config) != discovery_file_)
+    log::warn("the file of dataLayer.discovery is another: it counts from the next start");
   // Two steps: a request between them waits by the old rules and is decided by the new ones. Both are checked already.
   router_.set_scheduler(std::move(scheduler));
   flow_.set_parts(std::move(flow));

@@ -74,6 +74,7 @@ class LiveConfig {
 
   const ConfigSource source_;
   const config::DataLayerConfig data_layer_;  // that the sources are of: the first one's
+  const std::string discovery_file_;          // the same
   Router& router_;
   FlowStrand& flow_;
   scheduling::PluginLibraries& libraries_;

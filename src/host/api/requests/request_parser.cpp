@@ -28,7 +28,9 @@ std::string encoded(LengthField::Kind kind, std::uint64_t value) {
 
 /// What llm-d says, where its tests compare the text.
 Error in_words_of_llm_d(Error error, std::string_view json) {
-  if (error.code != ErrorCode::kInvalidJson) return error;
+  // The fault is looked for byte by byte, and nobody else is served meanwhile.
+  constexpr std::size_t kDescribedMax = std::size_t{1} << 20U;
+  if (error.code != ErrorCode::kInvalidJson || json.size() > kDescribedMax) return error;
   const std::string fault = json_fault(json);
   error.what = fmt::format("error unmarshaling request bodyMap: {}", fault.empty() ? error.what : fault);
   return error;

@@ -75,6 +75,9 @@ void UsageReader::read_text(std::string_view chunk) {
   if (!kept.empty()) {
     // What was cut ends within so much, or is none.
     kept += chunk;
+    // An object ends with a brace: without one there is nothing new to find.
+    const bool may_end = chunk.find('}') != std::string_view::npos || kept.size() > openai::kUsageBytesMax;
+    if (!may_end && kept.find('{') != std::string::npos) return;
     const std::size_t cut = openai::read_usage(kept, usage_);
     kept.erase(0, cut);
     return;

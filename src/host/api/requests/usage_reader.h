@@ -30,6 +30,8 @@ class UsageReader {
   void read(std::string_view chunk);
   /// What is known so far.
   [[nodiscard]] std::optional<openai::AnswerUsage> usage() const noexcept { return usage_.finish(); }
+  /// Nothing: the engine did not tell.
+  [[nodiscard]] std::optional<std::uint32_t> cached_tokens() const noexcept { return usage_.cached_tokens; }
 
  private:
   void read_text(std::string_view chunk);

@@ -13,6 +13,7 @@ namespace {
 using Field = WireReader::Field;
 using Part = ProcessingRequest::Part;
 
+constexpr std::size_t kHeadersMax = 1'000;  // Envoy stops at 100 unless it is told otherwise
 constexpr std::string_view kSubsetNamespace = "envoy.lb.subset_hint";
 constexpr std::string_view kSubsetKey = "x-gateway-destination-endpoint-subset";
 constexpr std::string_view kServedNamespace = "envoy.lb";
@@ -97,6 +98,7 @@ Result<void> read_header_map(std::string_view map, ProcessingRequest& into) {
       if (is_bytes(part, 3)) raw = part.bytes;
       return {};
     }));
+    if (into.headers.size() >= kHeadersMax) return fail(ErrorCode::kProtocol, "there are too many headers");
     into.headers.emplace_back(key, raw.empty() ? value : raw);
     return {};
   });
