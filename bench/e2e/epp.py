@@ -32,7 +32,7 @@ prefill_token_s: 0
 decode_sequence_s: 0
 submit_s: 0
 stream_s: 0
-store_tokens: 64000000
+store_tokens: 16000000
 slots:
   - {slots: 256, tokens_max: 4000000}
 """
@@ -76,7 +76,7 @@ def load(args, port, clients, kilobytes, requests):
 @contextlib.contextmanager
 def endpoints(args, count, folder):
     """Simulated endpoints in consecutive ports, and the file that names them."""
-    profile = folder / "profile.yaml"
+    profile = folder / "canned.yaml"
     profile.write_text(PROFILE)
     first = args.first_port
     command = [args.llmd, "worker", "--engine", "sim", "--profile", str(profile), "--listen", f"127.0.0.1:{first}",

@@ -191,6 +191,7 @@ Task<Stream::Next> Stream::pick_any() {
 
 Result<api::ParsedRequest> Stream::parse_body() {
   plan_ = context_.plans.get();
+  if (path_.empty()) path_ = kDefaultPath;  // there were no headers
   const api::RequestParser* const parser = api::choose_parser(plan_->parsers, path_);
   if (parser == nullptr) {
     return fail(ErrorCode::kInvalidRequest,
