@@ -77,9 +77,10 @@ Candidate object_behind(std::string_view text, std::size_t key_end) {
   return {.object = rest.substr(0, end)};
 }
 
-/// Where the key begins that the text's end cuts; its size if none does.
-std::size_t cut_key(std::string_view text, std::string_view key) {
-  for (std::size_t at = text.size() - std::min(text.size(), key.size() - 1); at < text.size(); ++at) {
+/// Where the key begins that the text's end cuts, at `from` or behind it; the text's size if none does.
+std::size_t cut_key(std::string_view text, std::size_t from, std::string_view key) {
+  const std::size_t last = text.size() - std::min(text.size(), key.size() - 1);
+  for (std::size_t at = std::max(from, last); at < text.size(); ++at) {
     if (key.starts_with(text.substr(at))) return at;
   }
   return text.size();
@@ -113,6 +114,7 @@ std::optional<AnswerUsage> PartialUsage::finish() const noexcept {
 
 std::size_t read_usage(std::string_view text, PartialUsage& usage) {
   std::size_t at = 0;
+  std::size_t behind = 0;  // the last key: its closing quote begins none
   while ((at = api::find_quoted(text, at, kKeys[0][1], kKeys[1][1])) < text.size()) {
     const auto key = std::find_if(kKeys.begin(), kKeys.end(),
                                   [&](std::string_view known) { return text.substr(at).starts_with(known); });
@@ -124,9 +126,10 @@ std::size_t read_usage(std::string_view text, PartialUsage& usage) {
     if (found.cut && text.size() - at < kUsageBytesMax) return at;
     if (!found.object.empty()) usage.take(counts_in(found.object));
     at += key->size() + found.object.size();
+    behind = at;
   }
   std::size_t cut = text.size();
-  for (const std::string_view key : kKeys) cut = std::min(cut, cut_key(text, key));
+  for (const std::string_view key : kKeys) cut = std::min(cut, cut_key(text, behind, key));
   return cut;
 }
 
