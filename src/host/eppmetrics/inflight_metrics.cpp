@@ -20,6 +20,7 @@ InflightHold::InflightHold(std::shared_ptr<InflightSeries> series, const Infligh
       prompt_tokens_{static_cast<double>(leg.prompt_tokens)},
       output_tokens_{static_cast<double>(leg.output_tokens)},
       until_first_token_{leg.until_first_token} {
+  series_->holds.fetch_add(1, std::memory_order_relaxed);
   series_->requests.add(1);
   series_->tokens.add(prompt_tokens_ + output_tokens_);
 }
@@ -34,6 +35,7 @@ void InflightHold::end() noexcept {
   if (series_ == nullptr) return;
   series_->requests.add(-1);
   series_->tokens.add(-(prompt_tokens_ + output_tokens_));
+  series_->holds.fetch_sub(1, std::memory_order_release);
   series_.reset();
 }
 
@@ -52,7 +54,8 @@ InflightHold InflightMetrics::hold(const InflightLeg& leg, std::string_view fair
 
 void InflightMetrics::keep(const std::function<bool(const std::string&)>& is_there) {
   series_.erase_if([&](const auto& key, const std::shared_ptr<InflightSeries>& made) {
-    if (made.use_count() > 1 || key[0] == kOtherValue || is_there(key[0])) return false;
+    if (made.use_count() > 1 || made->holds.load(std::memory_order_acquire) > 0) return false;
+    if (key[0] == kOtherValue || is_there(key[0])) return false;
     const EndpointName endpoint = split_endpoint_name(key[0]);
     const std::array<std::string_view, 5> values{endpoint.name, endpoint.name_space, producer_, key[1], key[2]};
     registry_.remove(kInflightRequests.name, labels_of(kInflightRequests, values));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,11 @@ struct InflightLeg {
 struct InflightSeries {
   Gauge& requests;
   Gauge& tokens;
+  /// Of those that changed the two. A shared_ptr's own count tells that they are done, but not that what they wrote is
+  /// seen.
+  std::atomic<std::uint32_t> holds{0};
+
+  InflightSeries(Gauge& of_requests, Gauge& of_tokens) noexcept : requests{of_requests}, tokens{of_tokens} {}
 };
 
 /// A request's share of them. Movable; end() is called by who has it.
