@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/protobuf_wire.h"
 #include "rpc/ext_proc/processing_request.h"
 #include "rpc/ext_proc/processing_response.h"
-#include "rpc/wire.h"
 
 namespace {
 
-using llmd::rpc::WireReader;
-using llmd::rpc::WireWriter;
+using llmd::WireReader;
+using llmd::WireWriter;
 using Field = WireReader::Field;
 
 void require(bool condition) {

@@ -376,6 +376,7 @@ def test_llm_ds_metrics_are_on_the_page(fleet, engines):
     assert f'llm_d_epp_request_output_tokens_sum{{{labels},fairness_id="default-flow",priority="0"}} 10' in page
     wait_for(lambda: metric(picker.process, "inference_pool_ready_pods") == 1, "the gauge of ready endpoints")
     assert 'llm_d_epp_plugin_duration_seconds_count{extension_point="Scorer",plugin_type="queue-scorer"' in page
+    assert "llm_d_epp_response_processing_duration_seconds_count 1" in page
     assert metric(picker.process, "llm_d_epp_request_running") == 0
 
 

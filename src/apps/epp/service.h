@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "admin/admin_server.h"
-#include "apps/epp/epp_metrics.h"
 #include "apps/epp/options.h"
+#include "apps/epp/own_metrics.h"
 #include "apps/epp/stream_context.h"
 #include "base/budget.h"
 #include "eppmetrics/epp_metrics.h"

@@ -386,8 +386,7 @@ void Stream::repeat_headers(HeadersReply& reply) const {
       if (!set) reply.remove_headers.push_back(name);
       continue;
     }
-    const auto same = [&](const auto& each) { return each.first == name; };
-    if (std::ranges::count_if(head_.headers, same) == 1) reply.set_headers.emplace_back(name, value);
+    if (head_.has_one(name)) reply.set_headers.emplace_back(name, value);
   }
 }
 
@@ -413,16 +412,22 @@ Task<Stream::Next> Stream::send_pick() {
   }
   const Next headed = co_await send(headers_message(reply));
   if (!headed) co_return headed;
+  const Next sent = co_await send_body(/*of_response=*/false, body_.part(0, body_.size()), body_ended_, {});
+  forget_request();
+  co_return sent;
+}
+
+Task<Stream::Next> Stream::send_body(bool of_response, net::H2Bytes whole, bool last, std::string_view metadata) {
   std::size_t at = 0;
   do {
-    const std::size_t bytes = std::min(kPieceBytesMax, body_.size() - at);
-    const bool last = at + bytes == body_.size();
-    const Next sent = co_await send(rpc::ext_proc::body_message(/*of_response=*/false, body_.part(at, bytes),
-                                                                /*end_of_stream=*/last && body_ended_));
-    if (!sent) co_return sent;
+    const std::size_t bytes = std::min(kPieceBytesMax, whole.bytes.size() - at);
+    net::H2Bytes piece{.owner = whole.owner, .bytes = whole.bytes.substr(at, bytes)};
     at += bytes;
-  } while (at < body_.size());
-  forget_request();
+    const bool ends = at == whole.bytes.size();
+    const std::string_view told = ends ? metadata : std::string_view{};
+    const Next sent = co_await send(rpc::ext_proc::body_message(of_response, std::move(piece), last && ends, told));
+    if (!sent) co_return sent;
+  } while (at < whole.bytes.size());
   co_return true;
 }
 

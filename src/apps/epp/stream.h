@@ -89,6 +89,8 @@ class Stream {
   void tell_metrics(bool complete, TimePoint now);
 
   [[nodiscard]] Task<Next> send(rpc::ext_proc::Message message);
+  /// A body in pieces, as full duplex mode wants it; `metadata` goes with the last one.
+  [[nodiscard]] Task<Next> send_body(bool of_response, net::H2Bytes whole, bool last, std::string_view metadata);
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   [[nodiscard]] std::string new_request_id();
 

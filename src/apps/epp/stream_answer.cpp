@@ -13,7 +13,6 @@ namespace {
 
 using rpc::ext_proc::HeadersReply;
 
-constexpr std::size_t kPieceBytesMax = 62'000;
 constexpr Duration kClockGrain = std::chrono::microseconds{1};
 
 int status_of_head(const rpc::ext_proc::ProcessingRequest& head) {
@@ -41,9 +40,7 @@ Task<Stream::Next> Stream::take_answer_headers() {
   HeadersReply reply{.of_response = true};
   reply.set_headers.emplace_back("x-went-into-resp-headers", "true");
   for (const auto& [name, value] : part_.headers) {
-    const auto same = [&](const auto& each) { return each.first == name; };
-    if (!is_system_owned(name) && std::ranges::count_if(part_.headers, same) == 1)
-      reply.set_headers.emplace_back(name, value);
+    if (!is_system_owned(name) && part_.has_one(name)) reply.set_headers.emplace_back(name, value);
   }
   std::vector<Header> added;
   if (route_) added = context_.plane.router().answer_headers(*route_, *route_->decision.decode);
@@ -124,12 +121,10 @@ Task<Stream::Next> Stream::take_answer_body() {
   const TimePoint began = SteadyClock::now();
   note_answer_piece(part_.body);
   std::string metadata;
-  if (last) {
-    metadata = last_metadata();
-    finish(/*complete=*/true);
-  }
+  if (last) metadata = last_metadata();
+  answer_work_ += SteadyClock::now() - began;  // before the end is told: of most answers that are no streams it is all
+  if (last) finish(/*complete=*/true);
   net::H2Bytes piece{.owner = message_, .bytes = part_.body};
-  answer_work_ += SteadyClock::now() - began;
   if (answer_mode_ != BodyMode::kFullDuplex && answer_mode_ != BodyMode::kNotTold) {
     const HeadersReply reply{.of_response = true, .dynamic_metadata = std::move(metadata)};
     std::optional<net::H2Bytes> replacement;
@@ -156,25 +151,15 @@ Task<Stream::Next> Stream::take_answer_body() {
 }
 
 Task<Stream::Next> Stream::send_held_answer(bool last, std::string_view metadata) {
-  const net::H2Bytes whole = for_client(answer_.part(0, answer_.size()));
+  net::H2Bytes whole = for_client(answer_.part(0, answer_.size()));
   answer_.release();
-  std::size_t at = 0;
-  do {
-    const std::size_t bytes = std::min(kPieceBytesMax, whole.bytes.size() - at);
-    net::H2Bytes piece{.owner = whole.owner, .bytes = whole.bytes.substr(at, bytes)};
-    at += bytes;
-    const bool ends = at == whole.bytes.size();
-    const std::string_view told = ends ? metadata : std::string_view{};
-    const Next sent =
-        co_await send(rpc::ext_proc::body_message(/*of_response=*/true, std::move(piece), last && ends, told));
-    if (!sent) co_return sent;
-  } while (at < whole.bytes.size());
-  co_return true;
+  co_return co_await send_body(/*of_response=*/true, std::move(whole), last, metadata);
 }
 
 Task<Stream::Next> Stream::take_answer_trailers() {
   if (answer_.size() > 0) {
-    const Next sent = co_await send_held_answer(/*last=*/false, last_metadata());
+    const std::string metadata = last_metadata();
+    const Next sent = co_await send_held_answer(/*last=*/false, metadata);
     if (!sent) co_return sent;
   }
   finish(/*complete=*/true);

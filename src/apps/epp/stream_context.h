@@ -5,7 +5,7 @@
 #include <span>
 #include <utility>
 
-#include "apps/epp/epp_metrics.h"
+#include "apps/epp/own_metrics.h"
 #include "apps/epp/request_plan.h"
 #include "base/budget.h"
 #include "eppmetrics/epp_metrics.h"

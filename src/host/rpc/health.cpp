@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 namespace llmd::rpc {
 namespace {

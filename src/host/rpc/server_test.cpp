@@ -6,12 +6,12 @@
 #include <functional>
 #include <thread>
 
+#include "base/protobuf_wire.h"
 #include "net/testing/h2_peer.h"
 #include "net/testing/raw_peer.h"
 #include "rpc/health.h"
 #include "rpc/message_reader.h"
 #include "rpc/testing/gzip.h"
-#include "rpc/wire.h"
 #include "runtime/testing/loop_thread.h"
 
 namespace llmd::rpc {

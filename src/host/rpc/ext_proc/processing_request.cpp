@@ -1,8 +1,9 @@
 #include "rpc/ext_proc/processing_request.h"
 
+#include <algorithm>
 #include <functional>
 
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 // The numbers of fields are those of envoy/service/ext_proc/v3/external_processor.proto,
 // envoy/config/core/v3/base.proto and google/protobuf/struct.proto, compared with the definitions that the crate
@@ -152,6 +153,10 @@ std::optional<std::string_view> ProcessingRequest::header(std::string_view name)
     if (key == name) return value;
   }
   return {};
+}
+
+bool ProcessingRequest::has_one(std::string_view name) const noexcept {
+  return std::ranges::count(headers, name, &std::pair<std::string_view, std::string_view>::first) == 1;
 }
 
 Result<void> parse(std::string_view message, ProcessingRequest& into) {

@@ -41,6 +41,8 @@ struct ProcessingRequest {
   BodyMode response_body_mode = BodyMode::kNotTold;
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept;
+  /// Whether exactly one header has the name.
+  [[nodiscard]] bool has_one(std::string_view name) const noexcept;
 };
 
 /// Parses one message. `into` is reused: its vectors keep their room. Error kProtocol: no such message.

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 namespace llmd::rpc::ext_proc {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 // The numbers of fields: see processing_request.cpp, and envoy/type/v3/http_status.proto.
 namespace llmd::rpc::ext_proc {

@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <optional>
 
-#include "rpc/wire.h"
+#include "base/protobuf_wire.h"
 
 namespace llmd::rpc::ext_proc {
 namespace {
