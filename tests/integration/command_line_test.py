@@ -110,6 +110,7 @@ ALONE = [
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("explain", [], "REQUEST_ID"),
@@ -150,7 +151,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
                 "--metrics-cert-dir", "--metrics-client-ca-file", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
-                "--rebalance-roles", "--health-checking", "--secure-serving", "--enable-cert-reload",
+                "--rebalance-roles", "--allow-local-endpoints", "--health-checking", "--secure-serving",
+                "--enable-cert-reload",
                 "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
                 "--enable-pprof", "--metrics-endpoint-auth"}
     assert told - any_text - switches == set(COMMANDS[command][1])

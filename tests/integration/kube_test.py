@@ -1,4 +1,4 @@
-"""`llmd epp` with a real Kubernetes API server: pools, pods, objectives and rewrites take effect, and nothing drifts."""
+"""`llmd epp` with a real Kubernetes API server: what pools, pods, objectives and rewrites say takes effect."""
 
 import itertools
 

@@ -142,7 +142,7 @@ Result<void> Service::open_streams() {
   for (unsigned i = 0; i < loops_for(setup_.options.loops); ++i) {
     loops_.push_back(std::make_unique<Loop>(fmt::format("epp-{}", i)));
     contexts_.push_back(std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_,
-                                                        own_metrics_, *epp_metrics_));
+                                                        own_metrics_, *epp_metrics_, rules_));
     serving.push_back(loops_.back().get());
   }
   const rpc::HealthService health{.services = {"", "liveness", "readiness", std::string{kService}},

@@ -11,6 +11,7 @@
 #include "apps/epp/own_metrics.h"
 #include "apps/epp/stream_context.h"
 #include "base/budget.h"
+#include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
 #include "net/server.h"
 #include "net/tls_server.h"
@@ -75,6 +76,7 @@ class Service {
   std::shared_ptr<net::TlsServer> tls_;  // null: without TLS
   Budget body_budget_;
   Budget message_budget_;
+  discovery::RulesBoard rules_;
   std::unique_ptr<routing::Plane> plane_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::unique_ptr<StreamContext>> contexts_;

@@ -8,6 +8,7 @@
 #include "apps/epp/own_metrics.h"
 #include "apps/epp/request_plan.h"
 #include "base/budget.h"
+#include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
@@ -24,7 +25,7 @@ struct StreamOptions {
 /// What the streams of one loop share.
 struct StreamContext {
   StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
-                eppmetrics::EppMetrics& llm_d)
+                eppmetrics::EppMetrics& llm_d, const discovery::RulesBoard& board)
       : loop{on},
         plane{of},
         options{how},
@@ -32,6 +33,7 @@ struct StreamContext {
         metrics{counters},
         epp_metrics{llm_d},
         plans{of.live_config()},
+        rules{board},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
         chance{seed()} {}
 
@@ -42,8 +44,9 @@ struct StreamContext {
   OwnMetrics& metrics;
   eppmetrics::EppMetrics& epp_metrics;
   CurrentPlan plans;
+  discovery::CurrentRules rules;
   std::unique_ptr<routing::RouteScratch> scratch;
-  Rng chance;  // request ids, and endpoints for what cannot be scheduled
+  Rng chance;  // request ids, targets of rewrites, and endpoints for what cannot be scheduled
 
  private:
   static std::uint64_t seed() {

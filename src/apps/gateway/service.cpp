@@ -54,7 +54,7 @@ Counter& tokens(MetricsRegistry& metrics, const char* kind) {
 /// Design principle 8, from the other side: what our workers trust is sent to nobody else.
 Result<void> check_own_workers(const Setup& setup) {
   const bool all_own =
-      setup.endpoint_file.empty() && std::ranges::all_of(setup.endpoints, [](const Endpoint& endpoint) {
+      setup.endpoint_file.empty() && !setup.dns && std::ranges::all_of(setup.endpoints, [](const Endpoint& endpoint) {
         const auto address = net::Address::parse(endpoint.url);
         return address && address->is_unix();
       });
@@ -134,6 +134,13 @@ Result<void> Service::open() {
   LLMD_TRY_VOID(open_admin());
   add_gauges();
   plane_->start();
+  if (setup_.dns) {
+    auto sink = [this](std::vector<Endpoint> endpoints) {
+      plane_->pool().set_endpoints(std::move(endpoints), SteadyClock::now());
+    };
+    dns_ = std::make_unique<discovery::DnsSource>(home_, *setup_.dns, std::move(sink), metrics_);
+    dns_->start();
+  }
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
   return {};
 }
@@ -167,6 +174,7 @@ void Service::add_gauges() {
 
 Task<void> Service::drain() {
   draining_ = true;
+  if (dns_ != nullptr) dns_->stop();
   server_->drain();
   const TimePoint deadline = SteadyClock::now() + setup_.options.drain_timeout;
   // What still waits by then gets an answer instead of a cut connection.
