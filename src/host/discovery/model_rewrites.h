@@ -35,6 +35,16 @@ class ModelRewrites {
   /// without count for nothing beside others).
   [[nodiscard]] std::optional<Choice> choose(std::string_view model, Rng& chance) const;
   [[nodiscard]] std::size_t size() const noexcept { return rewrites_.size(); }
+  /// Each model that a rule names, on either side; some more than once.
+  template <class Visit>
+  void visit_models(Visit visit) const {
+    for (const auto& [name, rewrite] : rewrites_) {
+      for (const RewriteRule& rule : rewrite.rules) {
+        for (const std::string& model : rule.models) visit(model);
+        for (const RewriteTarget& target : rule.targets) visit(target.model);
+      }
+    }
+  }
 
  private:
   struct Place {
