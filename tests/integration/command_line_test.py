@@ -111,6 +111,7 @@ ALONE = [
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
     ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
+    ("gateway", ["--endpoints", "kubernetes:pool"], "--endpoints"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("explain", [], "REQUEST_ID"),

@@ -7,8 +7,7 @@
 namespace llmd::discovery {
 
 KubeFeed::KubeFeed(Loop& loop, KubePool pool, pool::Pool& endpoints, RulesBoard& board, MetricsRegistry& metrics)
-    : loop_{loop},
-      pool_{std::move(pool)},
+    : pool_{std::move(pool)},
       endpoints_{endpoints},
       board_{board},
       state_{pool_.state_options()},
@@ -103,8 +102,7 @@ void KubeFeed::look_at_pods() {
   const auto& found = state_.endpoints().pool();
   if (!on_pods_ || !found) return;
   WatchedResource pods = watched_pods(pool_, &*found);
-  if (has_watch_ && pods.label_selector == pods_watched_) return;
-  has_watch_ = true;
+  if (pods.label_selector == pods_watched_) return;
   pods_watched_ = pods.label_selector;
   on_pods_(std::move(pods));
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,6 @@ class KubeFeed {
   void look_at_pods();
   void tell_trouble();
 
-  Loop& loop_;
   const KubePool pool_;
   pool::Pool& endpoints_;
   RulesBoard& board_;
@@ -62,8 +62,7 @@ class KubeFeed {
   TimePoint flushed_at_{};
   std::function<void(WatchedResource)> on_pods_;
   std::function<void(const RequestRules&)> on_rules_;
-  std::string pods_watched_;  // the selector; only valid once `has_watch_`
-  bool has_watch_ = false;
+  std::optional<std::string> pods_watched_;  // the selector of the last on_pods()
   std::atomic<bool> synced_{false};
   std::string told_fault_;
   std::string told_refusal_;

@@ -116,7 +116,17 @@ TEST(KubePool, WatchesWhatTheFlagsSay) {
                           "inference.networking.x-k8s.io/v1alpha2/inferencemodelrewrites ns "));
   EXPECT_EQ(lists({.name = "p", .group = std::string{kOldGroup}}).size(), 6U);
   EXPECT_TRUE(lists({.name = "p", .selector = "a=b"}).empty());
+  EXPECT_EQ(lists({.name = "p", .has_rules = false}).size(), 1U);
   EXPECT_EQ(watched_pods({.name = "p", .selector = "a in (b,c)"}, nullptr).label_selector, "a in (b,c)");
+}
+
+TEST(KubePool, IsReadFromNamespaceAndName) {
+  const auto pool = KubePool::parse("models/llama.8b");
+  ASSERT_TRUE(pool);
+  EXPECT_EQ(pool->name_space, "models");
+  EXPECT_EQ(pool->name, "llama.8b");
+  for (const char* text : {"", "pool", "/pool", "ns/", "a/b/c", "ns/Pool", "ns/p?x=y"})
+    EXPECT_EQ(KubePool::parse(text).error().code, ErrorCode::kAddressInvalid) << text;
 }
 
 TEST(KubePool, ADeploymentIsKnownByItsPodsName) {

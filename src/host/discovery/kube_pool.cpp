@@ -6,6 +6,24 @@
 
 namespace llmd::discovery {
 
+Result<KubePool> KubePool::parse(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const auto is_name = [](std::string_view name) {
+    constexpr std::size_t kNameBytesMax = 253;
+    return !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    });
+  };
+  if (slash == std::string_view::npos || !is_name(text.substr(0, slash)) || !is_name(text.substr(slash + 1))) {
+    return fail(ErrorCode::kAddressInvalid, fmt::format("\"{}\" names no InferencePool", text.substr(0, 512)),
+                "write NAMESPACE/POOL");
+  }
+  KubePool pool;
+  pool.name_space = text.substr(0, slash);
+  pool.name = text.substr(slash + 1);
+  return pool;
+}
+
 KubeStateOptions KubePool::state_options() const {
   KubeStateOptions made{.pool = {.group = group, .name = name}, .fixed_pool = {}, .addresses = addresses};
   if (!is_object()) made.fixed_pool = InferencePool{.selector = {}, .ports = ports};
@@ -40,6 +58,7 @@ std::vector<WatchedResource> watched_objects(const KubePool& pool) {
   constexpr std::string_view kAlpha = "v1alpha2";
   add(kPool, kPoolGroup, "v1", "inferencepools");
   if (pool.group == kOldGroup) add(kOldPool, kOldGroup, kAlpha, "inferencepools");
+  if (!pool.has_rules) return watched;
   add(kObjectives, kLlmDGroup, kAlpha, "inferenceobjectives");
   add(kOldObjectives, kOldGroup, kAlpha, "inferenceobjectives");
   add(kRewrites, kLlmDGroup, kAlpha, "inferencemodelrewrites");

@@ -20,7 +20,10 @@ struct KubePool {
   std::string selector{};
   std::vector<std::uint16_t> ports{};
   AddressPolicy addresses{};
+  bool has_rules = true;  // objectives and rewrites are watched, too
 
+  /// "NAMESPACE/POOL". Error kAddressInvalid.
+  [[nodiscard]] static Result<KubePool> parse(std::string_view text);
   [[nodiscard]] bool is_object() const noexcept { return selector.empty(); }
   [[nodiscard]] KubeStateOptions state_options() const;
 };
