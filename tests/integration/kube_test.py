@@ -277,10 +277,14 @@ def test_nothing_drifts_when_the_network_fails(kube, space, pick):
     kube.pool(space, "pool", LABELS, [8000])
     pods = [kube.pod(space, f"p{number}", LABELS, f"10.0.0.{number + 1}") for number in range(6)]
     proxy = TcpProxy(kube.port)
+    proxy.refuse()
     try:
         picker = pick("--pool-name", "pool", "--pool-namespace", space,
                       config=kube.kubeconfig("reader", port=proxy.port))
+        wait_for(lambda: picker.serving() == NOT_SERVING, "health")  # without the server there is no pool
+        proxy.admit()
         in_step(kube, picker, space, [8000])
+        lists = metric(picker, "llmd_kube_lists_total")
         for number in range(3):  # cut, and go on from where it was
             proxy.cut()
             kube.set_status(pods[number], f"10.9.0.{number}")
@@ -293,6 +297,7 @@ def test_nothing_drifts_when_the_network_fails(kube, space, pick):
         assert picker.serving() == SERVING
         proxy.admit()
         in_step(kube, picker, space, [8000])
+        assert metric(picker, "llmd_kube_lists_total") == lists, "what was missed came as events"
     finally:
         proxy.close()
 
@@ -319,8 +324,10 @@ def test_nothing_drifts_when_the_server_forgets(tmp_path, start, runtime_folder)
         kube.compact()
         kube.stop_apiserver()
         kube.start_apiserver()
+        lists = metric(picker, "llmd_kube_lists_total")
         proxy.admit()
         in_step(kube, picker, space, [8000])
+        wait_for(lambda: metric(picker, "llmd_kube_lists_total") > lists, "a new list")
     finally:
         proxy.close()
         kube.close()

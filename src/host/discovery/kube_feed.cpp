@@ -18,6 +18,9 @@ KubeFeed::KubeFeed(Loop& loop, KubePool pool, pool::Pool& endpoints, RulesBoard&
                                    "Ready pods whose address may not be an endpoint (loopback, link-local and such)")},
       left_out_gauge_{metrics.gauge("llmd_kube_pods_left_out", "Pods that there is no room for")},
       events_{metrics.counter("llmd_kube_events_total", "Objects that were listed, and events of watches")},
+      lists_{metrics.counter(
+          "llmd_kube_lists_total",
+          "Lists that came whole: each resource's first, and when the server had forgotten where we were")},
       changes_{metrics.counter("llmd_kube_changes_total", "Times that endpoints or rules were changed")},
       unreadable_{metrics.counter("llmd_kube_objects_unreadable_total", "Objects that could not be read")} {}
 
@@ -25,6 +28,7 @@ KubeFeed::~KubeFeed() = default;
 
 void KubeFeed::replaced(KubeResource resource, const std::vector<KubeObject>& objects) {
   events_.add(static_cast<double>(objects.size()));
+  lists_.add();
   state_.replaced(resource, objects);
   note();
 }

@@ -72,6 +72,7 @@ class KubeFeed {
   Gauge& refused_gauge_;
   Gauge& left_out_gauge_;
   Counter& events_;
+  Counter& lists_;
   Counter& changes_;
   Counter& unreadable_;
 };
