@@ -60,6 +60,16 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
     loop_.post([self = shared_from_this()] { self->send(); });
   }
 
+  // What streams do about their input runs within the connection's own turn, and so do the answers go out: a turn of
+  // the loop each would cost a system call each.
+  void soon(std::move_only_function<void()> action) override {
+    if (receiving_) {
+      ready_.push_back(std::move(action));
+    } else {
+      loop_.post(std::move(action));
+    }
+  }
+
   static Task<void> run(std::shared_ptr<Connection> self) {
     const bool begun = co_await self->begin();
     if (!begun) {
@@ -114,13 +124,18 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
     const std::string_view input = stream_->input();
     if (input.empty()) return true;
     heard_ = true;
+    receiving_ = true;
+    const bool posted = std::exchange(flushing_, true);  // it is sent below
     const auto received = session_.receive(input);
+    receiving_ = false;
     stream_->consume(input.size());
+    for (auto& action : std::exchange(ready_, {})) action();
+    flushing_ = posted;
     if (!received) {
       if (!writing_) send_now();  // says why
       return false;
     }
-    flush();
+    if (!posted) send();
     return !session_.done();
   }
 
@@ -208,6 +223,8 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
   std::shared_ptr<Timer> watch_timer_;  // of watch(), which ends with it
   bool begun_ = false;                  // TLS is there, if it is to be
   bool flushing_ = false;
+  bool receiving_ = false;
+  std::vector<std::move_only_function<void()>> ready_;
   bool writing_ = false;
   bool heard_ = false;
 };

@@ -25,6 +25,8 @@ class H2Connection {
   [[nodiscard]] virtual H2Session& session() noexcept = 0;
   /// Sends what the session has, when the loop comes round: what is asked for until then goes out in one call.
   virtual void flush() = 0;
+  /// Runs `action` on the loop once the session has taken what has come, before what it has to send goes out.
+  virtual void soon(std::move_only_function<void()> action) = 0;
 };
 
 struct H2ServerOptions {

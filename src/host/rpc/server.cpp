@@ -79,7 +79,10 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   }
 
   [[nodiscard]] Task<Result<void>> write(std::vector<net::H2Bytes> message) override {
-    while (unsent_bytes_ > shared_->options.unsent_bytes_max && !cut_) co_await wait();
+    while (unsent_bytes_ > shared_->options.unsent_bytes_max && !cut_) {
+      write_waits_ = true;
+      co_await wait();
+    }
     if (cut_) co_return std::unexpected(cut_error());
     std::size_t bytes = 0;
     for (const net::H2Bytes& piece : message) bytes += piece.bytes.size();
@@ -140,7 +143,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   }
   void on_sent() override {
     unsent_bytes_ = 0;
-    wake();
+    if (std::exchange(write_waits_, false)) wake();
   }
 
  private:
@@ -206,7 +209,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   /// Not at once: it may be called from within the session.
   void wake() {
     if (!waiter_) return;
-    asio::post(connection_->loop().executor(), std::exchange(waiter_, nullptr));
+    connection_->soon(std::exchange(waiter_, nullptr));
   }
 
   void consume(std::size_t bytes) {
@@ -244,6 +247,7 @@ class Call final : public ServerCall, public net::H2Stream, public std::enable_s
   bool ended_ = false;     // the client has sent all
   bool returned_ = false;  // the method has
   bool head_sent_ = false;
+  bool write_waits_ = false;
   std::optional<Error> wrong_;  // with what the client sent
   std::optional<Status> cut_;
   std::move_only_function<void()> waiter_;
