@@ -172,8 +172,8 @@ Result<void> Service::open_streams() {
     if (setup_.options.cert_reload && !setup_.options.cert_path.empty()) net::TlsServer::watch(tls_, home_);
     streams.h2.tls = tls_;
   }
-  streams.message_bytes_max = setup_.options.message_bytes_max;
-  streams.message_budget = &message_budget_;
+  streams.messages.message_bytes_max = setup_.options.message_bytes_max;
+  streams.messages.budget = &message_budget_;
   std::map<std::string, rpc::Method, std::less<>> methods;
   if (setup_.options.health_on_grpc_port) methods = health.methods();
   methods.emplace(fmt::format("/{}/Process", kService), [this](rpc::ServerCall& call) { return process(call); });

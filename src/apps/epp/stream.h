@@ -45,6 +45,7 @@ class Stream {
   using Next = Result<bool>;  // false: the stream is done. An error is a fault of the stream
 
   [[nodiscard]] Task<Next> take();
+  [[nodiscard]] static Task<Next> result_of(Next next);
   // The request.
   [[nodiscard]] Task<Next> take_request_headers();
   [[nodiscard]] Task<Next> take_request_body();
