@@ -67,8 +67,8 @@ class Picker:
 
 @pytest.fixture
 def pick(start, kube, runtime_folder):
-    def make(*arguments: str, config=None, env=None) -> Picker:
-        return Picker(start, runtime_folder, config or kube.kubeconfig("reader"), *arguments, env=env)
+    def make(*arguments: str, config=None, env=None, folder=runtime_folder) -> Picker:
+        return Picker(start, folder, config or kube.kubeconfig("reader"), *arguments, env=env)
 
     return make
 
@@ -335,7 +335,7 @@ def test_nothing_drifts_when_the_server_forgets(tmp_path, start, runtime_folder)
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_five_thousand_pods(kube, space, pick):
+def test_five_thousand_pods(kube, space, pick, tmp_path):
     count, ports = 5_000, [8000, 8001]
     kube.pool(space, "pool", LABELS, ports)
     picker = pick("--pool-name", "pool", "--pool-namespace", space, "--refresh-metrics-interval", "10s",
@@ -364,6 +364,12 @@ def test_five_thousand_pods(kube, space, pick):
     print(f"{count} pods made in {made:.0f} s; {metric(picker, 'llmd_kube_events_total'):.0f} events in "
           f"{metric(picker, 'llmd_kube_changes_total'):.0f} changes")
     assert metric(picker, "llmd_kube_pods") == count
+    began = time.monotonic()
+    fresh = pick("--pool-name", "pool", "--pool-namespace", space, "--refresh-metrics-interval", "10s", folder=tmp_path)
+    wait_for(lambda: metric(fresh, "llmd_epp_endpoints") == count * len(ports), "all, from a list", 60 * TIME_SCALE)
+    print(f"a picker that starts knows them in {time.monotonic() - began:.1f} s")
+    assert fresh.endpoints() == picker.endpoints()
+    fresh.process.close()
     took = []
     for number in range(10):  # by the picker's log: its pages take longer, with so many endpoints
         began = time.time()
