@@ -11,7 +11,8 @@ import time
 import httpx
 import pytest
 
-from epp_test import metric
+from envoy_process import Envoy
+from epp_test import Fleet, chat, client_of, metric
 from grpc_stock_client import (NOT_SERVING, SERVING, StockClient, part_of, request_body, request_headers, response_body,
                                response_headers, set_headers)
 from kube_process import OLD_GROUP, Kube
@@ -258,6 +259,25 @@ def test_rewrites_replace_the_model(kube, space, served):
     page = httpx.get(f"http://{picker.metrics}/metrics", timeout=5).text
     assert re.search(r'^llm_d_epp_model_rewrite_decisions_total\{[^}]*model_rewrite_name="canary"[^}]*\} [1-9]', page,
                      re.MULTILINE)
+
+
+def test_a_client_is_served_by_the_ports_of_a_pod(kube, space, pick, start, tmp_path):
+    """Envoy, the picker, and a pod with two ranks: a simulated worker."""
+    fleet = Fleet(start, tmp_path)
+    _, urls = fleet.workers(2)
+    kube.pool(space, "pool", LABELS, [int(url.rsplit(":", 1)[1]) for url in urls])
+    kube.pod(space, "a", LABELS, "127.0.0.1")
+    picker = pick("--pool-name", "pool", "--pool-namespace", space, "--allow-local-endpoints",
+                  "--refresh-prometheus-metrics-interval", "100ms")
+    wait_for(lambda: metric(picker, 'inference_pool_ready_pods{name="pool"}') == 2, "both ranks")
+    envoy = Envoy(tmp_path / "envoy", picker.address)
+    try:
+        client = client_of(envoy)
+        for number in range(8):
+            assert chat(client, f"number {number}", max_tokens=5).usage.completion_tokens == 5
+    finally:
+        envoy.close()
+    assert metric(picker, "llmd_epp_picks_total") == 8
 
 
 def test_the_gateway_follows_a_pool(kube, space, start, engines):
