@@ -56,6 +56,7 @@ class Service {
   Service(Loop& home, Setup setup);
   Result<void> open();
   [[nodiscard]] Task<void> refresh_metrics();
+  Result<void> open_tracing();
   Result<void> open_streams();
   Result<void> open_pages();
   Result<void> open_admin();
@@ -72,7 +73,9 @@ class Service {
   MetricsRegistry metrics_;
   OwnMetrics own_metrics_{metrics_};
   std::unique_ptr<eppmetrics::EppMetrics> epp_metrics_;
-  std::shared_ptr<net::TlsServer> tls_;  // null: without TLS
+  std::shared_ptr<net::TlsServer> tls_;          // null: without TLS
+  std::shared_ptr<net::TlsServer> metrics_tls_;  // of the metrics port; null: without TLS
+  std::unique_ptr<tracing::Tracer> tracer_;      // null: nothing is traced
   Budget body_budget_;
   Budget message_budget_;
   std::unique_ptr<routing::Plane> plane_;

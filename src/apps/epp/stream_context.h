@@ -11,6 +11,7 @@
 #include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
+#include "tracing/tracer.h"
 
 namespace llmd::epp {
 
@@ -24,13 +25,14 @@ struct StreamOptions {
 /// What the streams of one loop share.
 struct StreamContext {
   StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
-                eppmetrics::EppMetrics& llm_d)
+                eppmetrics::EppMetrics& llm_d, tracing::Tracer* spans = nullptr)
       : loop{on},
         plane{of},
         options{how},
         body_budget{bodies},
         metrics{counters},
         epp_metrics{llm_d},
+        tracer{spans},
         plans{of.live_config()},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
         chance{seed()} {}
@@ -41,6 +43,7 @@ struct StreamContext {
   Budget& body_budget;
   OwnMetrics& metrics;
   eppmetrics::EppMetrics& epp_metrics;
+  tracing::Tracer* const tracer;  // null: nothing is traced
   CurrentPlan plans;
   std::unique_ptr<routing::RouteScratch> scratch;
   Rng chance;  // request ids, and endpoints for what cannot be scheduled
