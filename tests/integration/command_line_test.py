@@ -146,7 +146,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     told = set(re.findall(r"^ +(?:-v,)?(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
-                "--pool-group", "--cert-path", "--metrics-cert-dir", "--metrics-client-ca-file", "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
+                "--pool-group", "--cert-path", "--metrics-cert-dir", "--metrics-client-ca-file",
+                "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
                 # Taken without effect:
                 "--enable-grpc-stream-metrics", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding"}
