@@ -207,6 +207,7 @@ struct Picker {
   MetricsRegistry registry;
   epp::OwnMetrics metrics{registry};
   eppmetrics::EppMetrics epp_metrics{registry, {.pool_name = "fuzz"}};
+  discovery::RulesBoard rules;  // none
   Budget bodies{"request-bodies", kBudgetBytes};
   epp::StreamOptions options{.body_bytes_max = kBodyBytesMax};
   std::unique_ptr<routing::Plane> plane;
@@ -236,7 +237,8 @@ struct Picker {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Picker picker;
   Loop loop{"stream"};
-  epp::StreamContext context{loop, *picker.plane, picker.options, picker.bodies, picker.metrics, picker.epp_metrics};
+  epp::StreamContext context{loop,           *picker.plane,      picker.options, picker.bodies,
+                             picker.metrics, picker.epp_metrics, picker.rules};
   ScriptedCall call{loop, Input{{reinterpret_cast<const char*>(data), size}}};
   bool ended = false;
   loop.spawn([](epp::StreamContext& on, ScriptedCall& with, bool& done) -> Task<void> {

@@ -110,6 +110,8 @@ ALONE = [
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
+    ("gateway", ["--endpoints", "kubernetes:pool"], "--endpoints"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("epp", ["--metrics-client-ca-file", "x"], "--metrics-cert-dir"),
@@ -152,7 +154,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
                 "--enable-grpc-stream-metrics", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
-                "--rebalance-roles", "--health-checking", "--secure-serving", "--enable-cert-reload",
+                "--rebalance-roles", "--allow-local-endpoints", "--health-checking", "--secure-serving",
+                "--enable-cert-reload",
                 "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
                 "--enable-pprof", "--metrics-endpoint-auth", "--tracing"}
     assert told - any_text - switches == set(COMMANDS[command][1])

@@ -103,6 +103,8 @@ void add_pool(CLI::App& app, Options& options) {
   app.add_option("--endpoint-selector", options.endpoint_selector, "Label selector of the pods, instead of a pool")
       ->excludes("--pool-name");
   app.add_option("--endpoint-target-ports", options.endpoint_target_ports, "Ports of those pods")->delimiter(',');
+  add_switch(app, "--allow-local-endpoints", options.allow_local_endpoints,
+             "Loopback and link-local addresses of pods may be endpoints, too");
   add_switch(app, "--disable-endpoint-subset-filter", options.disable_subset_filter,
              "Pick from all endpoints, whatever subset the proxy names");
   add_switch(app, "--emit-endpoint-scores", options.emit_scores, "Tell the proxy what each endpoint scored");

@@ -31,6 +31,7 @@ struct Options {
   std::string pool_name;
   std::string endpoint_selector;
   std::vector<std::uint16_t> endpoint_target_ports;
+  bool allow_local_endpoints = false;  // of pods: loopback and link-local addresses
   bool disable_subset_filter = false;
   bool emit_scores = false;
   std::chrono::milliseconds scrape_interval{50};

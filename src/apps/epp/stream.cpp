@@ -216,11 +216,26 @@ Result<api::ParsedRequest> Stream::parse_body() {
   return parser->parse(path_, body_.bytes(), hints);
 }
 
-std::optional<std::string_view> Stream::rewritten_name() const {
-  for (const std::string_view name : kModelRewriteHeaders) {
-    if (const auto wanted = header(name); wanted && !wanted->empty()) return wanted;
+std::optional<std::string_view> Stream::first_header(std::span<const std::string_view> names) const {
+  for (const std::string_view name : names) {
+    if (const auto value = header(name); value && !value->empty()) return value;
   }
   return std::nullopt;
+}
+
+std::optional<std::string_view> Stream::rewritten_name() const { return first_header(kModelRewriteHeaders); }
+
+void Stream::apply_rules(bool has_model) {
+  const discovery::RequestRules& rules = *context_.rules.get();
+  if (const auto objective = first_header(kObjectiveHeaders)) priority_ = rules.objectives.priority(*objective);
+  target_model_ = model_;
+  if (!has_model) return;
+  if (const auto name = rewritten_name()) target_model_ = *name;
+  // An object's rule comes before a client's header.
+  if (const auto choice = rules.rewrites.choose(model_, context_.chance)) {
+    target_model_ = choice->model;
+    context_.epp_metrics.model_rewritten(choice->rewrite, model_, target_model_);
+  }
 }
 
 Task<Stream::Next> Stream::pick_for_body() {
@@ -233,10 +248,9 @@ Task<Stream::Next> Stream::pick_for_body() {
     co_return co_await refuse(std::move(refusal));
   }
   openai::RoutingFields& fields = parsed->fields;
-  fields.priority = 0;  // InferenceObjectives tell it, and not the body
   model_ = fields.model.value_or("");
-  target_model_ = model_;
-  if (const auto name = rewritten_name(); name && parsed->has_model) target_model_ = *name;
+  apply_rules(parsed->has_model);
+  fields.priority = priority_;  // and not what the body says
   skips_answer_ = parsed->skips_response;
   streaming_ = fields.stream;
   usage_.emplace(parsed->answer);
@@ -290,7 +304,7 @@ void Stream::rewrite_body(const api::ParsedRequest& parsed) {
 }
 
 eppmetrics::RequestLabels Stream::labels() const noexcept {
-  return {.model = model_, .target_model = target_model_, .fairness_id = fairness_id_, .priority = 0};
+  return {.model = model_, .target_model = target_model_, .fairness_id = fairness_id_, .priority = priority_};
 }
 
 Task<std::optional<Refusal>> Stream::wait_for_turn(const routing::RouteRequest& request) {

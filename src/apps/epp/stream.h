@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,10 @@ class Stream {
   [[nodiscard]] Task<Next> pick_for_body();
   /// The model that the request is sent for, if a header says another than the body does.
   [[nodiscard]] std::optional<std::string_view> rewritten_name() const;
+  /// The first of the headers that says something.
+  [[nodiscard]] std::optional<std::string_view> first_header(std::span<const std::string_view> names) const;
+  /// What objectives and rewrites say of the request: its priority and the model that it is sent for.
+  void apply_rules(bool has_model);
   [[nodiscard]] Result<api::ParsedRequest> parse_body();
   /// The body as the endpoint gets it: with the name of the model that the request is sent for.
   void rewrite_body(const api::ParsedRequest& parsed);
@@ -123,6 +128,7 @@ class Stream {
   std::string model_;         // that the client named
   std::string target_model_;  // that the endpoint is asked for
   std::string fairness_id_;
+  int priority_ = 0;
   std::optional<routing::Work> work_;
   std::shared_ptr<routing::FlowPass> pass_;
   std::optional<routing::Route> route_;  // set once it is decided

@@ -8,6 +8,7 @@
 #include "apps/epp/own_metrics.h"
 #include "apps/epp/request_plan.h"
 #include "base/budget.h"
+#include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
@@ -25,7 +26,7 @@ struct StreamOptions {
 /// What the streams of one loop share.
 struct StreamContext {
   StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
-                eppmetrics::EppMetrics& llm_d, tracing::Tracer* spans = nullptr)
+                eppmetrics::EppMetrics& llm_d, const discovery::RulesBoard& board, tracing::Tracer* spans = nullptr)
       : loop{on},
         plane{of},
         options{how},
@@ -34,6 +35,7 @@ struct StreamContext {
         epp_metrics{llm_d},
         tracer{spans},
         plans{of.live_config()},
+        rules{board},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
         chance{seed()} {}
 
@@ -45,8 +47,9 @@ struct StreamContext {
   eppmetrics::EppMetrics& epp_metrics;
   tracing::Tracer* const tracer;  // null: nothing is traced
   CurrentPlan plans;
+  discovery::CurrentRules rules;
   std::unique_ptr<routing::RouteScratch> scratch;
-  Rng chance;  // request ids, and endpoints for what cannot be scheduled
+  Rng chance;  // request ids, targets of rewrites, and endpoints for what cannot be scheduled
 
  private:
   static std::uint64_t seed() {
