@@ -6,6 +6,8 @@ import anthropic
 import httpx
 import pytest
 
+from waiting import wait_for
+
 QUESTION = [{"role": "user", "content": "What is gravity? Answer in one sentence."}]
 STORY = [{"role": "user", "content": "Tell me a short story about a fox and a river."}]
 WEATHER_TOOL = {
@@ -194,3 +196,44 @@ def test_the_key_may_come_as_anthropics_clients_send_it(up):
     with pytest.raises(anthropic.AuthenticationError) as refused:
         bad.messages.create(model="default", max_tokens=4, messages=QUESTION)
     assert refused.value.body["error"]["type"] == "authentication_error"
+
+
+def test_prefill_and_decode_workers_answer_as_one(up):
+    """Also in the newer APIs: the same answer from both topologies, whole and streamed, with blocks that were moved."""
+    prompt = [{"role": "user", "content": "The river runs through the old town and past the mill. " * 20}]
+    unified = up()
+    split = up("--topology", "prefill:1,decode:1")
+    body = {"model": "default", "messages": prompt, "max_tokens": 12, "temperature": 0}
+    alone = httpx.post(f"{unified.url}/v1/messages", json=body, timeout=60).json()
+    whole = httpx.post(f"{split.url}/v1/messages", json=body, timeout=60).json()
+    assert whole["content"] == alone["content"] and whole["stop_reason"] == alone["stop_reason"]
+    assert whole["usage"]["cache_read_input_tokens"] > 100, "blocks came from the other worker"
+    client = anthropic.Anthropic(base_url=split.url, api_key="unused", max_retries=0, timeout=60)
+    with client.messages.stream(
+        model="default", messages=prompt, max_tokens=12, extra_body={"temperature": 0}
+    ) as stream:
+        assert stream.get_final_message().content[0].text == alone["content"][0]["text"]
+    answer = httpx.post(
+        f"{split.url}/v1/responses",
+        json={"model": "default", "input": prompt, "max_output_tokens": 12, "temperature": 0},
+        timeout=60,
+    ).json()
+    assert answer["output"][0]["content"][0]["text"] == alone["content"][0]["text"]
+    assert split.counter("llmd_gateway_prefill_legs_total") >= 1
+
+
+@pytest.mark.parametrize(
+    ("path", "prompt"), [("/v1/messages", {"max_tokens": 4, "messages": QUESTION, "system": "Be brief."}),
+                         ("/v1/responses", {"max_output_tokens": 4, "input": QUESTION, "instructions": "Be brief."})],
+)  # fmt: skip
+def test_the_gateway_makes_the_prompts_tokens_for_the_worker(served_up, path, prompt):
+    wait_for(lambda: served_up.counter("llmd_gateway_tokenizer_loaded") == 1, "the vocabulary")
+    taken = 'llmd_worker_prompts_total{worker="worker-0",tokenised_by="gateway"}'
+    before = served_up.counter(taken)
+    answer = httpx.post(
+        f"{served_up.url}{path}", json={"model": "smol", **prompt}, headers={"x-request-id": path[4:]}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert served_up.counter(taken) == before + 1
+    told = served_up.admin(f"/explanations/{path[4:]}").json()
+    assert told["prompt_tokens_exact"] is True
+    assert told["prompt_tokens"] == told["outcome"]["prompt_tokens"]

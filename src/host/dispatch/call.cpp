@@ -442,6 +442,8 @@ void Call::note_tokens(const SseRelay& relay) {
 
 void Call::note_usage(const openai::AnswerUsage& usage) {
   outcome_.prompt_tokens = usage.prompt_tokens;
+  // Anthropic's count of the prompt is without what was cached.
+  if (dialect_ == api::Dialect::kMessages && !converts_) outcome_.prompt_tokens += usage.cached_tokens;
   outcome_.cached_tokens = usage.cached_tokens;
   outcome_.completion_tokens = usage.completion_tokens;
 }
