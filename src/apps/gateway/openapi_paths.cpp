@@ -86,7 +86,7 @@ const std::string_view kOpenApiPaths = R"json({
       "description": "The answer",
       "content": {
        "application/json": {"schema": {"$ref": "#/components/schemas/MessageAnswer"}},
-       "text/event-stream": {"schema": {"description": "Named events"}}
+       "text/event-stream": {}
       }
      },
      "default": {"$ref": "#/components/responses/MessagesFailure"}
@@ -126,7 +126,7 @@ const std::string_view kOpenApiPaths = R"json({
       "description": "The answer",
       "content": {
        "application/json": {"schema": {"$ref": "#/components/schemas/Response"}},
-       "text/event-stream": {"schema": {"description": "Named events"}}
+       "text/event-stream": {}
       }
      },
      "400": {"$ref": "#/components/responses/BadRequest"},
