@@ -28,6 +28,7 @@ llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt 
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio zlib)
 llmd_declare_module(host/profiling  USES base telemetry runtime THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
+llmd_declare_module(host/tracing    USES base telemetry runtime net rpc exporters THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
 llmd_declare_module(host/api        USES base model THIRD_PARTY fmt simdjson nlohmann)
 llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt)
@@ -47,7 +48,7 @@ llmd_declare_module(host/admin      USES base model scheduling telemetry runtime
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
 llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool discovery routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling eppmetrics exporters api flags pool discovery routing admin
+llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling tracing eppmetrics exporters api flags pool discovery routing admin
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)

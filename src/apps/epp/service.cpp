@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "admin/plane_sources.h"
@@ -23,6 +24,7 @@ constexpr std::size_t kMessageBudgetBytes = std::size_t{256} << 20U;  // that ca
 constexpr std::string_view kService = "envoy.service.ext_proc.v3.ExternalProcessor";
 constexpr milliseconds kLastCalls{5'000};  // after the drain timeout, for streams that are open
 constexpr milliseconds kDrainPoll{10};
+constexpr seconds kLastSpans{2};  // for the collector to take what is left
 
 unsigned loops_for(unsigned asked) {
   if (asked > 0) return asked;
@@ -109,6 +111,7 @@ Result<void> Service::open() {
   routing::PlaneOptions plane = plane_options(setup_);
   plane.router.epp_metrics = epp_metrics_.get();
   LLMD_TRY(plane_, routing::Plane::make(home_, std::move(plane), metrics_));
+  LLMD_TRY_VOID(open_tracing());
   LLMD_TRY_VOID(open_streams());
   LLMD_TRY_VOID(open_pages());
   LLMD_TRY_VOID(open_admin());
@@ -153,12 +156,29 @@ Task<void> Service::refresh_metrics() {
   }
 }
 
+Result<void> Service::open_tracing() {
+  if (!setup_.options.tracing) return {};
+  std::vector<std::string> warnings;
+  LLMD_TRY(tracing::TracingOptions options,
+           tracing::tracing_options(
+               [](const char* name) {
+                 const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+                 return value == nullptr ? std::nullopt : std::optional<std::string>{value};
+               },
+               "llm-d-epp", warnings));
+  for (const std::string& warning : warnings) log::warn("{}", warning);
+  if (options.exporter == tracing::Exporter::kNone) return {};
+  tracer_ = std::make_unique<tracing::Tracer>(home_, std::move(options), metrics_);
+  home_.spawn(tracer_->run());
+  return {};
+}
+
 Result<void> Service::open_streams() {
   std::vector<Loop*> serving;
   for (unsigned i = 0; i < loops_for(setup_.options.loops); ++i) {
     loops_.push_back(std::make_unique<Loop>(fmt::format("epp-{}", i)));
     contexts_.push_back(std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_,
-                                                        own_metrics_, *epp_metrics_, rules_));
+                                                        own_metrics_, *epp_metrics_, rules_, tracer_.get()));
     serving.push_back(loops_.back().get());
   }
   const rpc::HealthService health{.services = {"", "liveness", "readiness", std::string{kService}},
@@ -186,6 +206,12 @@ Result<void> Service::open_streams() {
 
 Result<void> Service::open_pages() {
   net::ServerOptions pages{.listen = bound_to(setup_.options, setup_.options.metrics_port), .limits = {}};
+  if (const std::string& directory = setup_.options.metrics_cert_dir; !directory.empty()) {
+    LLMD_TRY(metrics_tls_,
+             net::TlsServer::make({.directory = directory, .client_ca_file = setup_.options.metrics_client_ca_file}));
+    net::TlsServer::watch(metrics_tls_, home_);
+    pages.tls = metrics_tls_;
+  }
   auto handler = [this](net::Request request, net::Exchange& exchange) {
     return answer_page(std::move(request), exchange);
   };
@@ -298,6 +324,7 @@ Task<void> Service::drain() {
   health_server_->close();
   pages_->close();
   if (admin_ != nullptr) admin_->close();
+  if (tracer_ != nullptr) co_await tracer_->finish(kLastSpans);
 }
 
 }  // namespace llmd::epp

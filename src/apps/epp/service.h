@@ -61,6 +61,7 @@ class Service {
   Result<void> open();
   Result<void> follow_kubernetes();
   [[nodiscard]] Task<void> refresh_metrics();
+  Result<void> open_tracing();
   Result<void> open_streams();
   Result<void> open_pages();
   Result<void> open_admin();
@@ -79,7 +80,9 @@ class Service {
   MetricsRegistry metrics_;
   OwnMetrics own_metrics_{metrics_};
   std::unique_ptr<eppmetrics::EppMetrics> epp_metrics_;
-  std::shared_ptr<net::TlsServer> tls_;  // null: without TLS
+  std::shared_ptr<net::TlsServer> tls_;          // null: without TLS
+  std::shared_ptr<net::TlsServer> metrics_tls_;  // of the metrics port; null: without TLS
+  std::unique_ptr<tracing::Tracer> tracer_;      // null: nothing is traced
   Budget body_budget_;
   Budget message_budget_;
   discovery::RulesBoard rules_;

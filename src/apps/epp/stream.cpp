@@ -49,6 +49,11 @@ Stream::Stream(StreamContext& context, rpc::ServerCall& call)
 
 Stream::~Stream() {
   finish(/*complete=*/answering_ && answer_mode_ == BodyMode::kNone);  // then only the end of the stream tells
+  trace_.end({.request_id = request_id_,
+              .target_model = target_model_,
+              .endpoint = route_ ? std::string_view{route_->decision.decode->name} : std::string_view{},
+              .status = status_},
+             context_.chance);
   context_.metrics.streams.add(-1);
 }
 
@@ -113,6 +118,8 @@ Task<Stream::Next> Stream::take_request_headers() {
     co_return co_await refuse(std::move(refusal));
   }
   head_ = std::exchange(part_, {});
+  trace_.begin(context_.tracer, header(kTraceparentHeader).value_or(""), header("tracestate").value_or(""),
+               context_.chance);
   request_id_ = header(kRequestIdHeader).value_or("");
   made_id_ = request_id_.empty();
   if (made_id_) request_id_ = new_request_id();
@@ -186,7 +193,7 @@ Task<Stream::Next> Stream::pick_any() {
   context_.metrics.picked.add();
   HeadersReply reply{.clear_route_cache = true, .dynamic_metadata = rpc::ext_proc::destination_metadata(any_)};
   reply.set_headers.emplace_back(kDestinationHeader, any_);
-  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  add_own_headers(reply);
   for (const auto& [name, value] : head_.headers) {
     if (steers_endpoints(name)) reply.remove_headers.push_back(name);
   }
@@ -233,6 +240,7 @@ void Stream::apply_rules(bool has_model) {
 
 Task<Stream::Next> Stream::pick_for_body() {
   body_deadline_.clear();
+  trace_.begin_decision();
   auto parsed = parse_body();
   if (!parsed) {
     Refusal refusal = refusal_of(parsed.error());
@@ -274,6 +282,7 @@ Task<Stream::Next> Stream::pick_for_body() {
     pass_ = nullptr;
     co_return co_await refuse(*std::move(refused));
   }
+  trace_.end_decision(target_model_, request.fields.priority);
   rewrite_body(*parsed);
   take_up();
   const Next sent = co_await send_pick();
@@ -396,7 +405,7 @@ void Stream::add_leg_headers(HeadersReply& reply) {
 /// more than once is left alone: to set it would lose all but one.
 void Stream::repeat_headers(HeadersReply& reply) const {
   for (const auto& [name, value] : head_.headers) {
-    if (is_system_owned(name)) continue;
+    if (is_system_owned(name) || (name == kTraceparentHeader && !trace_.field().empty())) continue;
     if (steers_endpoints(name)) {
       const bool set = std::ranges::find(leg_headers_, name, [](const auto& each) {
                          return std::string_view{each.first};
@@ -406,6 +415,11 @@ void Stream::repeat_headers(HeadersReply& reply) const {
     }
     if (head_.has_one(name)) reply.set_headers.emplace_back(name, value);
   }
+}
+
+void Stream::add_own_headers(HeadersReply& reply) const {
+  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  if (!trace_.field().empty()) reply.set_headers.emplace_back(kTraceparentHeader, trace_.field());
 }
 
 Task<Stream::Next> Stream::send_pick() {
@@ -420,7 +434,7 @@ Task<Stream::Next> Stream::send_pick() {
   if (body_.size() > 0) reply.set_headers.emplace_back("Content-Length", length);
   add_leg_headers(reply);
   repeat_headers(reply);
-  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  add_own_headers(reply);
   if (request_mode_ == BodyMode::kBuffered) {
     std::optional<net::H2Bytes> replacement;
     if (rewritten_) replacement = body_.part(0, body_.size());
@@ -457,6 +471,7 @@ void Stream::forget_request() {
 
 Task<Stream::Next> Stream::refuse(Refusal refusal) {
   context_.metrics.refused.add();
+  trace_.fail(refusal.message);
   if (!told_) told_.emplace(context_.epp_metrics.request(labels()));
   told_->request_error(refusal.code);
   if (received_ != TimePoint{}) context_.epp_metrics.request_processed(SteadyClock::now() - received_);

@@ -15,6 +15,7 @@
 #include "apps/epp/refusal.h"
 #include "apps/epp/request_body.h"
 #include "apps/epp/stream_context.h"
+#include "apps/epp/stream_trace.h"
 #include "eppmetrics/request_metrics.h"
 #include "pool/pool.h"
 #include "routing/flow_strand.h"
@@ -72,6 +73,8 @@ class Stream {
   [[nodiscard]] std::string name_endpoints();
   void forget_request();
   void add_leg_headers(rpc::ext_proc::HeadersReply& reply);
+  /// Those that are of this request and not the client's.
+  void add_own_headers(rpc::ext_proc::HeadersReply& reply) const;
   void repeat_headers(rpc::ext_proc::HeadersReply& reply) const;
   [[nodiscard]] Task<Next> send_pick();
   [[nodiscard]] Task<Next> refuse(Refusal refusal);
@@ -118,6 +121,7 @@ class Stream {
   bool late_ = false;
   std::optional<std::vector<std::string>> subset_;
   TimePoint received_{};
+  StreamTrace trace_;
   BodyMode request_mode_ = BodyMode::kFullDuplex;
   BodyMode answer_mode_ = BodyMode::kFullDuplex;
   // The decision:

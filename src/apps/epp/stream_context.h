@@ -12,6 +12,7 @@
 #include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
+#include "tracing/tracer.h"
 
 namespace llmd::epp {
 
@@ -25,13 +26,14 @@ struct StreamOptions {
 /// What the streams of one loop share.
 struct StreamContext {
   StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
-                eppmetrics::EppMetrics& llm_d, const discovery::RulesBoard& board)
+                eppmetrics::EppMetrics& llm_d, const discovery::RulesBoard& board, tracing::Tracer* spans = nullptr)
       : loop{on},
         plane{of},
         options{how},
         body_budget{bodies},
         metrics{counters},
         epp_metrics{llm_d},
+        tracer{spans},
         plans{of.live_config()},
         rules{board},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
@@ -43,6 +45,7 @@ struct StreamContext {
   Budget& body_budget;
   OwnMetrics& metrics;
   eppmetrics::EppMetrics& epp_metrics;
+  tracing::Tracer* const tracer;  // null: nothing is traced
   CurrentPlan plans;
   discovery::CurrentRules rules;
   std::unique_ptr<routing::RouteScratch> scratch;

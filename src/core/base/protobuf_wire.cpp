@@ -90,9 +90,12 @@ WireWriter& WireWriter::bytes(std::uint32_t number, std::string_view value) {
 }
 
 WireWriter& WireWriter::fixed64(std::uint32_t number, double value) {
+  return fixed64(number, std::bit_cast<std::uint64_t>(value));
+}
+
+WireWriter& WireWriter::fixed64(std::uint32_t number, std::uint64_t value) {
   put(std::uint64_t{number} << 3 | 1);
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  for (int i = 0; i < 8; ++i) text_ += static_cast<char>(bits >> (8 * i) & 0xff);
+  for (int i = 0; i < 8; ++i) text_ += static_cast<char>(value >> (8 * i) & 0xff);
   return *this;
 }
 

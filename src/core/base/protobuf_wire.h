@@ -56,6 +56,7 @@ class WireWriter {
   /// The head of a bytes field whose `size` bytes follow from elsewhere.
   WireWriter& bytes_head(std::uint32_t number, std::size_t size);
   WireWriter& fixed64(std::uint32_t number, double value);
+  WireWriter& fixed64(std::uint32_t number, std::uint64_t value);
 
   [[nodiscard]] const std::string& text() const& noexcept { return text_; }
   [[nodiscard]] std::string text() && noexcept { return std::move(text_); }
