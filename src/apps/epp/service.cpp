@@ -1,10 +1,12 @@
 #include "apps/epp/service.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <random>
 #include <utility>
 
 #include "admin/plane_sources.h"
@@ -24,6 +26,7 @@ constexpr std::size_t kMessageBudgetBytes = std::size_t{256} << 20U;  // that ca
 constexpr std::string_view kService = "envoy.service.ext_proc.v3.ExternalProcessor";
 constexpr milliseconds kLastCalls{5'000};  // after the drain timeout, for streams that are open
 constexpr milliseconds kDrainPoll{10};
+constexpr seconds kLastLease{2};  // for the server to take that it is released
 constexpr seconds kLastSpans{2};  // for the collector to take what is left
 
 unsigned loops_for(unsigned asked) {
@@ -144,8 +147,28 @@ Result<void> Service::follow_kubernetes() {
   kube_->feed().on_rules([this](const discovery::RequestRules& rules) {
     rules.rewrites.visit_models([this](std::string_view model) { epp_metrics_->pin_model(model); });
   });
+  if (setup_.options.metrics_auth) review_ = std::make_unique<kube::AccessReview>(kube_->client());
+  if (setup_.options.leader_election) stand_for_election();
   kube_->start();
   return {};
+}
+
+/// As llm-d names lease and replica (llm-d-router: pkg/epp/server/controller_manager.go, and controller-runtime).
+void Service::stand_for_election() {
+  std::random_device device;
+  char host[256] = "epp";
+  (void)::gethostname(host, sizeof host - 1);
+  kube::LeaderElectorOptions options{
+      .ns = setup_.kube->name_space,
+      .lease = fmt::format("epp-{}-{}.llm-d.ai", setup_.kube->name_space, setup_.kube->name),
+      .identity = fmt::format("{}_{:08x}-{:08x}", host, device(), device())};
+  election_ = std::make_unique<kube::LeaderElector>(kube_->client(), std::move(options), device());
+  home_.spawn(elect());
+}
+
+Task<void> Service::elect() {
+  co_await election_->run();
+  election_over_.set();
 }
 
 Task<void> Service::refresh_metrics() {
@@ -237,12 +260,41 @@ bool Service::is_serving(std::string_view service) { return service == "liveness
 bool Service::ready() {
   if (draining_) return false;
   if (kube_ == nullptr) return true;
+  if (election_ != nullptr && !election_->leads()) return false;
   return kube_->feed().synced() && plans_->get()->supports(kube_->feed().app_protocol());
+}
+
+Task<bool> Service::may_read(const net::Request& request, net::Response& refusal) {
+  if (review_ == nullptr) co_return true;
+  using Verdict = kube::AccessReview::Verdict;
+  std::string authorization{request.headers.get("authorization").value_or("")};
+  auto verdict = co_await review_->may_get(std::move(authorization), std::string{request.path()});
+  if (verdict && *verdict == Verdict::kAllowed) co_return true;
+  if (!verdict) {
+    log::warn("who may read {} is not known: {}", request.path(), verdict.error().to_string());
+    refusal.status = 503;
+    refusal.body = "Kubernetes does not say who may read this\n";
+  } else if (*verdict == Verdict::kForbidden) {
+    refusal.status = 403;
+    refusal.body = "this account may not get this path\n";
+  } else {
+    refusal.status = 401;
+    refusal.headers.add("WWW-Authenticate", "Bearer");
+    refusal.body = "send a bearer token of an account that may get this path\n";
+  }
+  co_return false;
 }
 
 Task<void> Service::answer_page(net::Request request, net::Exchange& exchange) {
   net::Response response;
   const std::string path{request.path()};
+  const bool is_open = path == "/healthz" || path == "/readyz";
+  bool allowed = is_open;
+  if (!is_open) allowed = co_await may_read(request, response);
+  if (!allowed) {
+    (void)co_await exchange.respond(std::move(response));
+    co_return;
+  }
   if (request.method != "GET" && request.method != "HEAD") {
     response.status = 405;
     response.headers.add("Allow", "GET");
@@ -312,6 +364,10 @@ StreamContext& Service::context_of(const Loop& loop) {
 
 Task<void> Service::drain() {
   draining_ = true;
+  if (election_ != nullptr) {
+    election_->stop();
+    (void)co_await election_over_.wait_until(SteadyClock::now() + kLastLease);
+  }
   log::info("not ready any more; streams are served for {} ms", setup_.options.drain_timeout.count());
   co_await sleep_for(setup_.options.drain_timeout);
   server_->drain();

@@ -15,6 +15,8 @@
 #include "discovery/kube_source.h"
 #include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
+#include "kube/access_review.h"
+#include "kube/leader_elector.h"
 #include "net/server.h"
 #include "net/tls_server.h"
 #include "routing/plane.h"
@@ -68,6 +70,10 @@ class Service {
   [[nodiscard]] Task<rpc::Status> process(rpc::ServerCall& call);
   [[nodiscard]] Task<void> answer_page(net::Request request, net::Exchange& exchange);
   [[nodiscard]] bool is_serving(std::string_view service);
+  void stand_for_election();
+  [[nodiscard]] Task<void> elect();
+  /// False: it has been answered.
+  [[nodiscard]] Task<bool> may_read(const net::Request& request, net::Response& refusal);
   /// It takes requests: not draining, the pool is known, and its protocol is one that the parsers read.
   [[nodiscard]] bool ready();
   [[nodiscard]] std::string config_json();
@@ -87,8 +93,11 @@ class Service {
   Budget message_budget_;
   discovery::RulesBoard rules_;
   std::unique_ptr<routing::Plane> plane_;
-  std::unique_ptr<CurrentPlan> plans_;           // of the home loop
-  std::unique_ptr<discovery::KubeSource> kube_;  // null: endpoints are listed in a file
+  std::unique_ptr<CurrentPlan> plans_;             // of the home loop
+  std::unique_ptr<discovery::KubeSource> kube_;    // null: endpoints are listed in a file
+  std::unique_ptr<kube::AccessReview> review_;     // null: everyone may read the pages
+  std::unique_ptr<kube::LeaderElector> election_;  // null: every replica serves
+  Event election_over_{home_};                     // its lease is released
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::unique_ptr<StreamContext>> contexts_;
   std::unique_ptr<admin::AdminServer> admin_;

@@ -21,6 +21,7 @@ class KubeSource {
   KubeSource& operator=(const KubeSource&) = delete;
 
   [[nodiscard]] KubeFeed& feed() noexcept { return feed_; }
+  [[nodiscard]] kube::Client& client() noexcept { return *client_; }
   void start();
   void stop();
 

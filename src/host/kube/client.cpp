@@ -1,6 +1,7 @@
 #include "kube/client.h"
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "telemetry/log.h"
@@ -48,12 +49,35 @@ std::string Client::token() {
   return token_;
 }
 
-Task<Result<std::unique_ptr<net::ClientResponse>>> Client::get(std::string target, net::CancelToken& token_of_call) {
-  net::Headers headers;
-  headers.add("Accept", "application/json");
-  if (const std::string bearer = token(); !bearer.empty()) headers.add("Authorization", "Bearer " + bearer);
-  net::ClientRequest request{.method = "GET", .target = target, .headers = &headers};
-  co_return co_await http_.send(access_.server, request, &token_of_call);
+bool Client::renew_token() {
+  if (access_.token_file.empty()) return false;
+  const std::string before = token_;
+  token_read_at_ = {};
+  return token() != before;
+}
+
+Task<Result<std::unique_ptr<net::ClientResponse>>> Client::send(std::string method, std::string target,
+                                                                std::string body, net::CancelToken& token_of_call) {
+  constexpr int kUnauthorized = 401;
+  for (int attempt = 0;; ++attempt) {
+    net::Headers headers;
+    headers.add("Accept", "application/json");
+    if (!body.empty()) headers.add("Content-Type", "application/json");
+    if (const std::string bearer = token(); !bearer.empty()) headers.add("Authorization", "Bearer " + bearer);
+    net::ClientRequest request{.method = method, .target = target, .headers = &headers, .body = body};
+    auto answer = co_await http_.send(access_.server, request, &token_of_call);
+    if (!answer || (*answer)->status() != kUnauthorized || attempt > 0 || !renew_token()) co_return answer;
+  }
+}
+
+std::string refusal_text(std::string_view body) {
+  constexpr std::size_t kShown = 300;
+  const nlohmann::json status = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (status.is_object()) {
+    const auto message = status.find("message");
+    if (message != status.end() && message->is_string()) return message->get<std::string>().substr(0, kShown);
+  }
+  return std::string{body.substr(0, kShown)};
 }
 
 }  // namespace llmd::kube
