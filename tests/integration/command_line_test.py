@@ -110,8 +110,12 @@ ALONE = [
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
+    ("gateway", ["--endpoints", "kubernetes:pool"], "--endpoints"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
+    ("epp", ["--metrics-client-ca-file", "x"], "--metrics-cert-dir"),
+    ("epp", ["--metrics-cert-dir", "x", "--metrics-endpoint-auth=false"], "--metrics-client-ca-file"),
     ("explain", [], "REQUEST_ID"),
     ("explain", ["a/b"], "a/b"),
     ("up", ["--kv-listen", "127.0.0.1:5600", "--topology", "prefill:2,decode:1"], "--kv-listen"),
@@ -144,15 +148,16 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     told = set(re.findall(r"^ +(?:-v,)?(--[a-z-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
-                "--pool-group", "--cert-path", "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
+                "--pool-group", "--cert-path", "--metrics-cert-dir", "--metrics-client-ca-file",
+                "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
                 # Taken without effect:
-                "--tracing", "--enable-grpc-stream-metrics",
-                "--metrics-cert-dir", "--metrics-client-ca-file", "--zap-devel", "--zap-stacktrace-level",
+                "--enable-grpc-stream-metrics", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
-                "--rebalance-roles", "--health-checking", "--secure-serving", "--enable-cert-reload",
+                "--rebalance-roles", "--allow-local-endpoints", "--health-checking", "--secure-serving",
+                "--enable-cert-reload",
                 "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
-                "--enable-pprof", "--metrics-endpoint-auth"}
+                "--enable-pprof", "--metrics-endpoint-auth", "--tracing"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 
 

@@ -17,6 +17,8 @@
 #include "apps/gateway/request_log.h"
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
+#include "discovery/dns_source.h"
+#include "discovery/kube_source.h"
 #include "net/server.h"
 #include "routing/plane.h"
 #include "telemetry/metrics.h"
@@ -27,10 +29,12 @@ namespace llmd::gateway {
 struct Setup {
   Options options;
   routing::ConfigSource config_source;
-  routing::LoadedConfig config;     // load_config() of the source
-  std::vector<Endpoint> endpoints;  // may be empty: they can come later
-  std::string endpoint_file;        // watched for changes; empty: none
-  net::Address admin;               // empty path: no admin socket
+  routing::LoadedConfig config;                      // load_config() of the source
+  std::vector<Endpoint> endpoints;                   // may be empty: they can come later
+  std::string endpoint_file;                         // watched for changes; empty: none
+  std::optional<discovery::KubePool> kube{};         // endpoints come from there instead
+  std::optional<discovery::DnsSourceOptions> dns{};  // endpoints come from there instead
+  net::Address admin;                                // empty path: no admin socket
   /// The model file that every endpoint serves; empty: unknown. Only for endpoints that are workers of ours on unix
   /// sockets: they are sent its tokens with each prompt.
   std::string own_model_path;
@@ -80,6 +84,8 @@ class Service {
   Result<void> open();
   Result<void> open_admin();
   void add_gauges();
+  /// Where they are not listed: they come from there from now on.
+  Result<void> follow_endpoints();
 
   // handlers.cpp
   Task<void> handle(net::Request request, net::Exchange& exchange);
@@ -125,6 +131,9 @@ class Service {
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;
+  discovery::RulesBoard no_rules_;               // the gateway reads none
+  std::unique_ptr<discovery::KubeSource> kube_;  // null, as the next: endpoints are listed
+  std::unique_ptr<discovery::DnsSource> dns_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::unique_ptr<net::Server> server_;
   std::vector<std::jthread> threads_;

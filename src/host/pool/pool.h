@@ -138,6 +138,8 @@ class Pool {
   /// Adds or replaces one.
   void put(Endpoint endpoint, TimePoint now);
   void remove(std::string_view name);
+  /// Several at once, as one change: removes first. Costs what changes, where set_endpoints() costs what there is.
+  void change(const std::vector<std::string>& removed, std::vector<Endpoint> put, TimePoint now);
   /// It is a new process: what was known of the old one no longer counts, but its models. Not ready until a probe says
   /// so.
   void restart(std::string_view name);
