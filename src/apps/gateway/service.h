@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "admin/admin_server.h"
+#include "api/conversion/dialect.h"
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
@@ -36,9 +37,15 @@ struct Setup {
   std::string own_chat_template;  // what those workers use instead of the model's own; empty: that one
 };
 
+/// Who asks: how the answer is named in logs, and which API it has to speak.
+struct Caller {
+  std::string request_id;
+  api::Dialect dialect{};
+};
+
 /// A request on its way to a decision, and its stay in flow control.
 struct Turn {
-  const std::string& request_id;
+  const Caller& caller;
   const std::string& model;
   const openai::RoutingFields& fields;
   std::span<const openai::PromptTokens> prompts;
@@ -76,28 +83,25 @@ class Service {
 
   // handlers.cpp
   Task<void> handle(net::Request request, net::Exchange& exchange);
-  Task<void> serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
-                   net::Exchange& exchange);
-  Task<void> infer(const Route& route, const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  Task<void> serve(const RouteMatch& match, const Caller& caller, net::Request& request, net::Exchange& exchange);
+  Task<void> infer(const Route& route, const Caller& caller, net::Request& request, net::Exchange& exchange);
   /// The status that the client saw.
-  Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  Task<int> decide_and_dispatch(const Caller& caller, net::Request& request, net::Exchange& exchange);
   // turn.cpp
   Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
   /// Tells flow control what becomes of the request that goes on.
   static void follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, dispatch::Revocation& revocation);
-  Task<int> refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange);
+  Task<int> refuse_turn(const routing::FlowPass& pass, const Caller& caller, net::Exchange& exchange);
   void note(const Outcome& outcome);
   /// To the recorded log, if there is one.
   void record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome);
-  Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
+  Task<int> answer_text(Result<std::string> json, const Caller& caller, net::Exchange& exchange);
   /// Answers, and keeps the reason for `llmd explain`.
-  Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
-  Task<int> answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
-                         std::string_view allow = {});
+  Task<int> refuse(Error error, const Caller& caller, net::Exchange& exchange);
+  Task<int> answer_error(Error error, const Caller& caller, net::Exchange& exchange, std::string_view allow = {});
   /// The same with fields of its own, of which Retry-After takes the place of the usual one.
-  Task<int> answer_error_with(Error error, const std::string& request_id, net::Exchange& exchange,
-                              net::Headers headers);
-  Task<void> answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange);
+  Task<int> answer_error_with(Error error, const Caller& caller, net::Exchange& exchange, net::Headers headers);
+  Task<void> answer_json(int status, std::string json, const Caller& caller, net::Exchange& exchange);
   Result<void> check_request(const RouteMatch& match, const net::Request& request) const;
   // pages.cpp
   [[nodiscard]] std::string models_json();

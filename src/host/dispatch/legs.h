@@ -11,6 +11,8 @@ namespace llmd::dispatch {
 /// Whether requests to this path generate text, so that they may be streamed, and split into a prefill and a decode
 /// leg.
 [[nodiscard]] bool generates(std::string_view path) noexcept;
+/// Whether a stream of this path's tells its token counts only if it is asked to, by stream_options.
+[[nodiscard]] bool asks_for_usage(std::string_view path) noexcept;
 
 /// The body with the edits of a leg. `body` is without transfer fields. Errors: kInvalidJson, kInvalidRequest.
 [[nodiscard]] Result<std::string> leg_body(std::string_view body, const pd::FieldEdits& edits);

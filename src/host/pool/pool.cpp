@@ -519,6 +519,12 @@ std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
   return impl_->published;
 }
 
+std::string Pool::engine_of(std::string_view name) const {
+  const std::scoped_lock lock{impl_->mutex};
+  const Record* record = impl_->find(name);
+  return record == nullptr ? std::string{} : record->report.engine;
+}
+
 InFlight Pool::begin_request(std::string_view name, LoadTokens tokens, TimePoint now) {
   const std::scoped_lock lock{impl_->mutex};
   Record* record = impl_->find(name);

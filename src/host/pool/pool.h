@@ -164,6 +164,9 @@ class Pool {
   /// Counts a request against the endpoint. Empty for an unknown name.
   [[nodiscard]] InFlight begin_request(std::string_view name, LoadTokens tokens, TimePoint now);
 
+  /// The engine by whose metrics the endpoint was recognised, as EndpointReport has it; empty while unknown.
+  [[nodiscard]] std::string engine_of(std::string_view name) const;
+
   [[nodiscard]] std::vector<EndpointReport> report(TimePoint now);
   /// At most 1,024 changes of each kind are kept for who asks.
   [[nodiscard]] Anomalies take_anomalies();
