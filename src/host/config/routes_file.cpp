@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "config/entry_name.h"
 #include "config/object_decoder.h"
 #include "config/yaml_tree.h"
 #include "scheduling/nearest_name.h"
@@ -15,7 +16,6 @@
 namespace llmd::config {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 63;  // of pools, routes and classes: labels of metrics
 constexpr std::size_t kModelBytesMax = 256;
 constexpr double kSloMsMax = 86'400'000;
 
@@ -63,22 +63,13 @@ std::vector<std::string_view> names_of(const std::vector<Item>& items) {
   return names;
 }
 
-/// What a log line and a label can hold.
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= kNameBytesMax && std::ranges::all_of(text, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '/';
-  });
-}
-
 bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c != 0x7F; });
 }
 
 Result<void> Decoder::name(const YamlNode& node, std::string_view what, std::string& into) const {
-  LLMD_TRY(into, decode_.text(node, what));
-  if (is_name(into)) return {};
-  return decode_.fail_at(node, fmt::format("{} is \"{}\"; expected 1 to {} letters, digits, '-', '_', '.' and '/'",
-                                           what, into.substr(0, 64), kNameBytesMax));
+  LLMD_TRY(into, entry_name(decode_, node, what));
+  return {};
 }
 
 Result<void> Decoder::short_text(const YamlNode& node, std::string_view what, std::string& into) const {
