@@ -12,6 +12,7 @@ llmd_declare_module(core/prefix     USES base model)
 llmd_declare_module(core/kvpolicy   USES base model)
 llmd_declare_module(core/forecast   USES base THIRD_PARTY eigen)
 llmd_declare_module(core/scheduling USES base model prefix forecast THIRD_PARTY fmt)
+llmd_declare_module(core/modelroute USES base THIRD_PARTY fmt)
 llmd_declare_module(core/flow       USES base model scheduling THIRD_PARTY fmt)
 llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/cel        USES base THIRD_PARTY fmt)
@@ -22,7 +23,7 @@ llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling f
 
 # host: does. Owns sockets, files, threads and third-party headers.
 llmd_declare_module(host/telemetry  USES base THIRD_PARTY fmt)
-llmd_declare_module(host/config     USES base model reporting scheduling flow batching simulation telemetry THIRD_PARTY fmt yaml)
+llmd_declare_module(host/config     USES base model reporting scheduling modelroute flow batching simulation telemetry THIRD_PARTY fmt yaml)
 llmd_declare_module(host/runtime    USES base telemetry THIRD_PARTY fmt asio)
 llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt asio nghttp2 tls)
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio zlib)
@@ -46,7 +47,7 @@ llmd_declare_module(host/dispatch   USES base model pd health telemetry runtime 
 llmd_declare_module(host/admin      USES base model scheduling telemetry runtime net api pool routing THIRD_PARTY fmt asio nlohmann)
 
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
-llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool discovery routing dispatch admin
+llmd_declare_module(apps/gateway USES base model scheduling modelroute flow telemetry config runtime net exporters llamacpp api tokenizer flags pool discovery routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling tracing eppmetrics exporters api flags pool kube discovery routing admin
                                  THIRD_PARTY fmt asio cli11)

@@ -18,7 +18,7 @@ namespace {
 void check(const std::vector<llmd::Endpoint>& endpoints) {
   if (endpoints.size() > llmd::pool::kEndpointsMax) std::abort();
   for (const llmd::Endpoint& endpoint : endpoints) {
-    if (endpoint.name.empty() || !llmd::net::Address::parse(endpoint.url)) std::abort();
+    if (endpoint.name.empty() || !llmd::net::Address::parse_url(endpoint.url)) std::abort();
   }
 }
 

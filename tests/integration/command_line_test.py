@@ -109,15 +109,18 @@ ALONE = [
     ("worker", [], "--model"),
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
-    ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
     ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
     ("gateway", ["--endpoints", "kubernetes:pool"], "--endpoints"),
+    ("gateway", ["--endpoints", "https://"], "--endpoints"),
+    ("gateway", ["--endpoints", "http://a:1", "--routes", "b.yaml"], "--routes"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("epp", ["--metrics-client-ca-file", "x"], "--metrics-cert-dir"),
     ("epp", ["--metrics-cert-dir", "x", "--metrics-endpoint-auth=false"], "--metrics-client-ca-file"),
     ("explain", [], "REQUEST_ID"),
     ("explain", ["a/b"], "a/b"),
+    ("up", ["--models", "m.yaml", "--model", "m.gguf"], "--model"),
+    ("up", ["--models", "m.yaml", "--served-model-name", "m"], "--served-model-name"),
     ("up", ["--kv-listen", "127.0.0.1:5600", "--topology", "prefill:2,decode:1"], "--kv-listen"),
 ]
 
@@ -146,7 +149,8 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     ran = subprocess.run([binary, command, "--help"], capture_output=True, text=True, timeout=10)
     assert ran.returncode == 0 and ran.stderr == ""
     told = set(re.findall(r"^ +(?:-v,)?(--[a-z-]+)", ran.stdout, re.MULTILINE))
-    any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
+    any_text = {"--model", "--models", "--config", "--endpoints", "--routes", "--chat-template",
+                "--kv-advertise", "--system",
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
                 "--pool-group", "--cert-path", "--metrics-cert-dir", "--metrics-client-ca-file",
                 "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",

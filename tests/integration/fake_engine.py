@@ -4,6 +4,7 @@ import http.server
 import json
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -107,7 +108,8 @@ class FakeEngine:
     `pages` are shown instead of its own, None: 404."""
 
     def __init__(self, model: str = "m", waiting: int = 0, adapters: tuple[str, ...] = (), kv_usage: float = 0,
-                 running_adapters: tuple[str, ...] = (), pages: dict[str, str | None] | None = None):
+                 running_adapters: tuple[str, ...] = (), pages: dict[str, str | None] | None = None,
+                 tls: ssl.SSLContext | None = None):
         self.model = model
         self.models = [model, *adapters]
         self.waiting = waiting
@@ -147,7 +149,10 @@ class FakeEngine:
                 pass
 
         self._server = Server(("127.0.0.1", 0), EngineHandler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            # The handshake is of the thread that serves the connection, so that a client which refuses holds up nobody.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 

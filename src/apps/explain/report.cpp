@@ -98,6 +98,8 @@ Result<std::string> report(std::string_view json) {
       if (const std::string prefill = text(record, "prefill"); !prefill.empty()) out += ", prefill by " + prefill;
       out += '\n';
     }
+    if (record.contains("pool"))
+      out += fmt::format("given to pool {} by route {}\n", text(record, "pool"), text(record, "route"));
     add_facts(out, record);
     for (const Json& profile : record.at("profiles")) out += profile_text(profile);
     if (record.contains("pd")) {

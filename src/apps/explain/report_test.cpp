@@ -120,6 +120,13 @@ TEST(ExplainReport, TellsWhyARequestWasRefused) {
   EXPECT_EQ(*early, "request r2: refused with 503 no_endpoint: nothing can serve (wait)\n");
 }
 
+TEST(ExplainReport, NamesPoolAndRouteWhereThereAreSeveral) {
+  const auto text = report(with(kRecord, R"("detail":"full")", R"("detail":"full","pool":"new","route":"canary")"));
+  ASSERT_TRUE(text) << text.error().to_string();
+  EXPECT_NE(text->find("given to pool new by route canary\n"), std::string::npos) << *text;
+  EXPECT_EQ(report(kRecord)->find("route"), std::string::npos);
+}
+
 TEST(ExplainReport, RefusesWhatIsNoExplanation) {
   for (const char* json : {"", "[]", "{}", R"({"request_id":7})"}) {
     const auto text = report(json);

@@ -9,9 +9,6 @@
 #include "apps/gateway/options.h"
 #include "apps/gateway/run.h"
 #include "config/default_config.h"
-#include "discovery/dns_endpoints.h"
-#include "discovery/kube_pool.h"
-#include "pool/endpoint_list.h"
 #include "runtime/descriptor_limit.h"
 #include "runtime/runtime_directory.h"
 #include "runtime/signals.h"
@@ -23,28 +20,7 @@ namespace {
 
 Result<Setup> make_setup(Options options) {
   Setup setup;
-  setup.config_source = config_source(options, config::default_unified_config());
-  LLMD_TRY(setup.config, routing::load_config(setup.config_source));
-  const std::string discovery = routing::discovery_file(setup.config.config);
-  const bool discovered = options.endpoints.empty() && !discovery.empty();
-  if (discovered || pool::names_endpoint_file(options.endpoints)) {
-    setup.endpoint_file = discovered ? discovery : options.endpoints;
-    LLMD_TRY(setup.endpoints, pool::load_endpoint_file(setup.endpoint_file));
-  } else if (options.endpoints.starts_with(kDnsPrefix)) {
-    setup.dns.emplace();
-    LLMD_TRY(setup.dns->name, discovery::DnsName::parse(std::string_view{options.endpoints}.substr(kDnsPrefix.size())));
-    setup.dns->addresses.allows_local = options.allow_local_endpoints;
-  } else if (options.endpoints.starts_with(kKubePrefix)) {
-    LLMD_TRY(setup.kube, discovery::KubePool::parse(std::string_view{options.endpoints}.substr(kKubePrefix.size())));
-    setup.kube->addresses.allows_local = options.allow_local_endpoints;
-    setup.kube->has_rules = false;
-  } else if (options.endpoints.empty()) {
-    return fail(ErrorCode::kConfigInvalid,
-                fmt::format("{} names no endpoints, and --endpoints is not given", options.config_path),
-                "give --endpoints, or dataLayer.discovery with a file-discovery plugin");
-  } else {
-    LLMD_TRY(setup.endpoints, pool::parse_endpoint_urls(options.endpoints));
-  }
+  LLMD_TRY(setup.pools, setup_of_flags(options, config::default_unified_config()));
   setup.options = std::move(options);
   return setup;
 }

@@ -5,11 +5,8 @@
 
 #include "api/openai/credentials.h"
 #include "api/openai/error.h"
-#include "api/requests/request_parser.h"
-#include "api/responses/responses_request.h"
 #include "apps/gateway/openapi.h"
 #include "apps/gateway/service.h"
-#include "dispatch/forward_headers.h"
 #include "dispatch/legs.h"
 #include "exporters/prometheus.h"
 #include "flow/item.h"
@@ -45,16 +42,6 @@ bool is_json(const net::Request& request) {
   if (!type) return true;
   constexpr std::string_view kJson = "application/json";
   return type->size() >= kJson.size() && net::equals_ignoring_case(type->substr(0, kJson.size()), kJson);
-}
-
-/// What decides, read as the endpoint picker reads the API.
-Result<openai::RoutingFields> read_fields(api::Dialect dialect, std::string& body) {
-  if (dialect == api::Dialect::kOpenAi) return openai::read_routing_fields(body);
-  const bool responses = dialect == api::Dialect::kResponses;
-  if (responses) LLMD_TRY_VOID(responses::check_stateless(body));
-  const api::RequestParser* parser = api::find_parser(responses ? "openai-parser" : "anthropic-parser");
-  LLMD_TRY(auto parsed, parser->parse(responses ? "/v1/responses" : "/v1/messages", body, {.model_required = false}));
-  return std::move(parsed.fields);
 }
 
 Error no_route(const net::Request& request, const RouteMatch& match) {
@@ -116,7 +103,7 @@ Task<void> Service::serve(const RouteMatch& match, const Caller& caller, net::Re
     }
     case RouteKind::kHealth:
     case RouteKind::kReady: {
-      const bool serves = plane_->router().can_serve(SteadyClock::now());
+      const bool serves = pools_->can_serve(SteadyClock::now());
       const bool ok = serves && (match.route->kind == RouteKind::kHealth || !draining_);
       co_await answer_json(ok ? 200 : 503, health_json(ok), caller, exchange);
       co_return;
@@ -134,8 +121,7 @@ Task<void> Service::serve(const RouteMatch& match, const Caller& caller, net::Re
 bool Service::full() const {
   const std::uint64_t in_flight = in_flight_.load(std::memory_order_relaxed);
   if (in_flight < setup_.options.in_flight_max) return false;
-  return !plane_->flow().enabled() ||
-         in_flight - std::min(in_flight, plane_->flow().waiting()) >= setup_.options.in_flight_max;
+  return in_flight - std::min(in_flight, pools_->waiting()) >= setup_.options.in_flight_max;
 }
 
 Task<void> Service::infer(const Route& route, const Caller& caller, net::Request& request, net::Exchange& exchange) {
@@ -162,66 +148,6 @@ Task<void> Service::infer(const Route& route, const Caller& caller, net::Request
     log::write(log::Level::kInfo, caller.request_id,
                fmt::format("{} {} in {:.1f} ms", route.path, status, to_milliseconds(took)));
   }
-}
-
-Task<int> Service::decide_and_dispatch(const Caller& caller, net::Request& request, net::Exchange& exchange) {
-  LoopContext& context = context_of(exchange.loop());
-  const TimePoint now = SteadyClock::now();
-  const auto fields = read_fields(caller.dialect, request.body);
-  if (!fields) co_return co_await refuse(fields.error(), caller, exchange);
-  const auto model = plane_->router().resolve_model(*fields, now);
-  if (!model) co_return co_await refuse(model.error(), caller, exchange);
-  PromptTokenizer::Tokens tokens;
-  if (tokenizer_ != nullptr) {
-    const PromptTokenizer::Call call{.loop = exchange.loop(),
-                                     .path = request.path(),
-                                     .body = request.body,
-                                     .context_tokens = plane_->router().facts_of_model(*model, now).context_tokens,
-                                     .deadline = now + setup_.options.request_timeout};
-    auto answer = co_await tokenizer_->answer(call);
-    if (answer) co_return co_await answer_text(*std::move(answer), caller, exchange);
-    auto read = co_await tokenizer_->read(call);
-    if (!read) co_return co_await refuse(std::move(read).error(), caller, exchange);
-    tokens = *std::move(read);
-  }
-  Turn turn{.caller = caller, .model = *model, .fields = *fields, .prompts = tokens.prompts, .received = now};
-  if (const auto refused = co_await wait_for_turn(turn, request, exchange)) co_return *refused;
-  routing::Route decided =
-      plane_->router().route({.request_id = caller.request_id,
-                              .model = *model,
-                              .fields = *fields,
-                              .prompts = tokens.prompts,
-                              .work = turn.work ? &*turn.work : nullptr,
-                              .header = [&request](std::string_view name) { return request.headers.get(name); }},
-                             context.scratch, SteadyClock::now());
-  if (decided.decision.outcome != Decision::Outcome::kDispatch) {
-    if (turn.pass != nullptr) turn.pass->finish(0);
-    Error refusal = routing::refusal_of(decided.decision.outcome);
-    record(request, now, std::move(decided.facts), {.status = http_status(refusal.code)});
-    co_return co_await answer_error(std::move(refusal), caller, exchange);
-  }
-  openai::BodyChanges changes{.prompt_tokens = tokens.field};
-  changes.ask_for_usage = fields->may_ask_for_usage() && dispatch::asks_for_usage(request.path());
-  if (fields->model != *model) changes.model = *model;
-  const auto body = openai::rewrite_body(request.body, *fields, changes);
-  dispatch::DispatchRequest sent{
-      .method = request.method,
-      .target = request.target,
-      .headers = dispatch::request_headers(
-          request.headers, {.request_id = caller.request_id, .keep_authorization = setup_.options.api_key.empty()}),
-      .body = body ? std::string_view{*body} : std::string_view{request.body},
-      .route = std::move(decided),
-      .hides_usage = changes.ask_for_usage};
-  dispatch::Revocation revocation;
-  if (turn.pass != nullptr) follow(*turn.pass, sent, revocation);
-  const Outcome outcome = co_await context.dispatcher.carry_out(sent, exchange);
-  if (turn.pass != nullptr) {
-    turn.pass->on_evict({});
-    turn.pass->finish(outcome.completion_tokens);
-  }
-  note(outcome);
-  record(request, now, std::move(sent.route.facts), outcome);
-  co_return outcome.cancelled ? http_status(ErrorCode::kCancelled) : outcome.status;
 }
 
 Task<int> Service::answer_text(Result<std::string> json, const Caller& caller, net::Exchange& exchange) {
@@ -253,7 +179,7 @@ void Service::record(const net::Request& request, TimePoint arrived, RequestFact
 }
 
 Task<int> Service::refuse(Error error, const Caller& caller, net::Exchange& exchange) {
-  plane_->router().refuse(caller.request_id, error);
+  pools_->first().plane->router().refuse(caller.request_id, error);
   co_return co_await answer_error(std::move(error), caller, exchange);
 }
 

@@ -20,6 +20,9 @@ void add_own_flags(CLI::App& app, Options& options) {
                  "(default: what --config's discovery names)");
   app.add_flag("--allow-local-endpoints", options.allow_local_endpoints,
                "Loopback and link-local addresses of DNS and pods may be endpoints, too");
+  app.add_option("--routes", options.routes_path,
+                 "File of pools and of routes to them by model, version and SLA class; read again when it changes")
+      ->excludes("--endpoints");
   app.add_option("--loops", options.loops, "Event loops; 0: one a core, at most 8")->check(CLI::Range(0U, 64U));
   flags::add_milliseconds(app, "--probe-interval", options.probe_interval, {50, 600'000},
                           "Milliseconds between two looks at an endpoint");
@@ -27,8 +30,8 @@ void add_own_flags(CLI::App& app, Options& options) {
 
 Result<void> check_endpoints(const Options& options) {
   const std::string& endpoints = options.endpoints;
-  if (endpoints.empty() && !options.config_path.empty()) return {};
-  if (endpoints.empty()) return fail(ErrorCode::kAddressInvalid, "--endpoints is required");
+  if (endpoints.empty() && !(options.config_path.empty() && options.routes_path.empty())) return {};
+  if (endpoints.empty()) return fail(ErrorCode::kAddressInvalid, "--endpoints or --routes is required");
   if (pool::names_endpoint_file(endpoints)) return {};
   if (endpoints.starts_with(kDnsPrefix)) {
     const auto name = discovery::DnsName::parse(std::string_view{endpoints}.substr(kDnsPrefix.size()));

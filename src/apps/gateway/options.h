@@ -21,6 +21,7 @@ struct Options : flags::ServingFlags {
   std::string listen = "127.0.0.1:8080";
   std::string endpoints;                    // URLs, a file in llm-d's file-discovery form, dns:NAME, kubernetes:POOL
   bool allow_local_endpoints = false;       // of DNS and pods: loopback and link-local addresses
+  std::string routes_path;                  // pools and routes; empty: the one pool of `endpoints`
   std::string config_path;                  // an EndpointPickerConfig; empty: the default profile
   bool allow_experimental_plugins = false;  // of --config
   std::string admin;                        // unix:PATH; empty: a socket in the runtime directory; "none": no socket

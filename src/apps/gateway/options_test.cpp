@@ -68,10 +68,11 @@ TEST(GatewayOptions, AreRefusedInOneLineWithExitCode2) {
     const char* named;
   };
   const Row table[] = {
-      {{}, "--endpoints is required"},
+      {{}, "--endpoints or --routes is required"},
       {{"--endpoints", "no-such-file.yaml"}, "--endpoints: address \"no-such-file.yaml\""},
       {{"--endpoints", "no-such-file.yaml"}, "there is no such file"},
-      {{"--endpoints", "https://api.example.com"}, "TLS"},
+      {{"--endpoints", "https://api.example.com:0"}, "has no port"},
+      {{"--endpoints", "http://a:1", "--routes", "r.yaml"}, "--routes"},
       {{"--endpoints", ","}, "no endpoint given"},
       {{"--endpoints", "http://a:1", "--admin", "/run/x"}, "--admin is \"/run/x\""},
       {{"--endpoints", "http://a:1", "--probe-interval", "1"}, "--probe-interval"},

@@ -3,8 +3,10 @@
 #include <map>
 #include <utility>
 
+#include "admin/plane_sources.h"
 #include "api/openai/json_writer.h"
 #include "api/openai/model_list.h"
+#include "apps/gateway/routed_models.h"
 #include "apps/gateway/service.h"
 #include "base/percent_decoding.h"
 #include "exporters/page_merger.h"
@@ -16,30 +18,17 @@ namespace {
 
 constexpr std::size_t kWorkerPageBytesMax = 4 * 1024 * 1024;
 
-/// The models of all endpoints, each once, in the order of the endpoints: the first is what "default" means.
-std::vector<openai::ModelCard> model_cards(const std::vector<pool::EndpointReport>& reports) {
-  std::vector<openai::ModelCard> cards;
-  for (const pool::EndpointReport& report : reports) {
-    for (const ServedModel& model : report.state.endpoint->models) {
-      const bool known = std::any_of(cards.begin(), cards.end(), [&](const auto& card) { return card.id == model.id; });
-      if (known) continue;
-      cards.push_back({.id = model.id, .created = model.created, .context_tokens = model.context_tokens});
-    }
-  }
-  return cards;
-}
-
 }  // namespace
 
 std::string Service::models_json() {
   std::string json;
-  openai::append_model_list(json, model_cards(plane_->pool().report(SteadyClock::now())));
+  openai::append_model_list(json, model_cards(*pools_->view(), SteadyClock::now()));
   return json;
 }
 
 Result<std::string> Service::model_json(std::string_view name) {
   const std::string wanted = percent_decoded(name);
-  const auto cards = model_cards(plane_->pool().report(SteadyClock::now()));
+  const auto cards = model_cards(*pools_->view(), SteadyClock::now());
   for (const openai::ModelCard& card : cards) {
     if (card.id != wanted && wanted != openai::kDefaultModelAlias) continue;
     std::string json;
@@ -53,16 +42,20 @@ Result<std::string> Service::model_json(std::string_view name) {
 }
 
 std::string Service::health_json(bool ok) {
-  const auto view = plane_->pool().view(SteadyClock::now());
   std::size_t ready = 0;
-  for (const EndpointState& state : view->snapshot.endpoints) {
-    if (state.health == EndpointHealth::kReady || state.health == EndpointHealth::kProbing) ++ready;
+  std::size_t all = 0;
+  for (ServingPool* pool : pools_->view()->pools) {
+    const auto view = pool->plane->pool().view(SteadyClock::now());
+    all += view->snapshot.endpoints.size();
+    for (const EndpointState& state : view->snapshot.endpoints) {
+      if (state.health == EndpointHealth::kReady || state.health == EndpointHealth::kProbing) ++ready;
+    }
   }
   return fmt::format(R"({{"status":"{}","endpoints_ready":{},"endpoints":{}}})",
                      ok          ? "ok"
                      : draining_ ? "draining"
                                  : "unavailable",
-                     ready, view->snapshot.endpoints.size());
+                     ready, all);
 }
 
 std::string Service::config_json() {
@@ -77,10 +70,20 @@ std::string Service::config_json() {
   writer.key("attempts_max").integer(options.attempts_max);
   writer.key("request_timeout_ms").integer(options.request_timeout.count());
   writer.key("probe_interval_ms").integer(options.probe_interval.count());
-  const config::ConfigVersion version = plane_->live_config().versions().current();
+  const auto view = pools_->view();
+  if (view->named) {
+    writer.key("routes_path").string(options.routes_path);
+    writer.key("pools").begin_array();
+    for (const ServingPool* pool : view->pools) writer.string(pool->name);
+    writer.end_array().key("routes").begin_array();
+    for (const modelroute::Route& route : view->table.routes()) writer.string(route.name);
+    writer.end_array();
+  }
+  routing::Plane& plane = *view->pools.front()->plane;
+  const config::ConfigVersion version = plane.live_config().versions().current();
   writer.key("config").string(version.text);
   writer.key("config_version").integer(static_cast<std::int64_t>(version.number));
-  const auto scheduler = plane_->router().scheduler();
+  const auto scheduler = plane.router().scheduler();
   writer.key("profiles").begin_array();
   for (const scheduling::ProfileConfig& profile : scheduler->config().profiles) {
     writer.begin_object().key("name").string(profile.name).key("plugins").begin_array();
@@ -117,12 +120,42 @@ std::string Service::summary_json() {
   return json;
 }
 
+admin::AdminSources Service::admin_sources() {
+  admin::AdminSources sources =
+      admin::sources_of(*pools_->first().plane, [this] { return config_json(); }, [this] { return summary_json(); });
+  if (!pools_->view()->named) return sources;
+  // A request may have been given to two pools: where it ended counts.
+  sources.record = [this](std::string_view id) {
+    std::optional<routing::RequestRecord> found;
+    for (ServingPool* pool : pools_->view()->pools) {
+      auto record = pool->plane->router().find(id);
+      if (record && (!found || !found->outcome || found->outcome->endpoint_failed)) found = std::move(record);
+    }
+    return found;
+  };
+  sources.endpoints = [this] {
+    std::vector<pool::EndpointReport> reports;
+    for (ServingPool* pool : pools_->view()->pools) {
+      for (pool::EndpointReport& report : pool->plane->pool().report(SteadyClock::now())) {
+        report.pool = pool->name;
+        reports.push_back(std::move(report));
+      }
+    }
+    return reports;
+  };
+  return sources;
+}
+
 Task<std::string> Service::metrics_page(LoopContext& context) {
   std::string own = render_prometheus(metrics_);
   if (!setup_.options.merge_worker_metrics) co_return own;
   PageMerger merger;
   merger.add(own);
-  for (const auto& endpoint : plane_->pool().endpoints()) {
+  std::vector<std::shared_ptr<const Endpoint>> endpoints;
+  for (ServingPool* pool : pools_->view()->pools) {
+    for (auto& endpoint : pool->plane->pool().endpoints()) endpoints.push_back(std::move(endpoint));
+  }
+  for (const auto& endpoint : endpoints) {
     const auto address = net::Address::parse(endpoint->url);
     if (!address) continue;
     auto response = co_await context.pages.send(*address, {.method = "GET", .target = "/metrics"}, nullptr);

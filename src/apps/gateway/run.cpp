@@ -40,7 +40,7 @@ void SignalledRun::run(Service& service, std::function<Task<void>()> before_exit
 
 void SignalledRun::on_signal(int signal) {
   if (signal == SIGHUP && (!had_terminal_ || has_terminal())) {
-    service_->live_config().reload();
+    service_->pools().reload();
     return;
   }
   if (std::exchange(asked_, true)) std::_Exit(kInterruptedExit);

@@ -13,12 +13,12 @@
 #include "api/conversion/dialect.h"
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
+#include "apps/gateway/pools.h"
 #include "apps/gateway/prompt_tokenizer.h"
 #include "apps/gateway/request_log.h"
+#include "apps/gateway/route_request.h"
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
-#include "discovery/dns_source.h"
-#include "discovery/kube_source.h"
 #include "net/server.h"
 #include "routing/plane.h"
 #include "telemetry/metrics.h"
@@ -28,17 +28,8 @@ namespace llmd::gateway {
 /// What a service is started with, beside its options.
 struct Setup {
   Options options;
-  routing::ConfigSource config_source;
-  routing::LoadedConfig config;                      // load_config() of the source
-  std::vector<Endpoint> endpoints;                   // may be empty: they can come later
-  std::string endpoint_file;                         // watched for changes; empty: none
-  std::optional<discovery::KubePool> kube{};         // endpoints come from there instead
-  std::optional<discovery::DnsSourceOptions> dns{};  // endpoints come from there instead
-  net::Address admin;                                // empty path: no admin socket
-  /// The model file that every endpoint serves; empty: unknown. Only for endpoints that are workers of ours on unix
-  /// sockets: they are sent its tokens with each prompt.
-  std::string own_model_path;
-  std::string own_chat_template;  // what those workers use instead of the model's own; empty: that one
+  PoolsSetup pools;
+  net::Address admin;  // empty path: no admin socket
 };
 
 /// Who asks: how the answer is named in logs, and which API it has to speak.
@@ -47,13 +38,22 @@ struct Caller {
   api::Dialect dialect{};
 };
 
-/// A request on its way to a decision, and its stay in flow control.
+/// A request with the route that it takes.
+struct Errand {
+  const Caller& caller;
+  const openai::RoutingFields& fields;
+  const RoutedRequest& routed;
+  TimePoint received{};           // from the client
+  bool may_go_elsewhere = false;  // another target can take what this one's endpoints fail at
+};
+
+/// A request on its way to a decision of one pool, and its stay in flow control.
 struct Turn {
   const Caller& caller;
-  const std::string& model;
-  const openai::RoutingFields& fields;
-  std::span<const openai::PromptTokens> prompts;
-  TimePoint received{};                       // from the client
+  ServingPool& pool;
+  const Errand& errand;
+  std::string model;                          // as the pool's endpoints call it
+  PromptTokenizer::Tokens tokens{};           // none: they are estimated
   std::optional<routing::Work> work{};        // what was found out of it meanwhile
   std::shared_ptr<routing::FlowPass> pass{};  // null: it need not wait
 };
@@ -71,10 +71,8 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   [[nodiscard]] const net::Address& address() const { return server_->address(); }
-  [[nodiscard]] pool::Pool& pool() noexcept { return plane_->pool(); }
-  [[nodiscard]] routing::Router& router() noexcept { return plane_->router(); }
+  [[nodiscard]] Pools& pools() noexcept { return *pools_; }
   [[nodiscard]] MetricsRegistry& metrics() noexcept { return metrics_; }
-  [[nodiscard]] routing::LiveConfig& live_config() noexcept { return plane_->live_config(); }
 
   /// On the home loop: stops accepting, lets answers in flight end until the drain timeout, closes everything.
   [[nodiscard]] Task<void> drain();
@@ -83,21 +81,27 @@ class Service {
   explicit Service(Loop& home, Setup setup);
   Result<void> open();
   Result<void> open_admin();
+  [[nodiscard]] admin::AdminSources admin_sources();  // pages.cpp
   void add_gauges();
-  /// Where they are not listed: they come from there from now on.
-  Result<void> follow_endpoints();
 
   // handlers.cpp
   Task<void> handle(net::Request request, net::Exchange& exchange);
   Task<void> serve(const RouteMatch& match, const Caller& caller, net::Request& request, net::Exchange& exchange);
   Task<void> infer(const Route& route, const Caller& caller, net::Request& request, net::Exchange& exchange);
+  // decide.cpp
   /// The status that the client saw.
   Task<int> decide_and_dispatch(const Caller& caller, net::Request& request, net::Exchange& exchange);
+  /// The same; nothing if another target has to take the request. Pre: there is one, if the errand says so.
+  Task<std::optional<int>> serve_at(std::size_t target, const Errand& errand, net::Request& request,
+                                    net::Exchange& exchange);
+  /// A status if the request is answered without an endpoint.
+  Task<std::optional<int>> read_tokens(Turn& turn, net::Request& request, net::Exchange& exchange);
+  Task<std::optional<int>> send(routing::Route decided, Turn& turn, net::Request& request, net::Exchange& exchange);
   // turn.cpp
   Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
   /// Tells flow control what becomes of the request that goes on.
   static void follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, dispatch::Revocation& revocation);
-  Task<int> refuse_turn(const routing::FlowPass& pass, const Caller& caller, net::Exchange& exchange);
+  Task<int> refuse_turn(const Turn& turn, net::Exchange& exchange);
   void note(const Outcome& outcome);
   /// To the recorded log, if there is one.
   void record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome);
@@ -123,17 +127,13 @@ class Service {
   void count(LoopContext& context, const Route& route, int status);
 
   Loop& home_;
-  const Setup setup_;
+  Setup setup_;  // constant from open() on, and without its pools
   MetricsRegistry metrics_;
-  std::unique_ptr<routing::Plane> plane_;
-  std::unique_ptr<PromptTokenizer> tokenizer_;  // null: tokens are estimated
-  std::unique_ptr<RequestLog> request_log_;     // null: nothing is recorded
+  std::unique_ptr<Pools> pools_;
+  std::unique_ptr<RequestLog> request_log_;  // null: nothing is recorded
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;
-  discovery::RulesBoard no_rules_;               // the gateway reads none
-  std::unique_ptr<discovery::KubeSource> kube_;  // null, as the next: endpoints are listed
-  std::unique_ptr<discovery::DnsSource> dns_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::unique_ptr<net::Server> server_;
   std::vector<std::jthread> threads_;
@@ -149,6 +149,7 @@ class Service {
   Counter& completion_tokens_;
   Counter& kv_bytes_;
   Counter& recomputed_tokens_;
+  Counter& target_changes_;
 };
 
 }  // namespace llmd::gateway

@@ -55,7 +55,8 @@ Result<Sample> read_sample(std::string_view summary_json, std::string_view endpo
     sample.prompt_tokens = number(summary, "prompt_tokens");
     sample.completion_tokens = number(summary, "completion_tokens");
     for (const Json& item : endpoints.at("endpoints")) {
-      sample.rows.push_back({.name = item.at("name").get<std::string>(),
+      const std::string pool = item.value("pool", std::string{});
+      sample.rows.push_back({.name = (pool.empty() ? pool : pool + ": ") + item.at("name").get<std::string>(),
                              .health = item.at("health").get<std::string>(),
                              .inflight = item.at("inflight_requests").get<std::uint64_t>(),
                              .running = reading(item, "running_requests"),

@@ -27,6 +27,14 @@ TEST(TopScreen, ShowsEachEndpointAndRatesSinceTheLastLook) {
   }
 }
 
+TEST(TopScreen, NamesThePoolWhereThereAreSeveral) {
+  std::string endpoints = kEndpoints;
+  endpoints.insert(endpoints.find(R"("health")"), R"("pool":"canary",)");
+  const auto sample = read_sample(kSummary, endpoints);
+  ASSERT_TRUE(sample) << sample.error().to_string();
+  EXPECT_EQ(sample->rows[0].name, "canary: worker-0");
+}
+
 TEST(TopScreen, ACounterThatWentBackIsNoNegativeRate) {
   const auto before = read_sample(kSummary, kEndpoints);
   ASSERT_TRUE(before);

@@ -25,6 +25,9 @@ void add_flags(CLI::App& app, Raw& raw) {
   flags::add_model_flag(app, options.model);
   app.add_option("--topology", raw.topology, "Workers by role, as unified:2 or prefill:1,decode:1")
       ->capture_default_str();
+  app.add_option("--models", options.models_path, "File of several models, with workers for each")
+      ->excludes("--model")
+      ->excludes("--topology");
   app.add_option("--threads", options.threads, "Compute threads of each worker; 0: cores divided by workers")
       ->check(CLI::Range(0U, 1'024U));
   app.add_option("--tokenize", raw.tokenize, "Who tokenises prompts")
@@ -47,7 +50,7 @@ Result<void> check_kv_listen(const Options& options) {
   const std::string& text = options.worker.kv.listen;
   const auto address = net::Address::parse(text);
   const bool taken_once = address && (address->is_unix() || address->port != 0);
-  if (!taken_once || options.topology.workers() == 1) return {};
+  if (!taken_once || (options.topology.workers() == 1 && options.models_path.empty())) return {};
   return fail(ErrorCode::kConfigInvalid,
               fmt::format("--kv-listen {}: {} workers cannot share it", text, options.topology.workers()),
               "take port 0, or auto");
@@ -59,6 +62,9 @@ Result<void> finish(Raw& raw) {
   LLMD_TRY_VOID(gateway::check_front_flags(options.gateway));
   LLMD_TRY_VOID(flags::check_worker_flags(options.worker));
   LLMD_TRY_VOID(check_kv_listen(options));
+  if (!options.models_path.empty() && !options.worker.served_names.empty())
+    return fail(ErrorCode::kConfigInvalid, "--served-model-name names one model, and --models several",
+                "the names stand in the file");
   options.tokenize_in_gateway = raw.tokenize == "gateway";
   options.worker_args = flags::given_arguments(raw.handed_on);
   gateway::Options& gateway = options.gateway;

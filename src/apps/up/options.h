@@ -12,7 +12,8 @@ namespace llmd::up {
 
 /// The options of `llmd up`; docs/configuration.md explains each.
 struct Options {
-  std::string model;  // a GGUF file or the name of a fetched one; empty: the default model
+  std::string model;        // a GGUF file or the name of a fetched one; empty: the default model
+  std::string models_path;  // a file of several; empty: `model` alone
   flags::Topology topology;
   bool tokenize_in_gateway = true;       // false: the gateway estimates, and each worker tokenises
   unsigned threads = 0;                  // of each worker; 0: cores / workers

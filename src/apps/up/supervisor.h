@@ -18,6 +18,7 @@ namespace llmd::up {
 /// One worker to keep running.
 struct WorkerSpec {
   std::string name;  // "worker-0"
+  std::string pool;  // of the gateway, by name
   EndpointRole role = EndpointRole::kUnified;
   std::string socket;             // path of its unix socket
   std::vector<std::string> argv;  // with the program

@@ -20,7 +20,10 @@
 #include "apps/up/welcome.h"
 #include "base/mebibytes.h"
 #include "config/default_config.h"
+#include "config/models_file.h"
+#include "config/read_file.h"
 #include "flags/topology.h"
+#include "llamacpp/model_facts.h"
 #include "llamacpp/model_file.h"
 #include "net/client.h"
 #include "pd/role_balancer.h"
@@ -35,6 +38,7 @@ namespace up {
 namespace {
 
 constexpr milliseconds kReadyPoll{50};
+constexpr std::size_t kModelsBytesMax = 256 * 1024;
 constexpr std::size_t kReadyBytesMax = 64 * 1024;
 constexpr milliseconds kProgressTimeout{1'000};
 // At a stop the gateway has finished or cut every request before the workers hear of it: what a worker still waits for
@@ -42,27 +46,44 @@ constexpr milliseconds kProgressTimeout{1'000};
 constexpr milliseconds kWorkerDrainMax{5'000};
 constexpr milliseconds kWorkerExitMax{2'000};
 
+/// A model with the workers that serve it.
+struct Served {
+  std::string pool;  // of the gateway; empty: the only one
+  std::string name;  // what clients call it
+  std::string path;
+  flags::Topology topology;
+  unsigned threads = 0;  // of each worker; 0: its share of the cores
+};
+
 /// All parts of one `llmd up`.
 class Process {
  public:
-  Process(Options options, llamacpp::ModelFile model, std::unique_ptr<RuntimeDirectory> directory)
-      : options_{std::move(options)}, model_{std::move(model)}, directory_{std::move(directory)} {}
+  Process(Options options, std::vector<Served> models, std::unique_ptr<RuntimeDirectory> directory)
+      : options_{std::move(options)}, models_{std::move(models)}, directory_{std::move(directory)} {}
 
   [[nodiscard]] Result<int> run();
 
  private:
   [[nodiscard]] Result<std::vector<WorkerSpec>> worker_specs() const;
-  [[nodiscard]] Result<std::vector<std::string>> worker_memory() const;
+  void add_worker(const Served& model, EndpointRole role, const std::vector<std::string>& arguments,
+                  std::vector<WorkerSpec>& specs) const;
+  [[nodiscard]] Result<std::vector<std::vector<std::string>>> worker_memory() const;
   [[nodiscard]] Result<gateway::Setup> gateway_setup(const std::vector<WorkerSpec>& workers) const;
+  [[nodiscard]] Result<gateway::PoolSetup> pool_setup(const Served& model,
+                                                      const std::vector<WorkerSpec>& workers) const;
+  [[nodiscard]] std::uint32_t workers_in_all() const;
+  [[nodiscard]] const Served& served_by(const WorkerSpec& worker) const;
   [[nodiscard]] SupervisorHooks hooks();
   [[nodiscard]] Task<void> watch_readiness(std::vector<WorkerSpec> workers);
   [[nodiscard]] Task<void> ask_progress(const std::vector<WorkerSpec>& workers);
   void warn_about_cores() const;
   void add_metrics();
+  [[nodiscard]] routing::Plane& plane_of(const WorkerSpec& worker) {
+    return *service_->pools().find(worker.pool)->plane;
+  }
 
   const Options options_;
-  const flags::Topology& topology_ = options_.topology;
-  const llamacpp::ModelFile model_;
+  const std::vector<Served> models_;
   const std::unique_ptr<RuntimeDirectory> directory_;
   Loop loop_{"up"};
   net::Client progress_client_{
@@ -90,66 +111,105 @@ std::string this_program() {
 
 unsigned cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-/// Each worker alone would look at what is free now, and take it for itself.
-Result<std::vector<std::string>> Process::worker_memory() const {
-  if (topology_.workers() == 1) return memory_arguments(options_.worker);
-  LLMD_TRY(const engine::MemoryPlan plan, share_memory(model_.path, options_.worker, topology_.workers()));
-  if (plan.shrunk) {
-    log::warn("{} workers share this machine's memory, which leaves each KV {} and prefix cache {}",
-              topology_.workers(), in_mebibytes(plan.need.kv), in_mebibytes(plan.need.store));
+std::uint32_t Process::workers_in_all() const {
+  std::uint32_t workers = 0;
+  for (const Served& model : models_) workers += model.topology.workers();
+  return workers;
+}
+
+const Served& Process::served_by(const WorkerSpec& worker) const {
+  return *std::ranges::find(models_, worker.pool, &Served::pool);
+}
+
+/// By model. Each worker alone would look at what is free now, and take it for itself.
+Result<std::vector<std::vector<std::string>>> Process::worker_memory() const {
+  if (workers_in_all() == 1) return std::vector<std::vector<std::string>>{memory_arguments(options_.worker)};
+  std::vector<ModelShare> shares;
+  for (const Served& model : models_) {
+    LLMD_TRY(llamacpp::ModelFacts facts, llamacpp::read_model_facts(model.path));
+    shares.push_back({.name = model.name, .facts = std::move(facts), .workers = model.topology.workers()});
   }
-  return memory_arguments(plan);
+  LLMD_TRY(const std::vector<engine::MemoryPlan> plans,
+           share_memory(shares, options_.worker, engine::available_memory_bytes()));
+  std::vector<std::vector<std::string>> arguments;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (plans[i].shrunk) {
+      log::warn("{} workers of {} share this machine's memory, which leaves each KV {} and prefix cache {}",
+                shares[i].workers, shares[i].name, in_mebibytes(plans[i].need.kv), in_mebibytes(plans[i].need.store));
+    }
+    arguments.push_back(memory_arguments(plans[i]));
+  }
+  return arguments;
+}
+
+void Process::add_worker(const Served& model, EndpointRole role, const std::vector<std::string>& arguments,
+                         std::vector<WorkerSpec>& specs) const {
+  WorkerSpec spec{
+      .name = fmt::format("worker-{}", specs.size()), .pool = model.pool, .role = role, .socket = {}, .argv = {}};
+  spec.socket = directory_->file(spec.name + ".sock");
+  spec.argv = {
+      this_program(),       "worker", "--model", model.path, "--role", std::string{role_name(role)}, "--listen",
+      "unix:" + spec.socket};
+  // A worker that may become a prefill worker must be able to hand its blocks on.
+  if (options_.gateway.rebalance_roles && options_.worker.kv.listen == "auto")
+    spec.argv.insert(spec.argv.end(), {"--kv-listen", fmt::format("unix:{}.kv", spec.socket)});
+  spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+  specs.push_back(std::move(spec));
 }
 
 Result<std::vector<WorkerSpec>> Process::worker_specs() const {
-  const unsigned threads =
-      options_.threads > 0 ? options_.threads : flags::threads_per_worker(cores(), topology_.workers());
-  LLMD_TRY(const std::vector<std::string> memory, worker_memory());
-  std::vector<std::string> common{"--threads", std::to_string(threads), "--log-format",
-                                  logs_text(options_.gateway.log.format) ? "text" : "json"};
-  if (options_.worker.served_names.empty()) common.insert(common.end(), {"--served-model-name", model_.name});
-  common.insert(common.end(), options_.worker_args.begin(), options_.worker_args.end());
-  common.insert(common.end(), memory.begin(), memory.end());
-  const std::string program = this_program();
+  LLMD_TRY(const std::vector<std::vector<std::string>> memory, worker_memory());
   std::vector<WorkerSpec> specs;
-  for (const flags::Topology::Group& group : topology_.groups) {
-    for (std::uint32_t i = 0; i < group.count; ++i) {
-      WorkerSpec spec{.name = fmt::format("worker-{}", specs.size()), .role = group.role, .socket = {}, .argv = {}};
-      spec.socket = directory_->file(spec.name + ".sock");
-      spec.argv = {program,    "worker",
-                   "--model",  model_.path,
-                   "--role",   std::string{role_name(group.role)},
-                   "--listen", "unix:" + spec.socket};
-      // A worker that may become a prefill worker must be able to hand its blocks on.
-      if (options_.gateway.rebalance_roles && options_.worker.kv.listen == "auto")
-        spec.argv.insert(spec.argv.end(), {"--kv-listen", fmt::format("unix:{}.kv", spec.socket)});
-      spec.argv.insert(spec.argv.end(), common.begin(), common.end());
-      specs.push_back(std::move(spec));
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    const Served& model = models_[i];
+    const unsigned threads = model.threads > 0 ? model.threads : flags::threads_per_worker(cores(), workers_in_all());
+    std::vector<std::string> arguments{"--threads", std::to_string(threads), "--log-format",
+                                       logs_text(options_.gateway.log.format) ? "text" : "json"};
+    if (options_.worker.served_names.empty()) arguments.insert(arguments.end(), {"--served-model-name", model.name});
+    arguments.insert(arguments.end(), options_.worker_args.begin(), options_.worker_args.end());
+    arguments.insert(arguments.end(), memory[i].begin(), memory[i].end());
+    for (const flags::Topology::Group& group : model.topology.groups) {
+      for (std::uint32_t count = 0; count < group.count; ++count) add_worker(model, group.role, arguments, specs);
     }
   }
   return specs;
 }
 
-Result<gateway::Setup> Process::gateway_setup(const std::vector<WorkerSpec>& workers) const {
-  gateway::Setup setup;
-  setup.options = options_.gateway;
+Result<gateway::PoolSetup> Process::pool_setup(const Served& model, const std::vector<WorkerSpec>& workers) const {
+  gateway::PoolSetup pool{.name = model.pool};
   const std::vector<std::string>& given = options_.worker.served_names;
-  const std::vector<std::string> names = given.empty() ? std::vector{model_.name} : given;
+  const std::vector<std::string> names = given.empty() ? std::vector{model.name} : given;
   for (const WorkerSpec& worker : workers) {
+    if (worker.pool != model.pool) continue;
     Endpoint endpoint;
     endpoint.name = worker.name;
     endpoint.url = "unix:" + worker.socket;
     for (const std::string& name : names) endpoint.models.push_back({.id = name});
     if (worker.role != EndpointRole::kUnified) endpoint.labels[std::string{kRoleLabel}] = role_name(worker.role);
     if (options_.gateway.rebalance_roles) endpoint.labels[std::string{pd::kRoleMayChangeLabel}] = "true";
-    setup.endpoints.push_back(std::move(endpoint));
+    pool.endpoints.push_back(std::move(endpoint));
   }
-  if (options_.tokenize_in_gateway) setup.own_model_path = model_.path;
-  LLMD_TRY(setup.own_chat_template, read_chat_template(options_.worker.chat_template_path));
+  if (options_.tokenize_in_gateway) pool.own_model_path = model.path;
+  LLMD_TRY(pool.own_chat_template, read_chat_template(options_.worker.chat_template_path));
   const std::string_view fallback =
-      topology_.disaggregated() ? config::default_disagg_config() : config::default_unified_config();
-  setup.config_source = gateway::config_source(setup.options, fallback);
-  LLMD_TRY(setup.config, routing::load_config(setup.config_source));
+      model.topology.disaggregated() ? config::default_disagg_config() : config::default_unified_config();
+  pool.config_source = gateway::config_source(options_.gateway, fallback);
+  LLMD_TRY(pool.config, routing::load_config(pool.config_source));
+  return pool;
+}
+
+Result<gateway::Setup> Process::gateway_setup(const std::vector<WorkerSpec>& workers) const {
+  gateway::Setup setup;
+  setup.options = options_.gateway;
+  for (const Served& model : models_) {
+    LLMD_TRY(gateway::PoolSetup pool, pool_setup(model, workers));
+    setup.pools.pools.push_back(std::move(pool));
+  }
+  if (models_.size() == 1) {
+    LLMD_TRY(setup.pools, gateway::only_pool(std::move(setup.pools.pools.front())));
+  } else {
+    LLMD_TRY(setup.pools, gateway::pool_by_model(std::move(setup.pools.pools)));
+  }
   if (const std::string& admin = options_.gateway.admin; admin != "none") {
     LLMD_TRY(setup.admin, net::Address::parse(admin.empty() ? "unix:" + directory_->file("admin.sock") : admin));
   }
@@ -163,11 +223,11 @@ SupervisorHooks Process::hooks() {
       .on_exit =
           [this](const WorkerSpec& worker, const ChildExit& exit, Duration pause) {
             log::warn("{} ended ({}); starting it again in {:.1f} s", worker.name, exit.to_string(), to_seconds(pause));
-            service_->pool().restart(worker.name);
-            service_->router().forget(worker.name);
+            plane_of(worker).pool().restart(worker.name);
+            plane_of(worker).router().forget(worker.name);
           },
       // Once more: what requests of the old process told meanwhile does not count for the new one.
-      .on_restart = [this](const WorkerSpec& worker) { service_->pool().restart(worker.name); },
+      .on_restart = [this](const WorkerSpec& worker) { plane_of(worker).pool().restart(worker.name); },
       .on_useless =
           [this](const WorkerSpec& worker, const ChildExit& exit) {
             log::error("{} cannot start ({}); its log above says why", worker.name, exit.to_string());
@@ -183,23 +243,24 @@ Task<void> Process::watch_readiness(std::vector<WorkerSpec> workers) {
   LoadingReport loading{{.terminal = ::isatty(STDOUT_FILENO) == 1}};
   while (!workers.empty() && !stopping_) {
     co_await sleep_for(kReadyPoll);
-    for (const pool::EndpointReport& report : service_->pool().report(SteadyClock::now())) {
-      const auto found = std::find_if(workers.begin(), workers.end(), [&](const WorkerSpec& worker) {
-        return worker.name == report.state.endpoint->name;
+    std::erase_if(workers, [&](const WorkerSpec& worker) {
+      const auto view = plane_of(worker).pool().view(SteadyClock::now());
+      const bool ready = std::ranges::any_of(view->snapshot.endpoints, [&worker](const EndpointState& state) {
+        return state.endpoint->name == worker.name && state.health == EndpointHealth::kReady;
       });
-      if (found == workers.end() || report.state.health != EndpointHealth::kReady) continue;
-      supervisor_->set_ready(found->name);
+      if (!ready) return false;
+      supervisor_->set_ready(worker.name);
       show(loading.clear());
-      say(fmt::format("{} is ready: {}, {}, process {}, after {:.1f} s", found->name, model_.name,
-                      role_name(found->role), supervisor_->pid_of(found->name),
+      say(fmt::format("{} is ready: {}, {}, process {}, after {:.1f} s", worker.name, served_by(worker).name,
+                      role_name(worker.role), supervisor_->pid_of(worker.name),
                       to_seconds(SteadyClock::now() - begin)));
-      workers.erase(found);
-    }
+      return true;
+    });
     if (workers.empty()) break;
     co_await ask_progress(workers);
-    show(loading.next({.model = model_.name,
-                       .workers_ready = topology_.workers() - workers.size(),
-                       .workers = topology_.workers(),
+    show(loading.next({.model = served_by(workers.front()).name,
+                       .workers_ready = workers_in_all() - workers.size(),
+                       .workers = workers_in_all(),
                        .percent = loaded_percent_,
                        .elapsed = SteadyClock::now() - begin}));
   }
@@ -226,8 +287,8 @@ Task<void> Process::ask_progress(const std::vector<WorkerSpec>& workers) {
 }
 
 void Process::warn_about_cores() const {
-  if (topology_.workers() <= cores()) return;
-  log::warn("{} workers share {} cores: each is slower than one alone", topology_.workers(), cores());
+  if (workers_in_all() <= cores()) return;
+  log::warn("{} workers share {} cores: each is slower than one alone", workers_in_all(), cores());
 }
 
 void Process::add_metrics() {
@@ -263,11 +324,43 @@ Result<int> Process::run() {
   return exit_code_;
 }
 
+/// The models of the file, or the one of the flags.
+Result<std::vector<Served>> models_of(const Options& options) {
+  if (options.models_path.empty()) {
+    LLMD_TRY(llamacpp::ModelFile model, llamacpp::find_model(options.model, llamacpp::model_folder()));
+    return std::vector<Served>{{.pool = {},
+                                .name = std::move(model.name),
+                                .path = std::move(model.path),
+                                .topology = options.topology,
+                                .threads = options.threads}};
+  }
+  const std::string& file = options.models_path;
+  LLMD_TRY(const std::string text, config::read_file(file, kModelsBytesMax));
+  LLMD_TRY(const std::vector<config::ModelEntry> entries, config::parse_models_file(text, file));
+  std::vector<Served> models;
+  for (const config::ModelEntry& entry : entries) {
+    const auto at = [&](Error error) {
+      error.what = fmt::format("{}:{}: {}", file, entry.line, error.what);
+      return std::unexpected(std::move(error));
+    };
+    auto found = llamacpp::find_model(entry.model, llamacpp::model_folder());
+    if (!found) return at(found.error());
+    auto topology = flags::parse_topology(entry.topology);
+    if (!topology) return at(topology.error());
+    models.push_back({.pool = entry.name,
+                      .name = entry.name,
+                      .path = std::move(found->path),
+                      .topology = *std::move(topology),
+                      .threads = entry.threads > 0 ? entry.threads : options.threads});
+  }
+  return models;
+}
+
 Result<int> start(Options options) {
-  LLMD_TRY(llamacpp::ModelFile model, llamacpp::find_model(options.model, llamacpp::model_folder()));
+  LLMD_TRY(std::vector<Served> models, models_of(options));
   // Before anything starts a thread: it forks.
   LLMD_TRY(std::unique_ptr<RuntimeDirectory> directory, RuntimeDirectory::create("up"));
-  Process process{std::move(options), std::move(model), std::move(directory)};
+  Process process{std::move(options), std::move(models), std::move(directory)};
   return process.run();
 }
 

@@ -39,31 +39,33 @@ Json report_json(const pool::EndpointReport& report, TimePoint now) {
   const EndpointState& state = report.state;
   Json models = Json::array();
   for (const ServedModel& model : state.endpoint->models) models.push_back(model.id);
-  return {{"name", state.endpoint->name},
-          {"url", state.endpoint->url},
-          {"health", health_name(state.health)},
-          {"traffic_share", static_cast<double>(state.traffic.share)},
-          {"traffic_share_reason", state.traffic.share < 1 ? describe(state.traffic) : std::string{}},
-          {"reason", report.reason},
-          {"models", std::move(models)},
-          {"labels", state.endpoint->labels},
-          {"inflight_requests", state.inflight_requests},
-          {"inflight_tokens", state.inflight_tokens},
-          {"waiting_requests", reading_json(state.waiting_requests, now)},
-          {"running_requests", reading_json(state.running_requests, now)},
-          {"kv_usage", reading_json(state.kv_usage, now)},
-          {"kv_block_tokens", reading_json(state.kv_block_tokens, now)},
-          {"kv_blocks", reading_json(state.kv_blocks, now)},
-          {"lora", lora_json(state)},
-          {"signals", signals_json(state.signals.get(), now)},
-          {"engine", report.engine},
-          {"prompt_tokens", number_or_null(report.readings.prompt_tokens)},
-          {"generation_tokens", number_or_null(report.readings.generation_tokens)},
-          {"prefix_query_tokens", number_or_null(report.readings.prefix_query_tokens)},
-          {"prefix_hit_tokens", number_or_null(report.readings.prefix_hit_tokens)},
-          {"probes", report.probes},
-          {"probe_failures", report.probe_failures},
-          {"error", report.error}};
+  Json json{{"name", state.endpoint->name},
+            {"url", state.endpoint->url},
+            {"health", health_name(state.health)},
+            {"traffic_share", static_cast<double>(state.traffic.share)},
+            {"traffic_share_reason", state.traffic.share < 1 ? describe(state.traffic) : std::string{}},
+            {"reason", report.reason},
+            {"models", std::move(models)},
+            {"labels", state.endpoint->labels},
+            {"inflight_requests", state.inflight_requests},
+            {"inflight_tokens", state.inflight_tokens},
+            {"waiting_requests", reading_json(state.waiting_requests, now)},
+            {"running_requests", reading_json(state.running_requests, now)},
+            {"kv_usage", reading_json(state.kv_usage, now)},
+            {"kv_block_tokens", reading_json(state.kv_block_tokens, now)},
+            {"kv_blocks", reading_json(state.kv_blocks, now)},
+            {"lora", lora_json(state)},
+            {"signals", signals_json(state.signals.get(), now)},
+            {"engine", report.engine},
+            {"prompt_tokens", number_or_null(report.readings.prompt_tokens)},
+            {"generation_tokens", number_or_null(report.readings.generation_tokens)},
+            {"prefix_query_tokens", number_or_null(report.readings.prefix_query_tokens)},
+            {"prefix_hit_tokens", number_or_null(report.readings.prefix_hit_tokens)},
+            {"probes", report.probes},
+            {"probe_failures", report.probe_failures},
+            {"error", report.error}};
+  if (!report.pool.empty()) json["pool"] = report.pool;
+  return json;
 }
 
 }  // namespace

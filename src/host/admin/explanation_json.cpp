@@ -175,6 +175,10 @@ std::string record_json(const routing::RequestRecord& record) {
             {"snapshot_age_ms", why.snapshot_age_ms},
             {"predicted", predicted_json(why.predicted)},
             {"profiles", std::move(profiles)}};
+  if (!record.pool.empty()) {
+    json["pool"] = record.pool;
+    json["route"] = record.route;
+  }
   if (!why.pd_rule.empty())
     json["pd"] = {{"rule", why.pd_rule}, {"observed", why.pd_observed}, {"limit", why.pd_limit}};
   if (record.refusal) {

@@ -90,7 +90,7 @@ DispatchContext::DispatchContext(Loop& on, pool::Pool& of, routing::Router& with
 
 Result<net::Address> DispatchContext::address_of(const std::string& url) {
   if (const auto found = addresses.find(url); found != addresses.end()) return found->second;
-  LLMD_TRY(net::Address address, net::Address::parse(url));
+  LLMD_TRY(net::Address address, net::Address::parse_url(url));
   if (addresses.size() >= kAddressesMax) addresses.clear();
   return addresses.emplace(url, std::move(address)).first->second;
 }
@@ -138,7 +138,9 @@ Task<Outcome> Call::run() {
     if (!unseen || SteadyClock::now() - asked > kQuickRefusal) ++reached;
   }
   deadline.clear();
-  if (!left_ && !sent_) co_await answer_failure();
+  request_.untaken = request_.may_go_elsewhere && !left_ && !sent_ && !timed_out_ && !revoked_ &&
+                     (outcome_.endpoint_failed || !refusal_);
+  if (!left_ && !sent_ && !request_.untaken) co_await answer_failure();
   exchange_.on_disconnect(nullptr);
   if (request_.revocation != nullptr) request_.revocation->revoke = {};
   outcome_.cancelled = left_;
@@ -348,6 +350,7 @@ Task<Call::Attempt> Call::relay_answer(net::ClientResponse& response, pool::InFl
     outcome_.kv_bytes = moved->bytes;
     outcome_.kv_recomputed_tokens = moved->recomputed_tokens;
   }
+  rename_in(response);
   // Not `?:`, of which GCC 12 awaits both sides.
   if (status < 300 && is_event_stream(response)) co_return co_await relay_stream(response, in_flight);
   co_return co_await relay_whole(response, in_flight);
@@ -404,7 +407,7 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
     }
     if (!left_) {
       const TimePoint before = SteadyClock::now();
-      const auto written = co_await exchange_.write(ready);
+      const auto written = co_await exchange_.write(renamed(ready));
       client_wait += SteadyClock::now() - before;
       cut = converter && converter->malformed();
       if (cut) blame({.code = ErrorCode::kProtocol, .what = "an event of the endpoint's cannot be converted"});
@@ -495,8 +498,23 @@ Task<Call::Attempt> Call::relay_whole(net::ClientResponse& response, pool::InFli
   tell_served(response.status() >= 500);
   if (const auto usage = openai::find_usage(body)) note_usage(*usage);
   net::Response whole = client_answer(response.status(), head_of(response), std::move(body));
+  if (rewriter_) {
+    if (const std::string_view shown = renamed(whole.body); shown.data() != whole.body.data()) whole.body = shown;
+  }
   co_await answer(std::move(whole));
   co_return Attempt::kOver;
+}
+
+void Call::rename_in(const net::ClientResponse& response) {
+  rewriter_.reset();
+  const bool packed = response.headers().get("content-encoding").value_or("identity") != "identity";
+  if (request_.answer_model.empty() || packed) return;
+  using Form = api::AnswerModelRewriter::Form;
+  rewriter_.emplace(is_event_stream(response) ? Form::kEvents : Form::kJson, request_.answer_model);
+}
+
+std::string_view Call::renamed(std::string_view piece) {
+  return rewriter_ ? rewriter_->rewrite(piece, renamed_) : piece;
 }
 
 net::Headers Call::head_of(const net::ClientResponse& response) const {
@@ -512,7 +530,7 @@ Task<Call::Attempt> Call::pass_on_large(net::ClientResponse& response, std::stri
   const auto head = co_await exchange_.start(response.status(), head_of(response));
   std::string_view next = head_of_body;
   while (head) {
-    const auto written = co_await exchange_.write(next);
+    const auto written = co_await exchange_.write(renamed(next));
     if (!written) break;
     const auto piece = co_await response.read();
     if (!piece) {

@@ -10,6 +10,7 @@
 #include "api/conversion/chat_conversion.h"
 #include "api/conversion/chat_stream_converter.h"
 #include "api/openai/answer_usage.h"
+#include "api/requests/answer_model_rewriter.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/spoken_apis.h"
 #include "dispatch/sse_relay.h"
@@ -90,6 +91,10 @@ class Call {
   [[nodiscard]] Result<net::Address> connect_to(const Endpoint& endpoint);
   /// The headers of an answer as the client gets them, with those that plugins add.
   [[nodiscard]] net::Headers head_of(const net::ClientResponse& response) const;
+  /// A piece of an answer with the model's name as the client knows it.
+  [[nodiscard]] std::string_view renamed(std::string_view piece);
+  /// From the head of an answer on, if the name in it is another.
+  void rename_in(const net::ClientResponse& response);
   void note_tokens(const SseRelay& relay);
   void note_usage(const openai::AnswerUsage& usage);
   /// The write to the client failed: it left, or does not read.
@@ -106,12 +111,14 @@ class Call {
   std::string split_body_;                          // the decode leg's, if it differs from the request's
   std::string_view body_;                           // what attempts send
   TimePoint started_{};
-  EndpointPtr endpoint_;                  // of the attempt under way
-  std::optional<Error> error_;            // of the last attempt
-  std::optional<net::Response> refusal_;  // the last endpoint's own "not now"
-  pool::InFlight reserved_;               // at the decode endpoint, while another computes the prompt
-  bool remembered_ = false;               // as it was decided, before its first attempt
-  std::optional<net::Response> verdict_;  // that the request is wrong: a prefill endpoint's, or ours
+  EndpointPtr endpoint_;                                // of the attempt under way
+  std::optional<Error> error_;                          // of the last attempt
+  std::optional<api::AnswerModelRewriter> rewriter_{};  // of the answer under way
+  std::string renamed_;                                 // its scratch
+  std::optional<net::Response> refusal_;                // the last endpoint's own "not now"
+  pool::InFlight reserved_;                             // at the decode endpoint, while another computes the prompt
+  bool remembered_ = false;                             // as it was decided, before its first attempt
+  std::optional<net::Response> verdict_;                // that the request is wrong: a prefill endpoint's, or ours
   bool left_ = false;
   bool timed_out_ = false;
   bool revoked_ = false;

@@ -56,6 +56,12 @@ struct DispatchRequest {
   /// Flow control may take it back to make room: then the client is answered 429, or its stream ends with an error.
   /// Null: it may not. Must live until carry_out() returns.
   Revocation* revocation = nullptr;
+  /// The model's name in answers, if the endpoint calls it otherwise; empty: answers keep what they say.
+  std::string_view answer_model{};
+  /// Another pool may take it: if none of the endpoints did, because they failed, and nothing was sent to the client,
+  /// `untaken` is set and the client is not answered. Not if they had no room: that is theirs to say.
+  bool may_go_elsewhere = false;
+  bool untaken = false;
   /// Called once, when the pool's live counters have the request. Not called if it is never sent.
   std::function<void()> counted{};
 };
@@ -70,9 +76,10 @@ class Dispatcher {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  /// Answers `exchange` in any case: with what the endpoint said, or with an error of ours. A stream that is cut after
-  /// its first byte ends with an error event and without [DONE]. When the client leaves, the endpoint's connection is
-  /// closed at once. The outcome has been given to pool and router when it returns.
+  /// Answers `exchange`, unless the request may go elsewhere and has to: with what the endpoint said, or with an error
+  /// of ours. A stream that is cut after its first byte ends with an error event and without [DONE]. When the client
+  /// leaves, the endpoint's connection is closed at once. The outcome has been given to pool and router when it
+  /// returns.
   [[nodiscard]] Task<Outcome> carry_out(DispatchRequest& request, net::Exchange& exchange);
 
  private:

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "net/server.h"
 
@@ -32,7 +34,7 @@ Result<std::string> entry_url(std::string_view file, const YAML::Node& entry) {
   LLMD_TRY(const std::string address, scalar(file, entry, "address"));
   LLMD_TRY(const std::string port, scalar(file, entry, "port"));
   if (!url.empty()) {
-    const auto parsed = net::Address::parse(url);
+    const auto parsed = net::Address::parse_url(url);
     if (!parsed) return bad_entry(file, entry, fmt::format("url: {}", parsed.error().what));
     return url;
   }
@@ -113,7 +115,7 @@ Result<std::vector<Endpoint>> parse_endpoint_urls(std::string_view list) {
     const std::string_view item = list.substr(0, list.find(','));
     list.remove_prefix(std::min(list.size(), item.size() + 1));
     if (item.empty()) continue;
-    LLMD_TRY(const net::Address address, net::Address::parse(item));
+    LLMD_TRY(const net::Address address, net::Address::parse_url(item));
     if (!address.is_unix() && address.port == 0) {
       return fail(ErrorCode::kAddressInvalid, fmt::format("endpoint \"{}\" has no port", item),
                   "write http://host:port");
@@ -130,6 +132,31 @@ Result<std::vector<Endpoint>> parse_endpoint_urls(std::string_view list) {
                 fmt::format("{} endpoints; at most {} are served", endpoints.size(), kEndpointsMax));
   }
   return endpoints;
+}
+
+Result<std::vector<Endpoint>> make_endpoints(const config::PoolEntry& pool, std::string_view engine_label,
+                                             std::string_view file) {
+  std::vector<Endpoint> endpoints;
+  std::set<std::string_view> names;
+  for (const config::PoolEndpoint& each : pool.endpoints) {
+    const auto invalid = [&](std::string_view what) {
+      return fail(ErrorCode::kConfigInvalid, fmt::format("{}:{}: {}", file, each.line, what),
+                  "write http://HOST:PORT, https://HOST:PORT or unix:/path");
+    };
+    const auto address = net::Address::parse_url(each.url);
+    if (!address) return invalid(address.error().what);
+    if (!address->is_unix() && address->port == 0) return invalid(fmt::format("\"{}\" has no port", each.url));
+    const std::string& name = each.name.empty() ? each.url : each.name;
+    if (!names.insert(name).second) return invalid(fmt::format("there are two endpoints \"{}\"", name));
+    Endpoint endpoint{.name = name, .url = each.url, .models = {}, .labels = each.labels};
+    if (!each.engine.empty()) endpoint.labels[std::string{engine_label}] = each.engine;
+    endpoints.push_back(std::move(endpoint));
+  }
+  return endpoints;
+}
+
+bool any_https(const std::vector<Endpoint>& endpoints) {
+  return std::ranges::any_of(endpoints, [](const Endpoint& each) { return each.url.starts_with("https://"); });
 }
 
 bool names_endpoint_file(std::string_view text) {

@@ -72,5 +72,41 @@ TEST(EndpointList, AMissingFileIsNamed) {
   EXPECT_NE(endpoints.error().what.find("/nonexistent/pool.yaml"), std::string::npos);
 }
 
+TEST(MakeEndpoints, NamesAndLabelsWhatARoutesFileLists) {
+  const config::PoolEntry entry{.name = "p",
+                                .endpoint_file = {},
+                                .endpoints = {{.name = {}, .url = "https://a:8443", .engine = "sglang", .line = 3},
+                                              {.name = "b", .url = "http://b:1", .engine = {}, .labels = {{"x", "y"}}}},
+                                .config_file = {}};
+  const auto endpoints = make_endpoints(entry, "engine", "r.yaml");
+  ASSERT_TRUE(endpoints) << endpoints.error().to_string();
+  EXPECT_EQ(endpoints->at(0).name, "https://a:8443");
+  EXPECT_EQ(endpoints->at(0).labels.at("engine"), "sglang");
+  EXPECT_EQ(endpoints->at(1).name, "b");
+  EXPECT_EQ(endpoints->at(1).labels.size(), 1U);
+  EXPECT_TRUE(any_https(*endpoints));
+}
+
+TEST(MakeEndpoints, SaysWhichLineIsWrong) {
+  const struct {
+    const char* name;
+    std::vector<config::PoolEndpoint> endpoints;
+    const char* error;
+  } kCases[] = {
+      {"no address", {{.name = {}, .url = "ftp://a", .engine = {}, .line = 7}}, "r.yaml:7: address \"ftp://a\""},
+      {"no port", {{.name = {}, .url = "a:0", .engine = {}, .line = 7}}, "r.yaml:7: \"a:0\" has no port"},
+      {"twice",
+       {{.name = "n", .url = "a:1", .engine = {}, .line = 7}, {.name = "n", .url = "a:2", .engine = {}, .line = 8}},
+       "r.yaml:8: there are two endpoints \"n\""},
+  };
+  for (const auto& each : kCases) {
+    const config::PoolEntry entry{.name = "p", .endpoint_file = {}, .endpoints = each.endpoints, .config_file = {}};
+    const auto made = make_endpoints(entry, "engine", "r.yaml");
+    ASSERT_FALSE(made) << each.name;
+    EXPECT_EQ(made.error().code, ErrorCode::kConfigInvalid) << each.name;
+    EXPECT_TRUE(made.error().what.starts_with(each.error)) << each.name << ": " << made.error().what;
+  }
+}
+
 }  // namespace
 }  // namespace llmd::pool

@@ -59,7 +59,7 @@ std::string_view pod_of(std::string_view name) {
 
 /// Where a page stands if not at the endpoint's own address.
 Result<net::Address> address_of(const Endpoint& endpoint, std::uint16_t port, bool at_node) {
-  LLMD_TRY(net::Address address, net::Address::parse(endpoint.url));
+  LLMD_TRY(net::Address address, net::Address::parse_url(endpoint.url));
   if (at_node) {
     const auto label = endpoint.labels.find(config::kNodeAddressLabel);
     if (label == endpoint.labels.end() || label->second.empty()) {
@@ -214,12 +214,13 @@ void EndpointProber::State::add_watch(std::shared_ptr<const Endpoint> endpoint,
   const net::ClientOptions client{.connect_timeout = options.timeout,
                                   .response_timeout = options.timeout,
                                   .read_timeout = options.timeout,
-                                  .idle_connections_max = 2};
+                                  .idle_connections_max = 2,
+                                  .tls = options.tls};
   auto watch = std::make_shared<Watch>(loop, std::move(endpoint), client);
   watch->client.on_idle_end([mine = watch.get()](const net::Address& address) {
     if (mine->address && *mine->address == address) hurry(*mine);
   });
-  watch->address = net::Address::parse(watch->endpoint->url);
+  watch->address = net::Address::parse_url(watch->endpoint->url);
   watch->metrics_address = address_of(*watch->endpoint, options.metrics ? options.metrics->port : 0, /*at_node=*/false);
   forget_engine(*watch);
   to.emplace(name, watch);

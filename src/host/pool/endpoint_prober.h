@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "config/endpoint_picker_config.h"
+#include "net/tls_client.h"
 #include "pool/pool.h"
 #include "runtime/loop.h"
 #include "telemetry/metrics.h"
@@ -24,6 +25,7 @@ struct ProberOptions {
   std::optional<config::PageSource> models{};                                         // none: /v1/models
   config::CoreExtractorConfig extractor{};
   std::vector<config::ExporterSource> exporters{};
+  std::shared_ptr<const net::TlsClient> tls{};  // for endpoints with https://; null: these do not answer
 };
 
 /// With what a configuration says of sources.

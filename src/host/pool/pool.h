@@ -95,6 +95,7 @@ struct EndpointReport {
   std::uint64_t probe_failures = 0;
   std::string error;          // the last probe's, empty if it was fine
   std::string_view reason{};  // of the state's health; static text
+  std::string pool{};         // set by who has several
 };
 
 /// What has changed of how endpoints stand out from their peers, since the last time that somebody asked.

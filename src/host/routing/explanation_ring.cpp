@@ -16,7 +16,8 @@ std::size_t held(const std::vector<T>& items) {
 std::size_t bytes_of(const RequestRecord& record) {
   constexpr std::size_t kNodesAndOutcome = 256;
   const Explanation& why = record.explanation;
-  std::size_t bytes = sizeof record + kNodesAndOutcome + why.request_id.size() + held(why.profiles);
+  std::size_t bytes = sizeof record + kNodesAndOutcome + why.request_id.size() + held(why.profiles) +
+                      record.pool.size() + record.route.size();
   if (record.refusal) bytes += record.refusal->what.size() + record.refusal->hint.size();
   for (const ProfileExplanation& profile : why.profiles) {
     bytes += held(profile.scorers) + held(profile.filtered) + held(profile.candidates) + held(profile.parts) +

@@ -21,6 +21,8 @@ namespace llmd::routing {
 /// One request as it is remembered: why it went where it went, and, once it is over, what became of it.
 struct RequestRecord {
   Explanation explanation;
+  std::string pool{};  // that the request was given to, and by which route; empty: there is but one
+  std::string route{};
   std::shared_ptr<const Endpoint> chosen;   // decode endpoint, null if none could serve
   std::shared_ptr<const Endpoint> prefill;  // null: none
   std::optional<Outcome> outcome;

@@ -105,11 +105,20 @@ void LiveConfig::reload() {
     return;
   }
   stamp_ = stamp_of(source_.path);
-  auto loaded = load_config(source_);
+  put_or_refuse(load_config(source_));
+}
+
+void LiveConfig::replace(ConfigSource source, LoadedConfig loaded) {
+  source_ = std::move(source);
+  stamp_ = stamp_of(source_.path);
+  put_or_refuse(std::move(loaded));
+}
+
+void LiveConfig::put_or_refuse(Result<LoadedConfig> loaded) {
   if (loaded && loaded->version.text == versions_.current().text) return;
   const auto number = loaded ? put(*std::move(loaded)) : std::unexpected(std::move(loaded).error());
   if (number) {
-    log::info("{} is in force as version {}", source_.path, *number);
+    log::info("{} is in force as version {}", versions_.current().source, *number);
   } else {
     refused_.add();
     log::error("the configuration stays as it was: {}", number.error().to_string());

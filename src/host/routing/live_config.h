@@ -56,6 +56,8 @@ class LiveConfig {
 
   /// Reads the file again; nothing happens without one, or if its text is the one in force.
   void reload();
+  /// Another source, checked already: as reload() of it. Its file is looked at from now on.
+  void replace(ConfigSource source, LoadedConfig loaded);
   /// reload() if the file was written or replaced since the last look.
   void look();
   /// Puts an older version in force; the number of the version that this makes. The file counts again when it changes.
@@ -71,8 +73,9 @@ class LiveConfig {
  private:
   using Stamp = std::pair<std::filesystem::file_time_type, std::uintmax_t>;
   [[nodiscard]] Result<std::uint64_t> put(LoadedConfig loaded);
+  void put_or_refuse(Result<LoadedConfig> loaded);
 
-  const ConfigSource source_;
+  ConfigSource source_;
   const config::DataLayerConfig data_layer_;  // that the sources are of: the first one's
   const std::string discovery_file_;          // the same
   Router& router_;

@@ -20,7 +20,9 @@ Plane::Plane(Loop& home, PlaneOptions options, MetricsRegistry& metrics)
       endpoint_stamp_{stamp_of(endpoint_file_)},
       pool_{options.pool},
       anomaly_report_{metrics},
-      libraries_{metrics} {}
+      libraries_{metrics},
+      own_probe_loop_{options.probe_loop == nullptr ? std::make_unique<Loop>("probes") : nullptr},
+      probe_loop_{own_probe_loop_ != nullptr ? *own_probe_loop_ : *options.probe_loop} {}
 
 Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, MetricsRegistry& metrics) {
   scheduling::SchedulingConfig scheduling = options.config.config.scheduling;
@@ -45,6 +47,7 @@ Result<std::unique_ptr<Plane>> Plane::make(Loop& home, PlaneOptions options, Met
 }
 
 Plane::~Plane() {
+  if (own_probe_loop_ == nullptr) return;
   probe_loop_.stop();
   if (probe_thread_.joinable()) probe_thread_.join();
   probe_loop_.discard();  // what still looks refers to the pool
@@ -52,7 +55,7 @@ Plane::~Plane() {
 
 void Plane::start() {
   probe_loop_.post([this] { prober_->start(); });
-  probe_thread_ = std::jthread{[this] { probe_loop_.run(); }};
+  if (own_probe_loop_ != nullptr) probe_thread_ = std::jthread{[this] { probe_loop_.run(); }};
   home_.spawn(keep_up());
   home_.spawn(flow_->run());
 }
@@ -72,6 +75,12 @@ Task<void> Plane::keep_up() {
     live_config_->look();
     look_at_endpoint_file();
   }
+}
+
+void Plane::replace_endpoints(std::vector<Endpoint> endpoints, std::string file) {
+  endpoint_file_ = std::move(file);
+  endpoint_stamp_ = stamp_of(endpoint_file_);
+  pool_.set_endpoints(std::move(endpoints), SteadyClock::now());
 }
 
 void Plane::look_at_endpoint_file() {

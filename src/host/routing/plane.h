@@ -27,6 +27,8 @@ struct PlaneOptions {
   pool::PoolOptions pool{};
   RouterOptions router{};
   pool::ProberOptions prober{};
+  /// Where the endpoints are looked at; stopped and discarded before the plane goes. Null: on a loop of its own.
+  Loop* probe_loop = nullptr;
 };
 
 /// What decides, put together: pool and prober, router, flow control, and the configuration in force, each kept up to
@@ -47,8 +49,10 @@ class Plane {
   [[nodiscard]] FlowStrand& flow() noexcept { return *flow_; }
   [[nodiscard]] LiveConfig& live_config() noexcept { return *live_config_; }
 
-  /// Begins to probe, on a loop with a thread of its own, and to let requests through and to look for changes, on the
-  /// home loop.
+  /// The endpoints are these from now on, and `file` is watched. On the home loop.
+  void replace_endpoints(std::vector<Endpoint> endpoints, std::string file);
+
+  /// Begins to probe, on the loop for that, and to let requests through and to look for changes, on the home loop.
   void start();
   /// The endpoints are not looked at any more, and what waits is answered. On the home loop.
   void stop();
@@ -61,7 +65,7 @@ class Plane {
   void look_at_endpoint_file();
 
   Loop& home_;
-  const std::string endpoint_file_;
+  std::string endpoint_file_;
   std::pair<std::filesystem::file_time_type, std::uintmax_t> endpoint_stamp_;
   pool::Pool pool_;
   pool::AnomalyReport anomaly_report_;
@@ -69,7 +73,8 @@ class Plane {
   std::unique_ptr<Router> router_;
   std::unique_ptr<FlowStrand> flow_;
   std::unique_ptr<LiveConfig> live_config_;
-  Loop probe_loop_{"probes"};
+  std::unique_ptr<Loop> own_probe_loop_;  // null: it is given
+  Loop& probe_loop_;
   std::unique_ptr<pool::EndpointProber> prober_;
   std::jthread probe_thread_;
   bool stopped_ = false;

@@ -389,6 +389,8 @@ RequestRecord Router::decide(const RouteRequest& request, const scheduling::Sche
     record.explanation.brief = false;
     decision = scheduler.decide(input, scratch.rng, scratch.decision, &record.explanation);
   }
+  record.pool = request.pool;
+  record.route = request.via;
   record.chosen = decision.decode;
   record.prefill = decision.prefill;
   if (decision.outcome == Decision::Outcome::kDispatch) return record;

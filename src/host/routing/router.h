@@ -81,6 +81,9 @@ struct RouteRequest {
   const std::vector<std::string_view>* subset = nullptr;
   /// The decision is explained in full, whatever others are.
   bool explain = false;
+  /// For the record: the pool that it was given to, and the route that did. Empty: there is but one.
+  std::string_view pool{};
+  std::string_view via{};
 };
 
 /// What the endpoints of a model tell alike, so that a request can be judged before it is sent. Nothing while none is

@@ -141,7 +141,17 @@ struct MetricsRegistry::FamilyState {
 };
 
 MetricsRegistry::MetricsRegistry() = default;
-MetricsRegistry::~MetricsRegistry() = default;
+MetricsRegistry::MetricsRegistry(MetricsRegistry& parent, LabelSet labels)
+    : parent_{&parent}, labels_{std::move(labels)} {}
+MetricsRegistry::~MetricsRegistry() { forget_refreshers(); }
+
+LabelSet MetricsRegistry::with_own(LabelSet labels) const {
+  for (const auto& own : labels_) {
+    const auto has = [&own](const auto& label) { return label.first == own.first; };
+    if (std::ranges::none_of(labels, has)) labels.push_back(own);
+  }
+  return labels;
+}
 
 MetricsRegistry::FamilyState& MetricsRegistry::family(const FamilySpec& spec) {
   const auto [place, is_new] = by_name_.try_emplace({std::string{spec.name}, spec.type}, nullptr);
@@ -156,11 +166,13 @@ MetricsRegistry::FamilyState& MetricsRegistry::family(const FamilySpec& spec) {
 }
 
 void MetricsRegistry::declare(const FamilySpec& spec) {
+  if (parent_ != nullptr) return parent_->declare(spec);
   const std::scoped_lock lock{mutex_};
   (void)family(spec);
 }
 
 void MetricsRegistry::alias(const AliasSpec& spec) {
+  if (parent_ != nullptr) return parent_->alias(spec);
   const std::scoped_lock lock{mutex_};
   const auto of = std::ranges::find(families_, spec.of, [](const auto& each) { return std::string_view{each->name}; });
   if (of == families_.end()) return;
@@ -170,6 +182,7 @@ void MetricsRegistry::alias(const AliasSpec& spec) {
 }
 
 void MetricsRegistry::remove(std::string_view family, const LabelSet& labels) {
+  if (parent_ != nullptr) return parent_->remove(family, with_own(labels));
   const std::string key = key_of(labels);
   const std::scoped_lock lock{mutex_};
   for (const MetricType type : {MetricType::kCounter, MetricType::kGauge, MetricType::kHistogram}) {
@@ -183,12 +196,14 @@ void MetricsRegistry::remove(std::string_view family, const LabelSet& labels) {
 }
 
 Counter& MetricsRegistry::counter(std::string_view name, std::string_view help, LabelSet labels) {
+  if (parent_ != nullptr) return parent_->counter(name, help, with_own(std::move(labels)));
   const std::scoped_lock lock{mutex_};
   const auto make = [](FamilyState::SeriesState& series) { series.counter = std::make_shared<Counter>(); };
   return *family({name, MetricType::kCounter, help}).find_or_make(std::move(labels), make).counter;
 }
 
 Gauge& MetricsRegistry::gauge(std::string_view name, std::string_view help, LabelSet labels) {
+  if (parent_ != nullptr) return parent_->gauge(name, help, with_own(std::move(labels)));
   const std::scoped_lock lock{mutex_};
   const auto make = [](FamilyState::SeriesState& series) { series.gauge = std::make_shared<Gauge>(); };
   return *family({name, MetricType::kGauge, help}).find_or_make(std::move(labels), make).gauge;
@@ -196,6 +211,7 @@ Gauge& MetricsRegistry::gauge(std::string_view name, std::string_view help, Labe
 
 Histogram& MetricsRegistry::histogram(std::string_view name, std::string_view help,
                                       std::span<const double> upper_bounds, LabelSet labels) {
+  if (parent_ != nullptr) return parent_->histogram(name, help, upper_bounds, with_own(std::move(labels)));
   const std::scoped_lock lock{mutex_};
   const auto make = [&](FamilyState::SeriesState& series) {
     series.histogram = std::make_shared<Histogram>(upper_bounds);
@@ -204,13 +220,24 @@ Histogram& MetricsRegistry::histogram(std::string_view name, std::string_view he
 }
 
 void MetricsRegistry::on_collect(std::function<void()> refresh) {
+  (parent_ != nullptr ? parent_ : this)->add_refresher(this, std::move(refresh));
+}
+
+void MetricsRegistry::add_refresher(const MetricsRegistry* owner, std::function<void()> refresh) {
   const std::scoped_lock lock{mutex_};
-  refreshers_.push_back(std::move(refresh));
+  refreshers_.emplace_back(owner, std::move(refresh));
+}
+
+void MetricsRegistry::forget_refreshers() {
+  if (parent_ == nullptr) return;
+  const std::scoped_lock lock{parent_->mutex_};
+  std::erase_if(parent_->refreshers_, [this](const auto& each) { return each.first == this; });
 }
 
 std::vector<MetricsRegistry::Family> MetricsRegistry::collect() {
+  if (parent_ != nullptr) return parent_->collect();
   const std::scoped_lock lock{mutex_};
-  for (const auto& refresh : refreshers_) refresh();
+  for (const auto& [owner, refresh] : refreshers_) refresh();
   std::vector<Family> out;
   out.reserve(families_.size());
   for (const auto& family : families_) {

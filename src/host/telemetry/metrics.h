@@ -102,6 +102,8 @@ class MetricsRegistry {
 
   /// Runs before each collection, to refresh gauges from a live source. Runs under the registry's lock.
   void on_collect(std::function<void()> refresh);
+  /// Of a view: what its on_collect() was given runs no more when this returns. Call before what it refers to goes.
+  void forget_refreshers();
 
   struct Series {
     LabelSet labels;
@@ -122,14 +124,23 @@ class MetricsRegistry {
  private:
   struct FamilyState;
   FamilyState& family(const FamilySpec& spec);
+  void add_refresher(const MetricsRegistry* owner, std::function<void()> refresh);
+  [[nodiscard]] LabelSet with_own(LabelSet labels) const;
+  MetricsRegistry* const parent_ = nullptr;  // null: not a view
+  const LabelSet labels_{};
   std::mutex mutex_;
   std::deque<std::unique_ptr<FamilyState>> families_;
   std::map<std::pair<std::string, MetricType>, FamilyState*> by_name_;
-  std::vector<std::function<void()>> refreshers_;
+  std::vector<std::pair<const MetricsRegistry*, std::function<void()>>> refreshers_;
 
  public:
   MetricsRegistry();
+  /// A view of `parent`, which must outlive it and is no view itself: what is registered here is registered there, with
+  /// `labels` behind its own ones unless it has one of the name. For parts that there are several of in a process.
+  MetricsRegistry(MetricsRegistry& parent, LabelSet labels);
   ~MetricsRegistry();
+  MetricsRegistry(const MetricsRegistry&) = delete;
+  MetricsRegistry& operator=(const MetricsRegistry&) = delete;
 };
 
 }  // namespace llmd

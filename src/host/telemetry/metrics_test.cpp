@@ -139,6 +139,27 @@ TEST(Histogram, PutsAValueOnABoundIntoTheBucketOfThatBound) {
   EXPECT_DOUBLE_EQ(view.sum, 104.0);
 }
 
+TEST(MetricsRegistry, AViewAddsItsLabelsAndTakesItsRefreshersAlong) {
+  MetricsRegistry registry;
+  int refreshed = 0;
+  {
+    MetricsRegistry view{registry, {{"pool", "a"}}};
+    view.counter("hits_total", "Hits.", {{"kind", "x"}}).add(2);
+    view.gauge("depth", "Depth.", {{"pool", "own"}}).set(3);
+    view.on_collect([&refreshed] { ++refreshed; });
+    (void)view.collect();
+    EXPECT_EQ(refreshed, 1);
+    view.counter("gone_total", "Gone.");
+    view.remove("gone_total", {});
+  }
+  EXPECT_EQ(registry.counter("hits_total", "", {{"kind", "x"}, {"pool", "a"}}).value(), 2);
+  EXPECT_EQ(registry.gauge("depth", "", {{"pool", "own"}}).value(), 3) << "a label of the name stays";
+  for (const auto& family : registry.collect()) {
+    EXPECT_TRUE(family.name != "gone_total" || family.series.empty());
+  }
+  EXPECT_EQ(refreshed, 1) << "a view that is gone is not refreshed";
+}
+
 TEST(MetricsRegistry, CountsEveryIncrementOfConcurrentThreads) {
   MetricsRegistry registry;
   std::vector<std::thread> threads;

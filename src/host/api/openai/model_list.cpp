@@ -7,7 +7,7 @@ namespace {
 
 void write_model(JsonWriter& json, const ModelCard& card) {
   json.begin_object().key("id").string(card.id).key("object").string("model");
-  json.key("created").integer(card.created).key("owned_by").string("llmd");
+  json.key("created").integer(card.created).key("owned_by").string(card.owner);
   if (card.context_tokens > 0) json.key("max_model_len").integer(card.context_tokens);
   if (!card.block_fingerprint.empty()) json.key("llmd_block_fingerprint").string(card.block_fingerprint);
   json.end_object();

@@ -16,6 +16,7 @@ struct ModelCard {
   std::uint32_t context_tokens = 0;  // `max_model_len`, as vLLM's; 0: left out
   std::string block_fingerprint{};   // `llmd_block_fingerprint`, hexadecimal: what the blocks of a worker of ours are
                                      // named by beside their tokens; empty: left out
+  std::string owner = "llmd";        // `owned_by`
 };
 
 /// Appends one `model` object, or the `list` of GET /v1/models.
