@@ -17,7 +17,7 @@ llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/cel        USES base THIRD_PARTY fmt)
 llmd_declare_module(core/reporting  USES base cel THIRD_PARTY fmt)
 llmd_declare_module(core/batching   USES base model)
-llmd_declare_module(core/pd         USES base model)
+llmd_declare_module(core/pd         USES base model THIRD_PARTY fmt)
 llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching pd THIRD_PARTY fmt)
 
 # host: does. Owns sockets, files, threads and third-party headers.
@@ -29,7 +29,7 @@ llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY 
 llmd_declare_module(host/profiling  USES base telemetry runtime THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
-llmd_declare_module(host/api        USES base model THIRD_PARTY fmt simdjson nlohmann)
+llmd_declare_module(host/api        USES base model pd THIRD_PARTY fmt simdjson nlohmann)
 llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt)
 llmd_declare_module(host/kvstore    USES base model kvpolicy telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY fmt zmq)

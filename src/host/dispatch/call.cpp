@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/openai/body_edits.h"
 #include "api/openai/error.h"
 #include "api/openai/upstream_error.h"
 #include "dispatch/forward_headers.h"
 #include "dispatch/legs.h"
 #include "dispatch/transfer_report.h"
+#include "pd/nixl.h"
 #include "runtime/deadline.h"
 #include "telemetry/log.h"
 
@@ -177,7 +179,7 @@ Task<void> Call::prefill() {
 Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   const auto address = context_.address_of(endpoint.url);
   if (!address) co_return std::unexpected(address.error());
-  const auto body = leg_body(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
+  const auto body = openai::edited(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   if (!body) co_return std::unexpected(body.error());
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
   const auto cached = static_cast<std::uint32_t>(request_.route.decision.prefill_latency.cached * 1'000);
