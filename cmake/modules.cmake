@@ -47,6 +47,8 @@ llmd_declare_module(apps/gateway USES base model scheduling flow telemetry confi
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling eppmetrics exporters api flags pool routing admin
                                  THIRD_PARTY fmt asio cli11)
+llmd_declare_module(apps/sidecar USES base model scheduling pd telemetry config runtime net exporters api flags
+                                 THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)
 llmd_declare_module(apps/up      USES base model pd telemetry config runtime net llamacpp tokenizer flags pool engine routing gateway

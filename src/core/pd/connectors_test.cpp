@@ -114,9 +114,18 @@ TEST(Moriio, TakesTheRankThatWasToldIfItIsOne) {
   } cases[] = {{std::nullopt, 3}, {"7", 7}, {"0", 0}, {"16", 3}, {"-1", 3}, {"1.5", 3}, {"\"7\"", 3}, {"null", 3}};
   for (const auto& item : cases)
     EXPECT_EQ(moriio_decode_rank(item.told, kWide, kPlan), item.expected) << item.told.value_or("none");
-  EXPECT_EQ(moriio_rank("any", 1), 0U);
-  // Of BLAKE2s-256("abc") = 508c5e8c327c14e2..., RFC 7693 appendix B.
-  EXPECT_EQ(moriio_rank("abc", 1'000), 0x508c5e8c327c14e2ULL % 1'000);
+  // As llm-d's sidecar and vLLM's connector choose.
+  const struct {
+    const char* id;
+    std::uint32_t ranks;
+    std::uint32_t expected;
+  } ranks[] = {{"any", 1, 0},
+               {"abc", 8, 2},
+               {"cmpl-foo-0", 8, 5},
+               {"abc", 16, 2},
+               {"cmpl-deadbeef-cafe-1234", 8, 4},
+               {"00000000-0000-0000-0000-000000000000", 8, 6}};
+  for (const auto& item : ranks) EXPECT_EQ(moriio_rank(item.id, item.ranks), item.expected) << item.id;
 }
 
 TEST(Sglang, RoomsAreWhatADoubleHoldsAndDiffer) {

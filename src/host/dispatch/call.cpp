@@ -42,14 +42,6 @@ net::Response whole_answer(int status, net::Headers headers, std::string body) {
   return answer;
 }
 
-/// Whether a prefill endpoint says that the request is wrong. Not if it is about a field that the leg itself changed.
-bool is_clients_error(int status, std::string_view body) {
-  if (status != 400 && status != 413 && status != 422) return false;
-  const std::string param = openai::upstream_error_param(body);
-  const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
-  return std::ranges::find(edits, param, &pd::FieldEdit::path) == edits.end();
-}
-
 // Of a stream's time a tenth, or so long, may pass waiting for its client.
 constexpr int kSlowClientShare = 10;
 constexpr Duration kClientWaitMax = milliseconds{1};
@@ -179,7 +171,8 @@ Task<void> Call::prefill() {
 Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
   const auto address = context_.address_of(endpoint.url);
   if (!address) co_return std::unexpected(address.error());
-  const auto body = openai::edited(request_.body, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
+  const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
+  const auto body = openai::edited(request_.body, edits);
   if (!body) co_return std::unexpected(body.error());
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
   const auto cached = static_cast<std::uint32_t>(request_.route.decision.prefill_latency.cached * 1'000);
@@ -202,7 +195,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
     co_return answer;
   }
   const int status = (*response)->status();
-  if (is_clients_error(status, *answer)) {
+  if (openai::refuses_request(status, *answer, edits)) {
     outcome_.endpoint = endpoint.name;
     verdict_ = whole_answer(status, head_of(**response), *std::move(answer));
     context_.pool.on_request_success(endpoint.name, SteadyClock::now());

@@ -72,43 +72,51 @@ Inners inside(const Inners& edits, std::string_view object) {
   return found;
 }
 
-void append_member(std::string& out, std::string_view text) {
-  if (out.size() > 1) out += ',';
-  out += text;
-}
+/// The new object: the old text, but for what members are changed, left out or added.
+struct Output {
+  std::string text;
+  bool has_members = false;
 
-void append_member(std::string& out, std::string_view name, std::string_view raw_json) {
-  if (out.size() > 1) out += ',';
-  append_json_string(out, name);
-  out += ':';
-  out += raw_json;
-}
+  /// `between`: what stands before the member in the old text, with its comma.
+  void begin(std::string_view between) {
+    if (std::exchange(has_members, true)) text += between;
+  }
+  void add(std::string_view name, std::string_view raw_json) {
+    begin(",");
+    append_json_string(text, name);
+    text += ':';
+    text += raw_json;
+  }
+};
 
 Result<std::string> apply(std::string& body, Inners edits);
 
-/// A member of the object with what leads to or into it applied.
-Result<void> append_edited(std::string& out, const RawMember& member, Inners& edits) {
+/// A member of the object with what leads to or into it applied; `between` stands before it.
+Result<void> append_edited(Output& out, const RawMember& member, std::string_view between, Inners& edits) {
+  const std::string_view name = member.whole.substr(0, member.whole.size() - member.value.size());
   const auto exact = std::ranges::find(edits, std::string_view{member.key}, &Inner::path);
   if (exact != edits.end() && exact->edit->when != FieldEdit::When::kIfAbsent) {
     if (exact->edit->raw_json.empty() || std::exchange(exact->applied, true)) return {};
-    append_member(out, member.whole.substr(0, member.whole.size() - member.value.size()));
-    out += exact->edit->raw_json;
+    out.begin(between);
+    out.text += name;
+    out.text += exact->edit->raw_json;
     return {};
   }
+  out.begin(between);
   Inners nested = inside(edits, member.key);
   if (nested.empty()) {
-    append_member(out, member.whole);
+    out.text += member.whole;
     return {};
   }
   std::string value{member.value};
   LLMD_TRY(const std::string changed, apply(value, std::move(nested)));
-  append_member(out, member.whole.substr(0, member.whole.size() - member.value.size()));
-  out += changed;
+  out.text += name;
+  out.text += changed;
   return {};
 }
 
 /// What the edits add to an object that has none of it.
-Result<void> append_new(std::string& out, const Inners& edits, const std::vector<RawMember>& members) {
+Result<void> append_new(Output& out, const Inners& edits, const std::vector<RawMember>& members) {
   std::vector<std::string_view> made;
   for (const Inner& item : edits) {
     const std::size_t dot = item.path.find('.');
@@ -116,7 +124,7 @@ Result<void> append_new(std::string& out, const Inners& edits, const std::vector
     if (item.edit->raw_json.empty() || item.edit->when == FieldEdit::When::kIfPresent) continue;
     if (std::ranges::find(members, top, &RawMember::key) != members.end()) continue;
     if (dot == std::string_view::npos) {
-      append_member(out, top, item.edit->raw_json);
+      out.add(top, item.edit->raw_json);
       continue;
     }
     // The first edit of a missing object makes it, with all that lead into it.
@@ -124,19 +132,29 @@ Result<void> append_new(std::string& out, const Inners& edits, const std::vector
     made.push_back(top);
     std::string empty = "{}";
     LLMD_TRY(const std::string object, apply(empty, inside(edits, top)));
-    append_member(out, top, object);
+    out.add(top, object);
   }
   return {};
 }
 
 Result<std::string> apply(std::string& body, Inners edits) {
   LLMD_TRY(const std::vector<RawMember> members, raw_members(body));
-  std::string out = "{";
-  out.reserve(body.size() + 256);
-  for (const RawMember& member : members) LLMD_TRY_VOID(append_edited(out, member, edits));
+  const std::string_view text = body;
+  const auto begin_of = [&](const RawMember& member) {
+    return static_cast<std::size_t>(member.whole.data() - text.data());
+  };
+  std::size_t end = members.empty() ? text.find('{') + 1 : begin_of(members.front());
+  Output out;
+  out.text.reserve(body.size() + 256);
+  out.text += text.substr(0, end);
+  for (const RawMember& member : members) {
+    const std::size_t begin = begin_of(member);
+    LLMD_TRY_VOID(append_edited(out, member, text.substr(end, begin - end), edits));
+    end = begin + member.whole.size();
+  }
   LLMD_TRY_VOID(append_new(out, edits, members));
-  out += '}';
-  return out;
+  out.text += text.substr(end);
+  return std::move(out.text);
 }
 
 }  // namespace

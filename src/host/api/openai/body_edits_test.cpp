@@ -16,8 +16,14 @@ TEST(BodyEdits, SetAddAndRemoveFieldsAndKeepTheRestByteForByte) {
     const char* expected;
   };
   Case cases[] = {
-      {"set where it stands", R"({"a" : 1, "b":[1, 2]})", {{"a", "2"}}, R"({"a" : 2,"b":[1, 2]})"},
+      {"set where it stands", R"({"a" : 1, "b":[1, 2]})", {{"a", "2"}}, R"({"a" : 2, "b":[1, 2]})"},
       {"add", R"({"b":"x y"})", {{"a", "null"}}, R"({"b":"x y","a":null})"},
+      {"spaces stay",
+       "{ \"a\": 1,\n \"b\": 2 ,\"c\":3 }\n",
+       {{"b", ""}, {"d", "4"}},
+       "{ \"a\": 1 ,\"c\":3,\"d\":4 }\n"},
+      {"remove the first", R"({"a":1, "b":2})", {{"a", ""}}, R"({"b":2})"},
+      {"remove all", R"({ "a":1 })", {{"a", ""}}, R"({  })"},
       {"remove", R"({"a":{"b":1},"c":true})", {{"a", ""}}, R"({"c":true})"},
       {"remove what is not there", R"({"c":1.50})", {{"a", ""}}, R"({"c":1.50})"},
       {"empty", "{}", {{"a", "1"}}, R"({"a":1})"},

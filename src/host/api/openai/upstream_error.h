@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "pd/field_edit.h"
+
 namespace llmd::openai {
 
 /// The body of another server's answer with an error status, in the shape that OpenAI's clients read: what it says of
@@ -14,5 +16,9 @@ namespace llmd::openai {
 
 /// The request field that an error of that shape names, empty if it names none.
 [[nodiscard]] std::string upstream_error_param(std::string_view body);
+
+/// Whether the first leg's endpoint says that the client's request is wrong, so that no other would take it either. Not
+/// if it is about a field that the leg itself changed.
+[[nodiscard]] bool refuses_request(int status, std::string_view body, const pd::FieldEdits& changed);
 
 }  // namespace llmd::openai
