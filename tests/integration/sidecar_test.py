@@ -900,3 +900,35 @@ def test_a_configuration_stands_below_the_flags(engines, sidecar, tmp_path):
     front = sidecar(decoder, "--configuration={kv-connector: sglang}", "--kv-connector=offloading")
     assert split(front, prefiller).status_code == 200
     assert "remote_prefiller" in decoder.requests[1].body["kv_transfer_params"]
+
+
+# --- real engines ---
+
+
+def test_real_workers_give_the_text_of_one_and_move_the_blocks(start, model_path, sidecar):
+    worker = ("--model", str(model_path), "--listen", "127.0.0.1:0", "--store-memory", "256MiB", "--threads", "1")
+    prefiller = start("worker", *worker, "--role", "prefill")
+    decoder = start("worker", *worker, "--role", "decode")
+    urls = [process.base_url() for process in (prefiller, decoder)]
+    for process, url in zip((prefiller, decoder), urls, strict=True):
+        process.wait_ready(url)
+    front = sidecar(int(urls[1].rpartition(":")[2]))
+    prompt = " ".join(f"Line {i} says that nothing is to be changed without a reason." for i in range(20))
+    body = {"prompt": prompt, "max_tokens": 12, "temperature": 0, "cache_salt": "alone"}
+    alone = httpx.post(f"{urls[0]}/v1/completions", json=body, timeout=60).json()
+    headers = {"x-prefiller-host-port": urls[0].removeprefix("http://")}
+    whole = httpx.post(f"{front.url}/v1/completions", json=body | {"cache_salt": "a"}, headers=headers, timeout=60)
+    assert whole.json()["choices"][0]["text"] == alone["choices"][0]["text"]
+    moved = dict(part.split("=") for part in whole.headers["x-llmd-kv-transfer"].split(", "))
+    prompt_tokens = whole.json()["usage"]["prompt_tokens"]
+    assert (int(moved["blocks"]), moved["recomputed_tokens"]) == ((prompt_tokens - 1) // 32, "0")
+    streamed = body | {"cache_salt": "b", "stream": True, "stream_options": {"include_usage": True}}
+    lines = httpx.post(f"{front.url}/v1/completions", json=streamed, headers=headers, timeout=60).text.split("\n\n")
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    text = "".join(event["choices"][0]["text"] for event in events if event["choices"])
+    assert text == alone["choices"][0]["text"]
+    assert events[-1]["usage"]["prompt_tokens_details"]["cached_tokens"] == 0, "the prefill side had none of it"
+    prefiller.close()
+    body["cache_salt"] = "c"
+    again = httpx.post(f"{front.url}/v1/completions", json=body, headers=headers, timeout=60).json()
+    assert again["choices"][0]["text"] == alone["choices"][0]["text"], "without the prefill side, too"

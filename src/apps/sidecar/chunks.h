@@ -14,8 +14,8 @@ namespace llmd::sidecar {
 /// each request continues the assistant's message that the last ones began (scheduling spec 6.6).
 struct ChunkPlan {
   std::uint32_t chunk_tokens = 0;
-  std::optional<std::uint32_t> tokens_max;  // of the answer, if the client says so
-  std::optional<std::uint32_t> tokens_min;
+  std::optional<std::uint32_t> tokens_max{};  // of the answer, if the client says so
+  std::optional<std::uint32_t> tokens_min{};
   bool streams = false;
 };
 

@@ -66,6 +66,7 @@ Task<bool> Call::encode() {
                        .answer_bytes_max = kEncodeAnswerBytesMax,
                        .timeout = options().prefill_timeout};
     request.headers.remove("accept-encoding");
+    request.headers.set("content-type", "application/json");
     request.headers.set("x-request-id", fmt::format("{}-enc-{}", plan_.request_id, i));
     batch->requests.push_back(std::move(request));
   }

@@ -20,10 +20,10 @@ struct MoriioOptions {
   std::uint16_t prefill_notify_port = 61005;
   std::uint16_t prefill_handshake_port = 6301;
   std::uint32_t tp_size = 1;
-  std::uint32_t dp_size = 1;               // of all pods of a side
-  std::uint32_t dp_size_local = 0;         // of one pod; 0: there is one
-  std::vector<std::string> prefill_hosts;  // of several pods of a side, in the order of their ranks
-  std::vector<std::string> decode_hosts;
+  std::uint32_t dp_size = 1;                 // of all pods of a side
+  std::uint32_t dp_size_local = 0;           // of one pod; 0: there is one
+  std::vector<std::string> prefill_hosts{};  // of several pods of a side, in the order of their ranks
+  std::vector<std::string> decode_hosts{};
 };
 
 /// One split request.
