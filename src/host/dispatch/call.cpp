@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <random>
 #include <utility>
 
 #include "api/openai/body_edits.h"
@@ -10,8 +12,12 @@
 #include "api/openai/upstream_error.h"
 #include "dispatch/forward_headers.h"
 #include "dispatch/legs.h"
+#include "dispatch/prefill_beside.h"
 #include "dispatch/transfer_report.h"
+#include "pd/connector.h"
 #include "pd/nixl.h"
+#include "pd/sglang.h"
+#include "pd/shared_storage.h"
 #include "runtime/deadline.h"
 #include "telemetry/log.h"
 
@@ -42,6 +48,22 @@ net::Response whole_answer(int status, net::Headers headers, std::string body) {
   return answer;
 }
 
+/// How an endpoint's engine hands KV on; vLLM's way if its label does not say. No value: it says something else.
+std::optional<pd::Connector> connector_of(const Endpoint& endpoint) {
+  const auto label = endpoint.labels.find(std::string{kConnectorLabel});
+  return label == endpoint.labels.end() ? pd::Connector::kNixl : pd::connector_of(label->second);
+}
+
+std::optional<std::uint16_t> port_label(const Endpoint& endpoint) {
+  const auto label = endpoint.labels.find(std::string{kBootstrapPortLabel});
+  if (label == endpoint.labels.end()) return std::nullopt;
+  std::uint16_t port = 0;
+  const std::string& text = label->second;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (status != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
+}
+
 // Of a stream's time a tenth, or so long, may pass waiting for its client.
 constexpr int kSlowClientShare = 10;
 constexpr Duration kClientWaitMax = milliseconds{1};
@@ -49,6 +71,11 @@ constexpr Duration kClientWaitMax = milliseconds{1};
 /// llm-d's words.
 Error revoked() {
   return {.code = ErrorCode::kOverloaded, .what = "request evicted by flow control", .hint = "send the request again"};
+}
+
+std::uint64_t seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
 }
 
 Counter& failures(MetricsRegistry& metrics, const char* kind) {
@@ -65,6 +92,7 @@ DispatchContext::DispatchContext(Loop& on, pool::Pool& of, routing::Router& with
       router{with},
       options{how},
       client{on, how.client},
+      rng{seed()},
       retries{metrics.counter("llmd_gateway_retries_total", "Requests sent to another endpoint after one failed")},
       connect_failures{failures(metrics, "connect")},
       cut_streams{failures(metrics, "cut")},
@@ -111,7 +139,7 @@ Task<Outcome> Call::run() {
   bool first = true;
   std::uint32_t reached = 0;
   for (const EndpointPtr& endpoint : candidates()) {
-    if (left_ || timed_out_ || revoked_ || sent_ || reached >= context_.options.attempts_max) break;
+    if (left_ || timed_out_ || revoked_ || sent_ || waits_in_vain() || reached >= context_.options.attempts_max) break;
     if (!std::exchange(first, false)) {
       ++outcome_.retries;
       context_.retries.add();
@@ -125,6 +153,7 @@ Task<Outcome> Call::run() {
     if (!unseen || SteadyClock::now() - asked > kQuickRefusal) ++reached;
   }
   deadline.clear();
+  if (beside_ != nullptr) end_beside();
   if (!left_ && !sent_) co_await answer_failure();
   exchange_.on_disconnect(nullptr);
   if (request_.revocation != nullptr) request_.revocation->revoke = {};
@@ -150,9 +179,25 @@ Task<void> Call::prefill() {
   reserved_.release_prompt();
   context_.router.remember(request_.route, SteadyClock::now());
   remembered_ = true;
-  Result<std::string> answer = co_await ask_prefill(*endpoint);
+  const auto connector = connector_of(*endpoint);
+  Result<std::string> answer = std::string{};
   Result<std::string> body = std::unexpected(Error{});
-  if (answer) body = decode_body(request_.body, *std::move(answer));
+  if (connector == pd::Connector::kSglang) {
+    const Result<void> sent = prefill_beside(*endpoint);
+    if (sent) co_return;
+    answer = std::unexpected(sent.error());
+  } else if (connector == pd::Connector::kSharedStorage) {
+    const pd::FieldEdits edits = pd::shared_storage_prefill_edits(pd::BodyKind::kChatOrCompletion);
+    answer = co_await ask_prefill(*endpoint, edits);
+    if (answer) body = openai::edited(request_.body, pd::shared_storage_decode_edits());
+  } else if (connector == pd::Connector::kNixl) {
+    const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
+    answer = co_await ask_prefill(*endpoint, edits);
+    if (answer) body = decode_body(request_.body, *std::move(answer));
+  } else {
+    answer = fail(ErrorCode::kUnsupported,
+                  fmt::format("its label {} names no connector that is spoken here", kConnectorLabel));
+  }
   if (body) {
     outcome_.prefill = SteadyClock::now() - started_;
     split_body_ = *std::move(body);
@@ -168,10 +213,44 @@ Task<void> Call::prefill() {
                          outcome_.prefill_error));
 }
 
-Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
+Result<void> Call::prefill_beside(const Endpoint& endpoint) {
+  constexpr std::uint16_t kBootstrapPort = 8998;
+  LLMD_TRY(const net::Address address, context_.address_of(endpoint.url));
+  const pd::FieldEdits edits = pd::sglang_edits({.host = address.host,
+                                                 .bootstrap_port = port_label(endpoint).value_or(kBootstrapPort),
+                                                 .room = pd::sglang_room(context_.rng)});
+  LLMD_TRY(split_body_, openai::edited(request_.body, edits));
+  body_ = split_body_;
+  const std::uint32_t prompt = request_.route.facts.prompt_tokens;
+  beside_ = PrefillBeside::start(context_,
+                                 {.endpoint = endpoint.name,
+                                  .address = address,
+                                  .method = std::string{request_.method},
+                                  .target = std::string{request_.target},
+                                  .headers = request_.headers,
+                                  .body = split_body_},
+                                 count(endpoint, {.prompt = prompt, .prefill = prompt, .context = prompt}));
+  beside_->on_failure([this] {
+    if (!sent_ && attempt_cancel_ != nullptr) attempt_cancel_->cancel();
+  });
+  return {};
+}
+
+bool Call::waits_in_vain() const { return beside_ != nullptr && !sent_ && beside_->failure().has_value(); }
+
+void Call::end_beside() {
+  beside_->on_failure(nullptr);
+  if (beside_->failure()) {
+    outcome_.prefill_error = beside_->failure()->to_string();
+    if (!sent_) error_ = *beside_->failure();
+  }
+  // If the answer is complete, the engine may still be at its last block.
+  if (left_ || revoked_ || timed_out_ || !sent_ || outcome_.endpoint_failed) beside_->cancel();
+}
+
+Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits) {
   const auto address = context_.address_of(endpoint.url);
   if (!address) co_return std::unexpected(address.error());
-  const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
   const auto body = openai::edited(request_.body, edits);
   if (!body) co_return std::unexpected(body.error());
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
@@ -246,14 +325,26 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
     request_.route.decision.latency.cached = 0;
   }
   if (!std::exchange(remembered_, false)) context_.router.remember(request_.route, SteadyClock::now());
+  // A prefill leg beside it that fails ends the attempt, and not the call.
+  net::CancelToken own;
+  net::CancelToken* const cancel = beside_ != nullptr ? &own : &cancel_;
+  if (beside_ != nullptr) {
+    cancel_.set(&own, [&own] { own.cancel(); });
+    if (cancel_.cancelled() || waits_in_vain()) own.cancel();
+    attempt_cancel_ = &own;
+  }
+  Attempt end = Attempt::kRetry;
   auto response = co_await context_.client.send(
       *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},
-      &cancel_);
-  if (!response) {
+      cancel);
+  if (response) {
+    end = co_await relay_answer(**response, in_flight);
+  } else {
     blame(std::move(response).error());
-    co_return Attempt::kRetry;
   }
-  co_return co_await relay_answer(**response, in_flight);
+  attempt_cancel_ = nullptr;
+  cancel_.set(&own, nullptr);
+  co_return end;
 }
 
 Task<Call::Attempt> Call::relay_answer(net::ClientResponse& response, pool::InFlight& in_flight) {
@@ -460,7 +551,7 @@ Task<void> Call::answer_failure() {
 }
 
 void Call::blame(Error error) {
-  if (left_ || revoked_) return;
+  if (left_ || revoked_ || waits_in_vain()) return;
   using health::FailureKind;
   outcome_.endpoint_failed = true;
   refusal_.reset();

@@ -8,10 +8,14 @@
 #include <vector>
 
 #include "api/openai/answer_usage.h"
+#include "base/rng.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/sse_relay.h"
+#include "pd/field_edit.h"
 
 namespace llmd::dispatch {
+
+class PrefillBeside;
 
 /// What all calls of one loop share.
 struct DispatchContext {
@@ -25,6 +29,7 @@ struct DispatchContext {
   routing::Router& router;
   const DispatchOptions options;
   net::Client client;
+  Rng rng;  // rooms in which legs meet
   std::unordered_map<std::string, net::Address> addresses;
   Counter& retries;
   Counter& connect_failures;
@@ -55,7 +60,12 @@ class Call {
   /// The prefill leg, if the decision has one: afterwards `body_` is the decode leg's. Whatever goes wrong there
   /// degrades to a decode endpoint that computes the prompt itself, but a request that is wrong: see `verdict_`.
   Task<void> prefill();
-  Task<Result<std::string>> ask_prefill(const Endpoint& endpoint);
+  Task<Result<std::string>> ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits);
+  /// Sends the prefill leg, and leaves the decode leg's body, of engines that meet by themselves.
+  [[nodiscard]] Result<void> prefill_beside(const Endpoint& endpoint);
+  /// The prefill leg beside has failed before the client was sent anything: the decode endpoint waits in vain.
+  [[nodiscard]] bool waits_in_vain() const;
+  void end_beside();
   Task<Attempt> attempt(const EndpointPtr& endpoint);
   Task<Attempt> relay_answer(net::ClientResponse& response, pool::InFlight& in_flight);
   Task<Attempt> relay_stream(net::ClientResponse& response, pool::InFlight& in_flight);
@@ -84,6 +94,8 @@ class Call {
   DispatchRequest& request_;
   net::Exchange& exchange_;
   net::CancelToken cancel_;
+  net::CancelToken* attempt_cancel_ = nullptr;  // of the attempt under way
+  std::shared_ptr<PrefillBeside> beside_;
   Outcome outcome_;
   std::string split_body_;  // the decode leg's, if it differs from the request's
   std::string_view body_;   // what attempts send
