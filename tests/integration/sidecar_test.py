@@ -433,6 +433,25 @@ def test_moriio_in_parallel_answers_only_after_the_prefill_side(engines, sidecar
     released.set()
 
 
+def test_moriio_hosts_that_are_names_are_looked_up(engines, sidecar):
+    prefiller, decoder = engines(), engines()
+    metrics = unused_port()
+    names = ("--moriio-local-pod-ip", "localhost", "--moriio-decode-hosts", "localhost,no-such-host.invalid")
+    ranks = ("--moriio-dp-size", "4", "--moriio-dp-size-local", "2")
+    front = sidecar(decoder, "--moriio-write-mode", *names, *ranks, "--metrics-port", str(metrics))
+
+    def page() -> str:
+        return httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
+
+    wait_for(lambda: "moriio_dns_lookup_failures_total 1" in page(), "the end of the look-ups")
+    assert "moriio_dns_reresolve_total 1" in page()
+    prefiller.then(prefilled())
+    assert split(front, prefiller).status_code == 200
+    params = prefiller.requests[0].body["kv_transfer_params"]
+    assert params["remote_host"] == "127.0.0.1"
+    assert params["remote_hosts"] == ["127.0.0.1", "no-such-host.invalid"]
+
+
 # --- shared storage ---
 
 THRESHOLD = BODY[:-1] + ',"cache_hit_threshold":0.5}'
