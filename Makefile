@@ -28,7 +28,7 @@ serve: build  ## build, fetch the default model and serve it (LISTEN=host:port, 
 
 test: configure  ## every test that CI runs but its sanitizer and fuzzing stages
 	@cmake --build build --parallel $(JOBS)
-	@tools/fetch_model.sh > /dev/null && tools/python_env.sh > /dev/null
+	@tools/fetch_model.sh > /dev/null && tools/python_env.sh > /dev/null && tools/kube_env.sh > /dev/null
 	@ctest --preset release $(ARGS) < /dev/null
 
 bench: configure  ## the micro benchmarks; ARGS=e2e compares with llama-server

@@ -28,6 +28,7 @@ llmd_declare_module(host/net        USES base telemetry runtime THIRD_PARTY fmt 
 llmd_declare_module(host/rpc        USES base telemetry runtime net THIRD_PARTY fmt asio zlib)
 llmd_declare_module(host/profiling  USES base telemetry runtime THIRD_PARTY fmt asio)
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
+llmd_declare_module(host/tracing    USES base telemetry runtime net rpc exporters THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
 llmd_declare_module(host/api        USES base model pd THIRD_PARTY fmt simdjson nlohmann)
 llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt)
@@ -36,6 +37,8 @@ llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY
 llmd_declare_module(host/kvtransfer USES base model telemetry runtime net kvstore THIRD_PARTY fmt asio xxhash)
 llmd_declare_module(host/flags      USES base model telemetry net kvtransfer THIRD_PARTY fmt cli11)
 llmd_declare_module(host/pool       USES base model health telemetry runtime net config api THIRD_PARTY fmt asio yaml)
+llmd_declare_module(host/kube       USES base telemetry runtime net THIRD_PARTY fmt asio simdjson yaml crypto)
+llmd_declare_module(host/discovery  USES base model telemetry runtime net pool kube THIRD_PARTY fmt asio simdjson resolv)
 llmd_declare_module(host/eppmetrics USES base model scheduling flow telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/engine     USES base model batching simulation telemetry runtime llamacpp kvstore THIRD_PARTY fmt asio)
 llmd_declare_module(host/routing    USES base model prefix scheduling flow health pd telemetry config runtime api tokenizer pool eppmetrics THIRD_PARTY fmt)
@@ -43,11 +46,11 @@ llmd_declare_module(host/dispatch   USES base model pd health telemetry runtime 
 llmd_declare_module(host/admin      USES base model scheduling telemetry runtime net api pool routing THIRD_PARTY fmt asio nlohmann)
 
 # apps: one folder a command. No app links another, except that `up` hosts the gateway.
-llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool routing dispatch admin
+llmd_declare_module(apps/gateway USES base model scheduling flow telemetry config runtime net exporters llamacpp api tokenizer flags pool discovery routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling eppmetrics exporters api flags pool routing admin
+llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling tracing eppmetrics exporters api flags pool discovery routing admin
                                  THIRD_PARTY fmt asio cli11)
-llmd_declare_module(apps/sidecar USES base model scheduling pd telemetry config runtime net exporters api flags
+llmd_declare_module(apps/sidecar USES base model scheduling pd telemetry config runtime net exporters api flags pool discovery
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)

@@ -29,7 +29,7 @@ bool equal(const Field& a, const Field& b) {
 std::vector<Field> fields_of(std::string_view message) {
   WireReader reader{message};
   std::vector<Field> all;
-  for (auto field = reader.next(); field && *field; field = reader.next()) all.push_back(**field);
+  for (Field field; reader.next(field);) all.push_back(field);
   return all;
 }
 

@@ -7,6 +7,8 @@ LLMD_BINARY=$(realpath "$1")
 [[ -x $LLMD_BINARY ]] || { echo "error: $1 is not there; run make build" >&2; exit 1; }
 shift
 environment=$("$here/python_env.sh")
+# Before the first test's time runs: it may take minutes.
+case $* in *kube*) "$here/kube_env.sh" > /dev/null ;; esac
 LLMD_MODEL=$("$here/fetch_model.sh")
 LLMD_SOURCE_DIR=$(dirname "$here")
 export LLMD_BINARY LLMD_MODEL LLMD_SOURCE_DIR PYTHONDONTWRITEBYTECODE=1

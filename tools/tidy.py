@@ -44,6 +44,8 @@ LIBRARIES = {
     "yaml-cpp/": "yaml",
     "nlohmann/": "nlohmann",
     "simdjson": "simdjson",
+    "resolv.h": "resolv",
+    "arpa/nameser": "resolv",
     "CLI/": "cli11",
     "nghttp2/": "nghttp2",
     "google/protobuf": "protobuf",

@@ -152,8 +152,12 @@ ALONE = [
     ("gateway", [], "--endpoints"),
     ("gateway", ["--endpoints", "nope"], "--endpoints"),
     ("gateway", ["--endpoints", "https://host"], "TLS is not spoken"),
+    ("gateway", ["--endpoints", "dns:pods"], "--endpoints"),
+    ("gateway", ["--endpoints", "kubernetes:pool"], "--endpoints"),
     ("epp", ["--config-file", "a", "--config-text", "b"], "--config-text"),
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
+    ("epp", ["--metrics-client-ca-file", "x"], "--metrics-cert-dir"),
+    ("epp", ["--metrics-cert-dir", "x", "--metrics-endpoint-auth=false"], "--metrics-client-ca-file"),
     ("sidecar", ["--configuration", "{}", "--configuration-file", "x"], "--configuration"),
     ("sidecar", ["--enable-p2p-pull", "--kv-connector", "sglang"], "--enable-p2p-pull"),
     ("sidecar", ["--enable-ssrf-protection"], "--enable-ssrf-protection"),
@@ -190,15 +194,17 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     told = set(re.findall(r"^ +(?:-v,)?(--[a-z0-9-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--config", "--endpoints", "--chat-template", "--kv-advertise", "--system",
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
-                "--pool-group", "--cert-path", "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
+                "--pool-group", "--cert-path", "--metrics-cert-dir", "--metrics-client-ca-file",
+                "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
                 # Taken without effect:
-                "--tracing", "--enable-grpc-stream-metrics",
-                "--metrics-cert-dir", "--metrics-client-ca-file", "--zap-devel", "--zap-stacktrace-level",
+                "--enable-grpc-stream-metrics", "--zap-devel", "--zap-stacktrace-level",
                 "--zap-time-encoding", "--allowed-hosts", "--moriio-local-pod-ip"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
-                "--rebalance-roles", "--health-checking", "--secure-serving", "--enable-cert-reload",
+                "--rebalance-roles", "--allow-local-endpoints", "--health-checking", "--secure-serving",
+                "--enable-cert-reload",
                 "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
-                "--enable-pprof", "--metrics-endpoint-auth", "--secure-proxy", "--enable-prefiller-sampling",
+                "--enable-pprof", "--metrics-endpoint-auth", "--tracing", "--secure-proxy",
+                "--enable-prefiller-sampling",
                 "--enable-p2p-pull", "--enable-ssrf-protection", "--moriio-write-mode", "--moriio-parallel-dispatch"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 

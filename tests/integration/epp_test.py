@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import signal
+import ssl
 import subprocess
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ import openai
 import pytest
 
 from envoy_process import Envoy
+from trace_collector import TraceCollector
 from waiting import wait_for
 
 PROFILE = """
@@ -80,15 +82,18 @@ class Fleet:
         replacement.rename(path)
         return path
 
+    def config(self, urls: list[str], config: str = CONFIG, endpoints_max: int = 1) -> Path:
+        path = self.folder / "config.yaml"
+        path.write_text(config.format(path=self.write_endpoints(urls), endpoints_max=endpoints_max))
+        return path
+
     def picker(self, urls: list[str], *arguments: str, endpoints_max: int = 1, config: str = CONFIG,
-               ready: int | None = None):
-        path = self.write_endpoints(urls)
-        config_path = self.folder / "config.yaml"
-        config_path.write_text(config.format(path=path, endpoints_max=endpoints_max))
+               ready: int | None = None, env: dict[str, str] | None = None):
+        config_path = self.config(urls, config, endpoints_max)
         at_once = [] if "--drain-timeout" in arguments else ["--drain-timeout", "0s"]
         process = self.start("epp", "--config-file", str(config_path), "--bind-address", "127.0.0.1", "--grpc-port",
                              "0", "--grpc-health-port", "0", "--metrics-port", "0", "--secure-serving=false",
-                             "--admin", "none", *arguments, *at_once)
+                             "--admin", "none", *arguments, *at_once, env=env)
         found = process.wait_for_log(r"listening on ([0-9.]+:\d+) \(health ([0-9.]+:\d+), metrics ([0-9.]+:\d+)")
         process.address, process.health, process.metrics = found.groups()
         wanted = len(urls) if ready is None else ready
@@ -346,3 +351,59 @@ def test_tls_with_the_certificate_that_it_makes(fleet):
     assert chat(client, "hello", max_tokens=5).usage.completion_tokens == 5
     text = "words that repeat " * 20_000
     assert chat(client, text, max_tokens=2).usage.completion_tokens == 2
+
+
+def test_spans_reach_a_collector_and_join_the_callers_trace(fleet, engines):
+    engine = engines()
+    with TraceCollector() as collector:
+        picker = fleet.picker([engine.url], env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+                                                 "OTEL_TRACES_SAMPLER_ARG": "0",
+                                                 "OTEL_RESOURCE_ATTRIBUTES": "k8s.pod.name=epp-0"})
+        envoy = fleet.envoy(picker)
+        trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        body = {"model": engine.model, "messages": [{"role": "user", "content": "x"}]}
+
+        def post(content, **headers):
+            return httpx.post(f"{envoy.url}/v1/chat/completions", json=content, headers=headers)
+
+        assert post(body, traceparent=f"00-{trace}-{caller}-01", tracestate="v=1").status_code == 200
+        told = engine.requests[-1].headers
+        assert post(body).status_code == 200, "sampled by the ratio: not at all"
+        assert engine.requests[-1].headers["traceparent"].endswith("-00")
+        assert post({"messages": []}, traceparent=f"00-{trace}-{caller}-01").status_code == 400
+        picker.process.send_signal(signal.SIGTERM)
+        assert picker.wait() == 0
+        good, bad = collector.spans("gateway.request")
+        assert (good.trace_id.hex(), good.parent_span_id.hex()) == (trace, caller)
+        assert told["traceparent"] == f"00-{trace}-{good.span_id.hex()}-01" and told["tracestate"] == "v=1"
+        assert collector.attributes(good)["http.response.status_code"] == 200
+        assert good.start_time_unix_nano < good.end_time_unix_nano and not good.status.code
+        decided, refused = collector.spans("gateway.request_orchestration")
+        assert decided.parent_span_id == good.span_id and decided.trace_id == good.trace_id
+        assert collector.attributes(decided) == {"target_model": engine.model, "request_prio": 0}
+        assert "messages" in bad.status.message and bad.status.code == refused.status.code == 2
+        assert collector.resource["service.name"] == "llm-d-epp" and collector.resource["k8s.pod.name"] == "epp-0"
+
+
+def test_the_metrics_port_with_tls_and_certificates_of_clients(fleet, tmp_path):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60, cwd=tmp_path)
+
+    for name in ("ca", "server", "client"):
+        signer = [] if name == "ca" else ["-CA", "ca.crt", "-CAkey", "ca.key"]
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.crt",
+                "-days", "1", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", *signer)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    for suffix in ("crt", "key"):
+        (folder / f"tls.{suffix}").write_bytes((tmp_path / f"server.{suffix}").read_bytes())
+    process = fleet.start("epp", "--config-file", str(fleet.config([])), "--bind-address", "127.0.0.1", "--grpc-port",
+                          "0", "--grpc-health-port", "0", "--metrics-port", "0", "--secure-serving=false", "--admin",
+                          "none", "--drain-timeout", "0s", "--metrics-cert-dir", str(folder),
+                          "--metrics-client-ca-file", str(tmp_path / "ca.crt"))
+    url = "https://" + process.wait_for_log(r"metrics ([0-9.]+:\d+)").group(1) + "/metrics"
+    trusted = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(url, verify=trusted, timeout=5)
+    trusted.load_cert_chain(tmp_path / "client.crt", tmp_path / "client.key")
+    assert "llm_d_epp" in httpx.get(url, verify=trusted, timeout=5).text

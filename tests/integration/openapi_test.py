@@ -16,7 +16,8 @@ CHECKS = ",".join([
 def test_generated_requests_meet_only_documented_answers(start, model_path):
     runtime = Path(tempfile.mkdtemp(prefix="llmd-it-", dir="/tmp"))
     try:
-        up = start("up", "--model", str(model_path), "--listen", "127.0.0.1:0", "--context", "512",
+        # Answers without a limit go on to the end of the context.
+        up = start("up", "--model", str(model_path), "--listen", "127.0.0.1:0", "--context", "128",
                    "--kv-memory", "256MiB",
                    env={"XDG_RUNTIME_DIR": str(runtime)})
         url = up.base_url()

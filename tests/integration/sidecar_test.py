@@ -591,12 +591,6 @@ def test_clients_do_not_steer_engines_past_the_list(engines, sidecar):
     assert raw_of(decoder, 1) == evil
 
 
-def test_a_pool_turns_protection_on(start, binary):
-    process = start("sidecar", "--inference-pool", "ns/pool", "--port", "0")
-    process.wait_for_log("InferencePool are not watched yet")
-    assert process.wait() == 1
-
-
 # --- data parallel ranks ---
 
 

@@ -24,6 +24,38 @@ constexpr int kInterruptedExit = 130;
 /// llm-d's defaults: queue-scorer 2, kv-cache-utilization-scorer 2, prefix-cache-scorer 3.
 constexpr std::string_view kDefaultConfig = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string{} : std::string{value};
+}
+
+Result<discovery::KubePool> kube_pool(const Options& options) {
+  if (options.pool_name.empty() && options.endpoint_selector.empty()) {
+    return fail(ErrorCode::kConfigInvalid, "nothing names endpoints",
+                "give --pool-name, --endpoint-selector, or dataLayer.discovery with a file-discovery plugin");
+  }
+  discovery::KubePool pool{.name = options.pool_name,
+                           .group = options.pool_group,
+                           .selector = options.endpoint_selector,
+                           .ports = options.endpoint_target_ports,
+                           .addresses = {.allows_local = options.allow_local_endpoints}};
+  for (const std::string& space : {options.pool_namespace, variable("NAMESPACE")}) {
+    if (space.empty()) continue;
+    pool.name_space = space;
+    break;
+  }
+  if (pool.is_object()) return pool;
+  const std::string pod = variable("POD_NAME");
+  const auto deployment = discovery::deployment_of(pod);
+  if (!deployment) {
+    return fail(ErrorCode::kConfigInvalid,
+                fmt::format("--endpoint-selector needs the picker's own pod in POD_NAME, which is \"{}\"", pod),
+                "let the manifest set it from metadata.name");
+  }
+  pool.name = *deployment;
+  return pool;
+}
+
 Result<Setup> make_setup(Options options) {
   Setup setup;
   setup.config_source = {.path = options.config_file,
@@ -32,12 +64,13 @@ Result<Setup> make_setup(Options options) {
                          .checks_models = false,
                          .sheds = true};
   LLMD_TRY(setup.config, routing::load_config(setup.config_source));
+  // A configuration that names a file takes the place of Kubernetes, as in llm-d.
   setup.endpoint_file = routing::discovery_file(setup.config.config);
   if (setup.endpoint_file.empty()) {
-    return fail(ErrorCode::kConfigInvalid, "the configuration names no endpoints",
-                "give dataLayer.discovery with a file-discovery plugin; Kubernetes is not supported yet");
+    LLMD_TRY(setup.kube, kube_pool(options));
+  } else {
+    LLMD_TRY(setup.endpoints, pool::load_endpoint_file(setup.endpoint_file));
   }
-  LLMD_TRY(setup.endpoints, pool::load_endpoint_file(setup.endpoint_file));
   setup.options = std::move(options);
   return setup;
 }

@@ -82,6 +82,11 @@ void add_tls(CLI::App& app, Options& options) {
   add_switch(app, "--secure-serving", options.secure_serving, "TLS on the ext_proc port");
   app.add_option("--cert-path", options.cert_path, "Folder with tls.crt and tls.key (default: a self-signed one)");
   add_switch(app, "--enable-cert-reload", options.cert_reload, "Read the certificate again when its files change");
+  auto* const cert_dir = app.add_option("--metrics-cert-dir", options.metrics_cert_dir,
+                                        "Folder with tls.crt and tls.key: TLS on the metrics port");
+  app.add_option("--metrics-client-ca-file", options.metrics_client_ca_file,
+                 "Clients of the metrics port must have a certificate of these")
+      ->needs(cert_dir);
   app.add_option("--tls-min-version", options.tls_min_version, "Oldest version of TLS: VersionTLS12 or VersionTLS13")
       ->check(CLI::IsMember({"", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"}));
   app.add_option("--tls-cipher-suites", options.tls_ciphers, "Ciphers of TLS 1.2, by their IANA names")->delimiter(',');
@@ -98,6 +103,8 @@ void add_pool(CLI::App& app, Options& options) {
   app.add_option("--endpoint-selector", options.endpoint_selector, "Label selector of the pods, instead of a pool")
       ->excludes("--pool-name");
   app.add_option("--endpoint-target-ports", options.endpoint_target_ports, "Ports of those pods")->delimiter(',');
+  add_switch(app, "--allow-local-endpoints", options.allow_local_endpoints,
+             "Loopback and link-local addresses of pods may be endpoints, too");
   add_switch(app, "--disable-endpoint-subset-filter", options.disable_subset_filter,
              "Pick from all endpoints, whatever subset the proxy names");
   add_switch(app, "--emit-endpoint-scores", options.emit_scores, "Tell the proxy what each endpoint scored");
@@ -115,13 +122,9 @@ void add_accepted(CLI::App& app, Options& options, std::vector<std::string>& idl
   add_switch(app, "--enable-pprof", options.pprof, "CPU profiles at /debug/pprof/profile");
   add_switch(app, "--metrics-endpoint-auth", options.metrics_auth,
              "Ask Kubernetes who may read the metrics; without Kubernetes, everyone may");
-  static constexpr std::array<std::string_view, 7> kIdle{"--zap-devel",
-                                                         "--zap-stacktrace-level",
-                                                         "--zap-time-encoding",
-                                                         "--tracing",
-                                                         "--enable-grpc-stream-metrics",
-                                                         "--metrics-cert-dir",
-                                                         "--metrics-client-ca-file"};
+  add_switch(app, "--tracing", options.tracing, "Spans to where OpenTelemetry's environment variables say");
+  static constexpr std::array<std::string_view, 4> kIdle{"--zap-devel", "--zap-stacktrace-level", "--zap-time-encoding",
+                                                         "--enable-grpc-stream-metrics"};
   for (const std::string_view name : kIdle) {
     app.add_option_function<std::string>(
            std::string{name}, [&idle, name](const std::string&) { idle.emplace_back(name); }, "Taken, without effect")
@@ -180,6 +183,10 @@ Result<void> check(const Options& options) {
   if (options.endpoint_target_ports.size() > 8)
     return wrong(
         fmt::format("--endpoint-target-ports names {} ports; expected 1 to 8", options.endpoint_target_ports.size()));
+  if (!options.metrics_cert_dir.empty() && options.metrics_client_ca_file.empty() && !options.metrics_auth) {
+    return wrong("--metrics-cert-dir without --metrics-client-ca-file, and --metrics-endpoint-auth=false",
+                 "one of both says who may read the metrics");
+  }
   if (!options.admin.empty() && options.admin != "none") {
     const auto address = net::Address::parse(options.admin);
     if (!address || !address->is_unix())

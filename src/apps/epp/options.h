@@ -31,6 +31,7 @@ struct Options {
   std::string pool_name;
   std::string endpoint_selector;
   std::vector<std::uint16_t> endpoint_target_ports;
+  bool allow_local_endpoints = false;  // of pods: loopback and link-local addresses
   bool disable_subset_filter = false;
   bool emit_scores = false;
   std::chrono::milliseconds scrape_interval{50};
@@ -44,6 +45,10 @@ struct Options {
   std::vector<std::string> tls_ciphers;
   bool health_on_grpc_port = false;
   bool metrics_auth = true;
+  std::string metrics_cert_dir;  // folder with tls.crt and tls.key of the metrics port; empty: no TLS there
+  std::string
+      metrics_client_ca_file;  // clients of that port must have a certificate of these; empty: none is asked for
+  bool tracing = true;         // as the environment says; see tracing_options.h
   bool pprof = true;
   unsigned loops = 0;  // that serve streams; 0: one a core, at most 4
   std::string admin;   // unix:PATH; empty: a socket in the runtime directory; "none": no socket

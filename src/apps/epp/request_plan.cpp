@@ -17,6 +17,13 @@ RequestPlan::RequestPlan(std::shared_ptr<const config::EndpointPickerConfig> of)
     parsers.push_back(api::find_parser(type));
 }
 
+bool RequestPlan::supports(std::string_view app_protocol) const noexcept {
+  return app_protocol.empty() || std::ranges::all_of(parsers, [&](const api::RequestParser* parser) {
+           return parser->protocols.empty() ||
+                  std::ranges::find(parser->protocols, app_protocol) != parser->protocols.end();
+         });
+}
+
 std::shared_ptr<const RequestPlan> CurrentPlan::get() {
   auto now = live_.config();
   if (plan_ == nullptr || plan_->config != now) plan_ = std::make_shared<const RequestPlan>(std::move(now));

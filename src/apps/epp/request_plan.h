@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "api/requests/request_parser.h"
@@ -21,6 +22,8 @@ struct RequestPlan {
   [[nodiscard]] std::span<const reporting::AttributeReporter> reporters() const noexcept {
     return config->request_plugins.reporters;
   }
+  /// Whether each parser reads what a pool of that protocol is sent; empty: the pool does not say.
+  [[nodiscard]] bool supports(std::string_view app_protocol) const noexcept;
   [[nodiscard]] bool shows_served_endpoint() const noexcept { return config->request_plugins.shows_served_endpoint; }
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "admin/plane_sources.h"
@@ -23,21 +24,25 @@ constexpr std::size_t kMessageBudgetBytes = std::size_t{256} << 20U;  // that ca
 constexpr std::string_view kService = "envoy.service.ext_proc.v3.ExternalProcessor";
 constexpr milliseconds kLastCalls{5'000};  // after the drain timeout, for streams that are open
 constexpr milliseconds kDrainPoll{10};
+constexpr seconds kLastSpans{2};  // for the collector to take what is left
 
 unsigned loops_for(unsigned asked) {
   if (asked > 0) return asked;
   return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
 }
 
-/// As llm-d names a pool that is none of Kubernetes'.
-std::string pool_name(const Options& options) { return options.pool_name.empty() ? "epp" : options.pool_name; }
+/// "epp": as llm-d names a pool that is none of Kubernetes'.
+std::string pool_name(const Setup& setup) {
+  if (setup.kube) return setup.kube->name;
+  return setup.options.pool_name.empty() ? "epp" : setup.options.pool_name;
+}
 
 routing::PlaneOptions plane_options(const Setup& setup) {
   routing::PlaneOptions made{.config_source = setup.config_source,
                              .config = setup.config,
                              .endpoints = setup.endpoints,
                              .endpoint_file = setup.endpoint_file,
-                             .pool_name = pool_name(setup.options)};
+                             .pool_name = pool_name(setup)};
   made.prober = pool::prober_options(setup.config.config.data_layer);
   if (auto& metrics = made.prober.metrics; metrics && metrics->interval == milliseconds{0})
     metrics->interval = setup.options.scrape_interval;
@@ -47,7 +52,7 @@ routing::PlaneOptions plane_options(const Setup& setup) {
 eppmetrics::EppMetricsOptions metrics_options(const Setup& setup) {
   scheduling::SchedulingConfig scheduling = setup.config.config.scheduling;
   scheduling::apply_defaults(scheduling);
-  eppmetrics::EppMetricsOptions made{.pool_name = pool_name(setup.options),
+  eppmetrics::EppMetricsOptions made{.pool_name = pool_name(setup),
                                      .metrics_age_max = setup.options.staleness_threshold};
   made.features.flow_control = setup.config.config.flow.enabled;
   eppmetrics::add_plugin_features(scheduling, made.features);
@@ -106,6 +111,7 @@ Result<void> Service::open() {
   routing::PlaneOptions plane = plane_options(setup_);
   plane.router.epp_metrics = epp_metrics_.get();
   LLMD_TRY(plane_, routing::Plane::make(home_, std::move(plane), metrics_));
+  LLMD_TRY_VOID(open_tracing());
   LLMD_TRY_VOID(open_streams());
   LLMD_TRY_VOID(open_pages());
   LLMD_TRY_VOID(open_admin());
@@ -124,8 +130,21 @@ Result<void> Service::open() {
     messages.set(static_cast<double>(message_budget_.used_bytes()));
   });
   plane_->start();
+  LLMD_TRY_VOID(follow_kubernetes());
   home_.spawn(refresh_metrics());
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
+  return {};
+}
+
+Result<void> Service::follow_kubernetes() {
+  plans_ = std::make_unique<CurrentPlan>(plane_->live_config());
+  if (!setup_.kube) return {};
+  LLMD_TRY(kube_, discovery::KubeSource::make(home_, *setup_.kube, plane_->pool(), rules_, metrics_));
+  // Models that objects name are not crowded out of labels by those that clients make up.
+  kube_->feed().on_rules([this](const discovery::RequestRules& rules) {
+    rules.rewrites.visit_models([this](std::string_view model) { epp_metrics_->pin_model(model); });
+  });
+  kube_->start();
   return {};
 }
 
@@ -137,12 +156,29 @@ Task<void> Service::refresh_metrics() {
   }
 }
 
+Result<void> Service::open_tracing() {
+  if (!setup_.options.tracing) return {};
+  std::vector<std::string> warnings;
+  LLMD_TRY(tracing::TracingOptions options,
+           tracing::tracing_options(
+               [](const char* name) {
+                 const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+                 return value == nullptr ? std::nullopt : std::optional<std::string>{value};
+               },
+               "llm-d-epp", warnings));
+  for (const std::string& warning : warnings) log::warn("{}", warning);
+  if (options.exporter == tracing::Exporter::kNone) return {};
+  tracer_ = std::make_unique<tracing::Tracer>(home_, std::move(options), metrics_);
+  home_.spawn(tracer_->run());
+  return {};
+}
+
 Result<void> Service::open_streams() {
   std::vector<Loop*> serving;
   for (unsigned i = 0; i < loops_for(setup_.options.loops); ++i) {
     loops_.push_back(std::make_unique<Loop>(fmt::format("epp-{}", i)));
     contexts_.push_back(std::make_unique<StreamContext>(*loops_.back(), *plane_, stream_options_, body_budget_,
-                                                        own_metrics_, *epp_metrics_));
+                                                        own_metrics_, *epp_metrics_, rules_, tracer_.get()));
     serving.push_back(loops_.back().get());
   }
   const rpc::HealthService health{.services = {"", "liveness", "readiness", std::string{kService}},
@@ -156,8 +192,8 @@ Result<void> Service::open_streams() {
     if (setup_.options.cert_reload && !setup_.options.cert_path.empty()) net::TlsServer::watch(tls_, home_);
     streams.h2.tls = tls_;
   }
-  streams.message_bytes_max = setup_.options.message_bytes_max;
-  streams.message_budget = &message_budget_;
+  streams.messages.message_bytes_max = setup_.options.message_bytes_max;
+  streams.messages.budget = &message_budget_;
   std::map<std::string, rpc::Method, std::less<>> methods;
   if (setup_.options.health_on_grpc_port) methods = health.methods();
   methods.emplace(fmt::format("/{}/Process", kService), [this](rpc::ServerCall& call) { return process(call); });
@@ -170,6 +206,12 @@ Result<void> Service::open_streams() {
 
 Result<void> Service::open_pages() {
   net::ServerOptions pages{.listen = bound_to(setup_.options, setup_.options.metrics_port), .limits = {}};
+  if (const std::string& directory = setup_.options.metrics_cert_dir; !directory.empty()) {
+    LLMD_TRY(metrics_tls_,
+             net::TlsServer::make({.directory = directory, .client_ca_file = setup_.options.metrics_client_ca_file}));
+    net::TlsServer::watch(metrics_tls_, home_);
+    pages.tls = metrics_tls_;
+  }
   auto handler = [this](net::Request request, net::Exchange& exchange) {
     return answer_page(std::move(request), exchange);
   };
@@ -190,7 +232,13 @@ Task<rpc::Status> Service::process(rpc::ServerCall& call) {
   co_return co_await stream.run();
 }
 
-bool Service::is_serving(std::string_view service) const { return service == "liveness" || !draining_; }
+bool Service::is_serving(std::string_view service) { return service == "liveness" || ready(); }
+
+bool Service::ready() {
+  if (draining_) return false;
+  if (kube_ == nullptr) return true;
+  return kube_->feed().synced() && plans_->get()->supports(kube_->feed().app_protocol());
+}
 
 Task<void> Service::answer_page(net::Request request, net::Exchange& exchange) {
   net::Response response;
@@ -216,9 +264,9 @@ Task<void> Service::answer_page(net::Request request, net::Exchange& exchange) {
       response.body = profile.error().to_string() + "\n";
     }
   } else if (path == "/healthz" || path == "/readyz") {
-    const bool ok = path == "/healthz" || !draining_;
+    const bool ok = path == "/healthz" || ready();
     response.status = ok ? 200 : 503;
-    response.body = ok ? "ok\n" : "draining\n";
+    response.body = ok ? "ok\n" : draining_ ? "draining\n" : "the pool is not known\n";
   } else {
     response.status = 404;
     response.body = "there are /metrics, /healthz, /readyz, /debug/plugins/state and /debug/pprof/profile\n";
@@ -232,7 +280,9 @@ std::string Service::config_json() {
   const config::ConfigVersion version = plane_->live_config().versions().current();
   writer.begin_object();
   writer.key("listen").string(address().to_string());
-  writer.key("endpoints").string(plane_->endpoint_file());
+  writer.key("endpoints")
+      .string(setup_.kube ? fmt::format("kubernetes:{}/{}", setup_.kube->name_space, setup_.kube->name)
+                          : plane_->endpoint_file());
   writer.key("config_path").string(setup_.config_source.path);
   writer.key("config").string(version.text);
   writer.key("config_version").integer(static_cast<std::int64_t>(version.number));
@@ -268,11 +318,13 @@ Task<void> Service::drain() {
   const TimePoint deadline = SteadyClock::now() + kLastCalls;
   while (server_->calls() > 0 && SteadyClock::now() < deadline) co_await sleep_for(kDrainPoll);
   if (const std::size_t left = server_->calls(); left > 0) log::warn("{} streams are cut", left);
+  if (kube_ != nullptr) kube_->stop();
   plane_->stop();
   server_->close();
   health_server_->close();
   pages_->close();
   if (admin_ != nullptr) admin_->close();
+  if (tracer_ != nullptr) co_await tracer_->finish(kLastSpans);
 }
 
 }  // namespace llmd::epp

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "apps/epp/own_metrics.h"
 #include "apps/epp/stream_context.h"
 #include "base/budget.h"
+#include "discovery/kube_source.h"
+#include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
 #include "net/server.h"
 #include "net/tls_server.h"
@@ -28,7 +31,8 @@ struct Setup {
   routing::LoadedConfig config;
   std::vector<Endpoint> endpoints;
   std::string endpoint_file;
-  net::Address admin;  // empty path: no admin socket
+  std::optional<discovery::KubePool> kube{};  // endpoints come from there
+  net::Address admin;                         // empty path: no admin socket
 };
 
 /// The endpoint picker: ext_proc service, health service and metrics page around a plane. The home loop, the caller's,
@@ -55,13 +59,17 @@ class Service {
  private:
   Service(Loop& home, Setup setup);
   Result<void> open();
+  Result<void> follow_kubernetes();
   [[nodiscard]] Task<void> refresh_metrics();
+  Result<void> open_tracing();
   Result<void> open_streams();
   Result<void> open_pages();
   Result<void> open_admin();
   [[nodiscard]] Task<rpc::Status> process(rpc::ServerCall& call);
   [[nodiscard]] Task<void> answer_page(net::Request request, net::Exchange& exchange);
-  [[nodiscard]] bool is_serving(std::string_view service) const;
+  [[nodiscard]] bool is_serving(std::string_view service);
+  /// It takes requests: not draining, the pool is known, and its protocol is one that the parsers read.
+  [[nodiscard]] bool ready();
   [[nodiscard]] std::string config_json();
   [[nodiscard]] std::string summary_json();
   [[nodiscard]] StreamContext& context_of(const Loop& loop);
@@ -72,10 +80,15 @@ class Service {
   MetricsRegistry metrics_;
   OwnMetrics own_metrics_{metrics_};
   std::unique_ptr<eppmetrics::EppMetrics> epp_metrics_;
-  std::shared_ptr<net::TlsServer> tls_;  // null: without TLS
+  std::shared_ptr<net::TlsServer> tls_;          // null: without TLS
+  std::shared_ptr<net::TlsServer> metrics_tls_;  // of the metrics port; null: without TLS
+  std::unique_ptr<tracing::Tracer> tracer_;      // null: nothing is traced
   Budget body_budget_;
   Budget message_budget_;
+  discovery::RulesBoard rules_;
   std::unique_ptr<routing::Plane> plane_;
+  std::unique_ptr<CurrentPlan> plans_;           // of the home loop
+  std::unique_ptr<discovery::KubeSource> kube_;  // null: endpoints are listed in a file
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::unique_ptr<StreamContext>> contexts_;
   std::unique_ptr<admin::AdminServer> admin_;

@@ -49,6 +49,11 @@ Stream::Stream(StreamContext& context, rpc::ServerCall& call)
 
 Stream::~Stream() {
   finish(/*complete=*/answering_ && answer_mode_ == BodyMode::kNone);  // then only the end of the stream tells
+  trace_.end({.request_id = request_id_,
+              .target_model = target_model_,
+              .endpoint = route_ ? std::string_view{route_->decision.decode->name} : std::string_view{},
+              .status = status_},
+             context_.chance);
   context_.metrics.streams.add(-1);
 }
 
@@ -76,6 +81,9 @@ Task<rpc::Status> Stream::run() {
   }
 }
 
+Task<Stream::Next> Stream::result_of(Next next) { co_return next; }
+
+// No coroutine itself: a frame a message less.
 Task<Stream::Next> Stream::take() {
   if (part_.request_body_mode != BodyMode::kNotTold) {
     request_mode_ = part_.request_body_mode;
@@ -84,17 +92,18 @@ Task<Stream::Next> Stream::take() {
   // Gateways may tell it with any message of the request.
   if (part_.subset && !route_) subset_.emplace(part_.subset->begin(), part_.subset->end());
   const bool may_follow = part_.part == Part::kResponseTrailers || part_.part == Part::kNone;
-  if (finished_ && !may_follow) co_return fail(ErrorCode::kProtocol, "a message comes behind the end of the answer");
+  if (finished_ && !may_follow)
+    return result_of(fail(ErrorCode::kProtocol, "a message comes behind the end of the answer"));
   switch (part_.part) {
-    case Part::kRequestHeaders: co_return co_await take_request_headers();
-    case Part::kRequestBody: co_return co_await take_request_body();
-    case Part::kRequestTrailers: co_return co_await take_request_trailers();
-    case Part::kResponseHeaders: co_return co_await take_answer_headers();
-    case Part::kResponseBody: co_return co_await take_answer_body();
-    case Part::kResponseTrailers: co_return co_await take_answer_trailers();
+    case Part::kRequestHeaders: return take_request_headers();
+    case Part::kRequestBody: return take_request_body();
+    case Part::kRequestTrailers: return take_request_trailers();
+    case Part::kResponseHeaders: return take_answer_headers();
+    case Part::kResponseBody: return take_answer_body();
+    case Part::kResponseTrailers: return take_answer_trailers();
     case Part::kNone: break;
   }
-  co_return true;
+  return result_of(true);
 }
 
 Task<Stream::Next> Stream::take_request_headers() {
@@ -109,6 +118,8 @@ Task<Stream::Next> Stream::take_request_headers() {
     co_return co_await refuse(std::move(refusal));
   }
   head_ = std::exchange(part_, {});
+  trace_.begin(context_.tracer, header(kTraceparentHeader).value_or(""), header("tracestate").value_or(""),
+               context_.chance);
   request_id_ = header(kRequestIdHeader).value_or("");
   made_id_ = request_id_.empty();
   if (made_id_) request_id_ = new_request_id();
@@ -182,7 +193,7 @@ Task<Stream::Next> Stream::pick_any() {
   context_.metrics.picked.add();
   HeadersReply reply{.clear_route_cache = true, .dynamic_metadata = rpc::ext_proc::destination_metadata(any_)};
   reply.set_headers.emplace_back(kDestinationHeader, any_);
-  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  add_own_headers(reply);
   for (const auto& [name, value] : head_.headers) {
     if (steers_endpoints(name)) reply.remove_headers.push_back(name);
   }
@@ -205,15 +216,31 @@ Result<api::ParsedRequest> Stream::parse_body() {
   return parser->parse(path_, body_.bytes(), hints);
 }
 
-std::optional<std::string_view> Stream::rewritten_name() const {
-  for (const std::string_view name : kModelRewriteHeaders) {
-    if (const auto wanted = header(name); wanted && !wanted->empty()) return wanted;
+std::optional<std::string_view> Stream::first_header(std::span<const std::string_view> names) const {
+  for (const std::string_view name : names) {
+    if (const auto value = header(name); value && !value->empty()) return value;
   }
   return std::nullopt;
 }
 
+std::optional<std::string_view> Stream::rewritten_name() const { return first_header(kModelRewriteHeaders); }
+
+void Stream::apply_rules(bool has_model) {
+  const discovery::RequestRules& rules = *context_.rules.get();
+  if (const auto objective = first_header(kObjectiveHeaders)) priority_ = rules.objectives.priority(*objective);
+  target_model_ = model_;
+  if (!has_model) return;
+  if (const auto name = rewritten_name()) target_model_ = *name;
+  // An object's rule comes before a client's header.
+  if (const auto choice = rules.rewrites.choose(model_, context_.chance)) {
+    target_model_ = choice->model;
+    context_.epp_metrics.model_rewritten(choice->rewrite, model_, target_model_);
+  }
+}
+
 Task<Stream::Next> Stream::pick_for_body() {
   body_deadline_.clear();
+  trace_.begin_decision();
   auto parsed = parse_body();
   if (!parsed) {
     Refusal refusal = refusal_of(parsed.error());
@@ -221,10 +248,9 @@ Task<Stream::Next> Stream::pick_for_body() {
     co_return co_await refuse(std::move(refusal));
   }
   openai::RoutingFields& fields = parsed->fields;
-  fields.priority = 0;  // InferenceObjectives tell it, and not the body
   model_ = fields.model.value_or("");
-  target_model_ = model_;
-  if (const auto name = rewritten_name(); name && parsed->has_model) target_model_ = *name;
+  apply_rules(parsed->has_model);
+  fields.priority = priority_;  // and not what the body says
   skips_answer_ = parsed->skips_response;
   streaming_ = fields.stream;
   usage_.emplace(parsed->answer);
@@ -256,6 +282,7 @@ Task<Stream::Next> Stream::pick_for_body() {
     pass_ = nullptr;
     co_return co_await refuse(*std::move(refused));
   }
+  trace_.end_decision(target_model_, request.fields.priority);
   rewrite_body(*parsed);
   take_up();
   const Next sent = co_await send_pick();
@@ -277,7 +304,7 @@ void Stream::rewrite_body(const api::ParsedRequest& parsed) {
 }
 
 eppmetrics::RequestLabels Stream::labels() const noexcept {
-  return {.model = model_, .target_model = target_model_, .fairness_id = fairness_id_, .priority = 0};
+  return {.model = model_, .target_model = target_model_, .fairness_id = fairness_id_, .priority = priority_};
 }
 
 Task<std::optional<Refusal>> Stream::wait_for_turn(const routing::RouteRequest& request) {
@@ -378,7 +405,7 @@ void Stream::add_leg_headers(HeadersReply& reply) {
 /// more than once is left alone: to set it would lose all but one.
 void Stream::repeat_headers(HeadersReply& reply) const {
   for (const auto& [name, value] : head_.headers) {
-    if (is_system_owned(name)) continue;
+    if (is_system_owned(name) || (name == kTraceparentHeader && !trace_.field().empty())) continue;
     if (steers_endpoints(name)) {
       const bool set = std::ranges::find(leg_headers_, name, [](const auto& each) {
                          return std::string_view{each.first};
@@ -388,6 +415,11 @@ void Stream::repeat_headers(HeadersReply& reply) const {
     }
     if (head_.has_one(name)) reply.set_headers.emplace_back(name, value);
   }
+}
+
+void Stream::add_own_headers(HeadersReply& reply) const {
+  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  if (!trace_.field().empty()) reply.set_headers.emplace_back(kTraceparentHeader, trace_.field());
 }
 
 Task<Stream::Next> Stream::send_pick() {
@@ -402,7 +434,7 @@ Task<Stream::Next> Stream::send_pick() {
   if (body_.size() > 0) reply.set_headers.emplace_back("Content-Length", length);
   add_leg_headers(reply);
   repeat_headers(reply);
-  if (made_id_) reply.set_headers.emplace_back(kRequestIdHeader, request_id_);
+  add_own_headers(reply);
   if (request_mode_ == BodyMode::kBuffered) {
     std::optional<net::H2Bytes> replacement;
     if (rewritten_) replacement = body_.part(0, body_.size());
@@ -439,6 +471,7 @@ void Stream::forget_request() {
 
 Task<Stream::Next> Stream::refuse(Refusal refusal) {
   context_.metrics.refused.add();
+  trace_.fail(refusal.message);
   if (!told_) told_.emplace(context_.epp_metrics.request(labels()));
   told_->request_error(refusal.code);
   if (received_ != TimePoint{}) context_.epp_metrics.request_processed(SteadyClock::now() - received_);

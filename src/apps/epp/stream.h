@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "apps/epp/refusal.h"
 #include "apps/epp/request_body.h"
 #include "apps/epp/stream_context.h"
+#include "apps/epp/stream_trace.h"
 #include "eppmetrics/request_metrics.h"
 #include "pool/pool.h"
 #include "routing/flow_strand.h"
@@ -44,6 +46,7 @@ class Stream {
   using Next = Result<bool>;  // false: the stream is done. An error is a fault of the stream
 
   [[nodiscard]] Task<Next> take();
+  [[nodiscard]] static Task<Next> result_of(Next next);
   // The request.
   [[nodiscard]] Task<Next> take_request_headers();
   [[nodiscard]] Task<Next> take_request_body();
@@ -51,6 +54,10 @@ class Stream {
   [[nodiscard]] Task<Next> pick_for_body();
   /// The model that the request is sent for, if a header says another than the body does.
   [[nodiscard]] std::optional<std::string_view> rewritten_name() const;
+  /// The first of the headers that says something.
+  [[nodiscard]] std::optional<std::string_view> first_header(std::span<const std::string_view> names) const;
+  /// What objectives and rewrites say of the request: its priority and the model that it is sent for.
+  void apply_rules(bool has_model);
   [[nodiscard]] Result<api::ParsedRequest> parse_body();
   /// The body as the endpoint gets it: with the name of the model that the request is sent for.
   void rewrite_body(const api::ParsedRequest& parsed);
@@ -66,6 +73,8 @@ class Stream {
   [[nodiscard]] std::string name_endpoints();
   void forget_request();
   void add_leg_headers(rpc::ext_proc::HeadersReply& reply);
+  /// Those that are of this request and not the client's.
+  void add_own_headers(rpc::ext_proc::HeadersReply& reply) const;
   void repeat_headers(rpc::ext_proc::HeadersReply& reply) const;
   [[nodiscard]] Task<Next> send_pick();
   [[nodiscard]] Task<Next> refuse(Refusal refusal);
@@ -112,12 +121,14 @@ class Stream {
   bool late_ = false;
   std::optional<std::vector<std::string>> subset_;
   TimePoint received_{};
+  StreamTrace trace_;
   BodyMode request_mode_ = BodyMode::kFullDuplex;
   BodyMode answer_mode_ = BodyMode::kFullDuplex;
   // The decision:
   std::string model_;         // that the client named
   std::string target_model_;  // that the endpoint is asked for
   std::string fairness_id_;
+  int priority_ = 0;
   std::optional<routing::Work> work_;
   std::shared_ptr<routing::FlowPass> pass_;
   std::optional<routing::Route> route_;  // set once it is decided

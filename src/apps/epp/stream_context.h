@@ -8,9 +8,11 @@
 #include "apps/epp/own_metrics.h"
 #include "apps/epp/request_plan.h"
 #include "base/budget.h"
+#include "discovery/request_rules.h"
 #include "eppmetrics/epp_metrics.h"
 #include "routing/plane.h"
 #include "runtime/loop.h"
+#include "tracing/tracer.h"
 
 namespace llmd::epp {
 
@@ -24,14 +26,16 @@ struct StreamOptions {
 /// What the streams of one loop share.
 struct StreamContext {
   StreamContext(Loop& on, routing::Plane& of, const StreamOptions& how, Budget& bodies, OwnMetrics& counters,
-                eppmetrics::EppMetrics& llm_d)
+                eppmetrics::EppMetrics& llm_d, const discovery::RulesBoard& board, tracing::Tracer* spans = nullptr)
       : loop{on},
         plane{of},
         options{how},
         body_budget{bodies},
         metrics{counters},
         epp_metrics{llm_d},
+        tracer{spans},
         plans{of.live_config()},
+        rules{board},
         scratch{std::make_unique<routing::RouteScratch>(seed())},
         chance{seed()} {}
 
@@ -41,9 +45,11 @@ struct StreamContext {
   Budget& body_budget;
   OwnMetrics& metrics;
   eppmetrics::EppMetrics& epp_metrics;
+  tracing::Tracer* const tracer;  // null: nothing is traced
   CurrentPlan plans;
+  discovery::CurrentRules rules;
   std::unique_ptr<routing::RouteScratch> scratch;
-  Rng chance;  // request ids, and endpoints for what cannot be scheduled
+  Rng chance;  // request ids, targets of rewrites, and endpoints for what cannot be scheduled
 
  private:
   static std::uint64_t seed() {

@@ -9,6 +9,8 @@
 #include "apps/gateway/options.h"
 #include "apps/gateway/run.h"
 #include "config/default_config.h"
+#include "discovery/dns_endpoints.h"
+#include "discovery/kube_pool.h"
 #include "pool/endpoint_list.h"
 #include "runtime/descriptor_limit.h"
 #include "runtime/runtime_directory.h"
@@ -28,6 +30,14 @@ Result<Setup> make_setup(Options options) {
   if (discovered || pool::names_endpoint_file(options.endpoints)) {
     setup.endpoint_file = discovered ? discovery : options.endpoints;
     LLMD_TRY(setup.endpoints, pool::load_endpoint_file(setup.endpoint_file));
+  } else if (options.endpoints.starts_with(kDnsPrefix)) {
+    setup.dns.emplace();
+    LLMD_TRY(setup.dns->name, discovery::DnsName::parse(std::string_view{options.endpoints}.substr(kDnsPrefix.size())));
+    setup.dns->addresses.allows_local = options.allow_local_endpoints;
+  } else if (options.endpoints.starts_with(kKubePrefix)) {
+    LLMD_TRY(setup.kube, discovery::KubePool::parse(std::string_view{options.endpoints}.substr(kKubePrefix.size())));
+    setup.kube->addresses.allows_local = options.allow_local_endpoints;
+    setup.kube->has_rules = false;
   } else if (options.endpoints.empty()) {
     return fail(ErrorCode::kConfigInvalid,
                 fmt::format("{} names no endpoints, and --endpoints is not given", options.config_path),

@@ -5,6 +5,8 @@
 
 #include "api/openai/credentials.h"
 #include "api/openai/error.h"
+#include "api/requests/request_parser.h"
+#include "api/responses/responses_request.h"
 #include "apps/gateway/openapi.h"
 #include "apps/gateway/service.h"
 #include "dispatch/forward_headers.h"
@@ -45,6 +47,16 @@ bool is_json(const net::Request& request) {
   return type->size() >= kJson.size() && net::equals_ignoring_case(type->substr(0, kJson.size()), kJson);
 }
 
+/// What decides, read as the endpoint picker reads the API.
+Result<openai::RoutingFields> read_fields(api::Dialect dialect, std::string& body) {
+  if (dialect == api::Dialect::kOpenAi) return openai::read_routing_fields(body);
+  const bool responses = dialect == api::Dialect::kResponses;
+  if (responses) LLMD_TRY_VOID(responses::check_stateless(body));
+  const api::RequestParser* parser = api::find_parser(responses ? "openai-parser" : "anthropic-parser");
+  LLMD_TRY(auto parsed, parser->parse(responses ? "/v1/responses" : "/v1/messages", body, {.model_required = false}));
+  return std::move(parsed.fields);
+}
+
 Error no_route(const net::Request& request, const RouteMatch& match) {
   if (match.route == nullptr) {
     return {.code = ErrorCode::kNotFound, .what = "no such path here", .hint = "GET /openapi.json lists the paths"};
@@ -58,7 +70,9 @@ Error no_route(const net::Request& request, const RouteMatch& match) {
 
 Result<void> Service::check_request(const RouteMatch& match, const net::Request& request) const {
   const bool open = match.route != nullptr && match.route->open;
-  if (!open && !openai::authorized(setup_.options.api_key, request.headers.get("authorization"))) {
+  if (!open && !openai::authorized(setup_.options.api_key,
+                                   openai::GivenKeys{.authorization = request.headers.get("authorization"),
+                                                     .x_api_key = request.headers.get("x-api-key")})) {
     return fail(ErrorCode::kInvalidApiKey, "the bearer key is missing or wrong", "send Authorization: Bearer KEY");
   }
   if (match.route == nullptr || !match.method_allowed) return std::unexpected(no_route(request, match));
@@ -71,40 +85,40 @@ Result<void> Service::check_request(const RouteMatch& match, const net::Request&
 
 Task<void> Service::handle(net::Request request, net::Exchange& exchange) {
   LoopContext& context = context_of(exchange.loop());
-  const std::string request_id = request_id_of(request, context.ids);
   const std::string path{request.path()};
+  const Caller caller{.request_id = request_id_of(request, context.ids), .dialect = api::dialect_of(path)};
   const RouteMatch match = find_route(request.method, path);
   if (const Result<void> checked = check_request(match, request); !checked) {
     // Not in the call: of `?:` in a co_await expression GCC 12 evaluates both sides.
     std::string_view allow;
     if (checked.error().code == ErrorCode::kMethodNotAllowed) allow = match.route->methods;
-    co_await answer_error(checked.error(), request_id, exchange, allow);
+    co_await answer_error(checked.error(), caller, exchange, allow);
     co_return;
   }
-  co_await serve(match, request_id, request, exchange);
+  co_await serve(match, caller, request, exchange);
 }
 
-Task<void> Service::serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
+Task<void> Service::serve(const RouteMatch& match, const Caller& caller, net::Request& request,
                           net::Exchange& exchange) {
   switch (match.route->kind) {
     case RouteKind::kInference:
-    case RouteKind::kForward: co_await infer(*match.route, request_id, request, exchange); co_return;
-    case RouteKind::kModels: co_await answer_json(200, models_json(), request_id, exchange); co_return;
-    case RouteKind::kOpenApi: co_await answer_json(200, std::string{openapi_json()}, request_id, exchange); co_return;
+    case RouteKind::kForward: co_await infer(*match.route, caller, request, exchange); co_return;
+    case RouteKind::kModels: co_await answer_json(200, models_json(), caller, exchange); co_return;
+    case RouteKind::kOpenApi: co_await answer_json(200, std::string{openapi_json()}, caller, exchange); co_return;
     case RouteKind::kModel: {
       auto json = model_json(match.tail);
       if (!json) {
-        co_await answer_error(std::move(json).error(), request_id, exchange);
+        co_await answer_error(std::move(json).error(), caller, exchange);
         co_return;
       }
-      co_await answer_json(200, *std::move(json), request_id, exchange);
+      co_await answer_json(200, *std::move(json), caller, exchange);
       co_return;
     }
     case RouteKind::kHealth:
     case RouteKind::kReady: {
       const bool serves = plane_->router().can_serve(SteadyClock::now());
       const bool ok = serves && (match.route->kind == RouteKind::kHealth || !draining_);
-      co_await answer_json(ok ? 200 : 503, health_json(ok), request_id, exchange);
+      co_await answer_json(ok ? 200 : 503, health_json(ok), caller, exchange);
       co_return;
     }
     case RouteKind::kMetrics: {
@@ -124,8 +138,7 @@ bool Service::full() const {
          in_flight - std::min(in_flight, plane_->flow().waiting()) >= setup_.options.in_flight_max;
 }
 
-Task<void> Service::infer(const Route& route, const std::string& request_id, net::Request& request,
-                          net::Exchange& exchange) {
+Task<void> Service::infer(const Route& route, const Caller& caller, net::Request& request, net::Exchange& exchange) {
   LoopContext& context = context_of(exchange.loop());
   const TimePoint arrived = SteadyClock::now();
   std::optional<InFlightCount> counted;
@@ -136,28 +149,28 @@ Task<void> Service::infer(const Route& route, const std::string& request_id, net
       Error full{.code = ErrorCode::kOverloaded,
                  .what = fmt::format("{} requests are in flight, which is the limit", setup_.options.in_flight_max),
                  .hint = "try again later"};
-      co_await refuse(std::move(full), request_id, exchange);
+      co_await refuse(std::move(full), caller, exchange);
       co_return;
     }
     counted.emplace(in_flight_, in_flight_gauge_);
   }
-  const int status = co_await decide_and_dispatch(request_id, request, exchange);
+  const int status = co_await decide_and_dispatch(caller, request, exchange);
   count(context, route, status);
   const Duration took = SteadyClock::now() - arrived;
   if (counted) request_seconds_.observe(to_seconds(took));
   if (log::enabled(log::Level::kInfo)) {
-    log::write(log::Level::kInfo, request_id,
+    log::write(log::Level::kInfo, caller.request_id,
                fmt::format("{} {} in {:.1f} ms", route.path, status, to_milliseconds(took)));
   }
 }
 
-Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange) {
+Task<int> Service::decide_and_dispatch(const Caller& caller, net::Request& request, net::Exchange& exchange) {
   LoopContext& context = context_of(exchange.loop());
   const TimePoint now = SteadyClock::now();
-  const auto fields = openai::read_routing_fields(request.body);
-  if (!fields) co_return co_await refuse(fields.error(), request_id, exchange);
+  const auto fields = read_fields(caller.dialect, request.body);
+  if (!fields) co_return co_await refuse(fields.error(), caller, exchange);
   const auto model = plane_->router().resolve_model(*fields, now);
-  if (!model) co_return co_await refuse(model.error(), request_id, exchange);
+  if (!model) co_return co_await refuse(model.error(), caller, exchange);
   PromptTokenizer::Tokens tokens;
   if (tokenizer_ != nullptr) {
     const PromptTokenizer::Call call{.loop = exchange.loop(),
@@ -166,15 +179,15 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
                                      .context_tokens = plane_->router().facts_of_model(*model, now).context_tokens,
                                      .deadline = now + setup_.options.request_timeout};
     auto answer = co_await tokenizer_->answer(call);
-    if (answer) co_return co_await answer_text(*std::move(answer), request_id, exchange);
+    if (answer) co_return co_await answer_text(*std::move(answer), caller, exchange);
     auto read = co_await tokenizer_->read(call);
-    if (!read) co_return co_await refuse(std::move(read).error(), request_id, exchange);
+    if (!read) co_return co_await refuse(std::move(read).error(), caller, exchange);
     tokens = *std::move(read);
   }
-  Turn turn{.request_id = request_id, .model = *model, .fields = *fields, .prompts = tokens.prompts, .received = now};
+  Turn turn{.caller = caller, .model = *model, .fields = *fields, .prompts = tokens.prompts, .received = now};
   if (const auto refused = co_await wait_for_turn(turn, request, exchange)) co_return *refused;
   routing::Route decided =
-      plane_->router().route({.request_id = request_id,
+      plane_->router().route({.request_id = caller.request_id,
                               .model = *model,
                               .fields = *fields,
                               .prompts = tokens.prompts,
@@ -185,17 +198,17 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
     if (turn.pass != nullptr) turn.pass->finish(0);
     Error refusal = routing::refusal_of(decided.decision.outcome);
     record(request, now, std::move(decided.facts), {.status = http_status(refusal.code)});
-    co_return co_await answer_error(std::move(refusal), request_id, exchange);
+    co_return co_await answer_error(std::move(refusal), caller, exchange);
   }
   openai::BodyChanges changes{.prompt_tokens = tokens.field};
-  changes.ask_for_usage = fields->may_ask_for_usage() && dispatch::generates(request.path());
+  changes.ask_for_usage = fields->may_ask_for_usage() && dispatch::asks_for_usage(request.path());
   if (fields->model != *model) changes.model = *model;
   const auto body = openai::rewrite_body(request.body, *fields, changes);
   dispatch::DispatchRequest sent{
       .method = request.method,
       .target = request.target,
       .headers = dispatch::request_headers(
-          request.headers, {.request_id = request_id, .keep_authorization = setup_.options.api_key.empty()}),
+          request.headers, {.request_id = caller.request_id, .keep_authorization = setup_.options.api_key.empty()}),
       .body = body ? std::string_view{*body} : std::string_view{request.body},
       .route = std::move(decided),
       .hides_usage = changes.ask_for_usage};
@@ -211,9 +224,9 @@ Task<int> Service::decide_and_dispatch(const std::string& request_id, net::Reque
   co_return outcome.cancelled ? http_status(ErrorCode::kCancelled) : outcome.status;
 }
 
-Task<int> Service::answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange) {
-  if (!json) co_return co_await answer_error(std::move(json).error(), request_id, exchange);
-  co_await answer_json(200, *std::move(json), request_id, exchange);
+Task<int> Service::answer_text(Result<std::string> json, const Caller& caller, net::Exchange& exchange) {
+  if (!json) co_return co_await answer_error(std::move(json).error(), caller, exchange);
+  co_await answer_json(200, *std::move(json), caller, exchange);
   co_return 200;
 }
 
@@ -239,24 +252,22 @@ void Service::record(const net::Request& request, TimePoint arrived, RequestFact
                      .outcome = outcome});
 }
 
-Task<int> Service::refuse(Error error, const std::string& request_id, net::Exchange& exchange) {
-  plane_->router().refuse(request_id, error);
-  co_return co_await answer_error(std::move(error), request_id, exchange);
+Task<int> Service::refuse(Error error, const Caller& caller, net::Exchange& exchange) {
+  plane_->router().refuse(caller.request_id, error);
+  co_return co_await answer_error(std::move(error), caller, exchange);
 }
 
-Task<int> Service::answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
-                                std::string_view allow) {
+Task<int> Service::answer_error(Error error, const Caller& caller, net::Exchange& exchange, std::string_view allow) {
   net::Headers headers;
   if (!allow.empty()) headers.add("Allow", std::string{allow});
-  co_return co_await answer_error_with(std::move(error), request_id, exchange, std::move(headers));
+  co_return co_await answer_error_with(std::move(error), caller, exchange, std::move(headers));
 }
 
-Task<int> Service::answer_error_with(Error error, const std::string& request_id, net::Exchange& exchange,
-                                     net::Headers headers) {
-  openai::ErrorAnswer rendered = openai::render_error(error);
+Task<int> Service::answer_error_with(Error error, const Caller& caller, net::Exchange& exchange, net::Headers headers) {
+  openai::ErrorAnswer rendered = api::render_error(caller.dialect, error);
   net::Response response{.status = rendered.status, .headers = std::move(headers), .body = std::move(rendered.json)};
   response.headers.add("Content-Type", "application/json");
-  response.headers.add("x-request-id", request_id);
+  response.headers.add("x-request-id", caller.request_id);
   if (rendered.retry_after_s && !response.headers.get("retry-after"))
     response.headers.add("Retry-After", std::to_string(*rendered.retry_after_s));
   if (error.code == ErrorCode::kInvalidApiKey) response.headers.add("WWW-Authenticate", "Bearer");
@@ -265,10 +276,10 @@ Task<int> Service::answer_error_with(Error error, const std::string& request_id,
   co_return status;
 }
 
-Task<void> Service::answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange) {
+Task<void> Service::answer_json(int status, std::string json, const Caller& caller, net::Exchange& exchange) {
   net::Response response{.status = status, .headers = {}, .body = std::move(json)};
   response.headers.add("Content-Type", "application/json");
-  response.headers.add("x-request-id", request_id);
+  response.headers.add("x-request-id", caller.request_id);
   (void)co_await exchange.respond(std::move(response));
 }
 

@@ -7,7 +7,8 @@
 namespace llmd::gateway {
 
 std::string_view openapi_json() noexcept {
-  static const std::string document = std::string{kOpenApiPaths}.append(kOpenApiComponents);
+  static const std::string document =
+      std::string{kOpenApiPaths}.append(kOpenApiComponents).append(kOpenApiNewerApis).append(kOpenApiSchemas);
   return document;
 }
 

@@ -3,7 +3,10 @@
 namespace llmd::gateway {
 
 const std::string_view kOpenApiComponents = R"json( "components": {
-  "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+  "securitySchemes": {
+   "bearer": {"type": "http", "scheme": "bearer"},
+   "key": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+  },
   "responses": {
    "BadRequest": {
     "description": "Malformed, out of range, not supported by the model, or too long for it",
@@ -45,13 +48,19 @@ const std::string_view kOpenApiComponents = R"json( "components": {
     "description": "No endpoint can serve it now; see Retry-After",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
    },
+   "MessagesFailure": {
+    "description": "As Anthropic's API says it",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MessageError"}}}
+   },
    "Timeout": {
     "description": "No endpoint answered in time",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
    }
   },
   "schemas": {
-   "ChatCompletionRequest": {
+)json";
+
+const std::string_view kOpenApiSchemas = R"json(   "ChatCompletionRequest": {
     "type": "object",
     "required": ["messages"],
     "properties": {

@@ -7,7 +7,7 @@ const std::string_view kOpenApiPaths = R"json({
  "info": {
   "title": "llmd",
   "version": "1",
-  "summary": "OpenAI-compatible LLM inference",
+  "summary": "OpenAI- and Anthropic-compatible LLM inference",
   "description": "Unknown fields are passed on to the endpoint that serves the request."
  },
  "security": [{}, {"bearer": []}],
@@ -56,6 +56,77 @@ const std::string_view kOpenApiPaths = R"json({
       "content": {
        "application/json": {"schema": {"$ref": "#/components/schemas/Completion"}},
        "text/event-stream": {"schema": {"type": "string"}}
+      }
+     },
+     "400": {"$ref": "#/components/responses/BadRequest"},
+     "401": {"$ref": "#/components/responses/Unauthorized"},
+     "404": {"$ref": "#/components/responses/NotFound"},
+     "405": {"$ref": "#/components/responses/MethodNotAllowed"},
+     "408": {"$ref": "#/components/responses/RequestTimeout"},
+     "413": {"$ref": "#/components/responses/BodyTooLarge"},
+     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+     "429": {"$ref": "#/components/responses/Overloaded"},
+     "431": {"$ref": "#/components/responses/HeaderTooLarge"},
+     "503": {"$ref": "#/components/responses/Unavailable"},
+     "504": {"$ref": "#/components/responses/Timeout"}
+    }
+   }
+  },
+  "/v1/messages": {
+   "post": {
+    "summary": "Answers a chat, in Anthropic's API",
+    "operationId": "message",
+    "security": [{}, {"bearer": []}, {"key": []}],
+    "requestBody": {
+     "required": true,
+     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MessageRequest"}}}
+    },
+    "responses": {
+     "200": {
+      "description": "The answer",
+      "content": {
+       "application/json": {"schema": {"$ref": "#/components/schemas/MessageAnswer"}},
+       "text/event-stream": {}
+      }
+     },
+     "default": {"$ref": "#/components/responses/MessagesFailure"}
+    }
+   }
+  },
+  "/v1/messages/count_tokens": {
+   "post": {
+    "summary": "The tokens of such a chat's prompt",
+    "operationId": "countMessageTokens",
+    "security": [{}, {"bearer": []}, {"key": []}],
+    "requestBody": {
+     "required": true,
+     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MessagePrompt"}}}
+    },
+    "responses": {
+     "200": {
+      "description": "The answer",
+      "content": {
+       "application/json": {"schema": {"$ref": "#/components/schemas/MessageTokens"}}
+      }
+     },
+     "default": {"$ref": "#/components/responses/MessagesFailure"}
+    }
+   }
+  },
+  "/v1/responses": {
+   "post": {
+    "summary": "Answers a chat, in OpenAI's newer API; nothing is stored",
+    "operationId": "response",
+    "requestBody": {
+     "required": true,
+     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ResponseRequest"}}}
+    },
+    "responses": {
+     "200": {
+      "description": "The answer",
+      "content": {
+       "application/json": {"schema": {"$ref": "#/components/schemas/Response"}},
+       "text/event-stream": {}
       }
      },
      "400": {"$ref": "#/components/responses/BadRequest"},

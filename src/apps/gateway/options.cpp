@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "discovery/dns_endpoints.h"
+#include "discovery/kube_pool.h"
 #include "net/address.h"
 #include "pool/endpoint_list.h"
 
@@ -13,8 +15,11 @@ namespace {
 
 void add_own_flags(CLI::App& app, Options& options) {
   app.add_option("--endpoints", options.endpoints,
-                 "URL,URL,... or a file in llm-d's file-discovery form "
+                 "URL,URL,..., a file in llm-d's file-discovery form, dns:HOST:PORT, "
+                 "dns:_service._tcp.HOST or kubernetes:NAMESPACE/POOL "
                  "(default: what --config's discovery names)");
+  app.add_flag("--allow-local-endpoints", options.allow_local_endpoints,
+               "Loopback and link-local addresses of DNS and pods may be endpoints, too");
   app.add_option("--loops", options.loops, "Event loops; 0: one a core, at most 8")->check(CLI::Range(0U, 64U));
   flags::add_milliseconds(app, "--probe-interval", options.probe_interval, {50, 600'000},
                           "Milliseconds between two looks at an endpoint");
@@ -25,6 +30,16 @@ Result<void> check_endpoints(const Options& options) {
   if (endpoints.empty() && !options.config_path.empty()) return {};
   if (endpoints.empty()) return fail(ErrorCode::kAddressInvalid, "--endpoints is required");
   if (pool::names_endpoint_file(endpoints)) return {};
+  if (endpoints.starts_with(kDnsPrefix)) {
+    const auto name = discovery::DnsName::parse(std::string_view{endpoints}.substr(kDnsPrefix.size()));
+    if (name) return {};
+    return fail(name.error().code, "--endpoints: " + name.error().what, name.error().hint);
+  }
+  if (endpoints.starts_with(kKubePrefix)) {
+    const auto pool = discovery::KubePool::parse(std::string_view{endpoints}.substr(kKubePrefix.size()));
+    if (pool) return {};
+    return fail(pool.error().code, "--endpoints: " + pool.error().what, pool.error().hint);
+  }
   const auto parsed = pool::parse_endpoint_urls(endpoints);
   if (parsed) return {};
   return fail(parsed.error().code, fmt::format("--endpoints: {}, and there is no such file", parsed.error().what),

@@ -19,7 +19,8 @@ namespace llmd::gateway {
 /// The gateway's options; docs/configuration.md explains each.
 struct Options : flags::ServingFlags {
   std::string listen = "127.0.0.1:8080";
-  std::string endpoints;                    // URLs, or a file in llm-d's file-discovery form
+  std::string endpoints;                    // URLs, a file in llm-d's file-discovery form, dns:NAME, kubernetes:POOL
+  bool allow_local_endpoints = false;       // of DNS and pods: loopback and link-local addresses
   std::string config_path;                  // an EndpointPickerConfig; empty: the default profile
   bool allow_experimental_plugins = false;  // of --config
   std::string admin;                        // unix:PATH; empty: a socket in the runtime directory; "none": no socket
@@ -46,6 +47,10 @@ struct Options : flags::ServingFlags {
 [[nodiscard]] routing::ConfigSource config_source(const Options& options, std::string_view fallback);
 
 using CommandLine = flags::CommandLine<Options>;
+
+/// Before the name of --endpoints that DNS knows, or that an InferencePool has.
+inline constexpr std::string_view kDnsPrefix = "dns:";
+inline constexpr std::string_view kKubePrefix = "kubernetes:";
 
 /// Reads the command line; argv[0] is the command's name. Of files it only looks whether --endpoints names one.
 [[nodiscard]] CommandLine parse_command_line(int argc, const char* const* argv);

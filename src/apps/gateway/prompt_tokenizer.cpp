@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "api/conversion/chat_conversion.h"
 #include "api/openai/chat_request.h"
 #include "api/openai/completion_request.h"
 #include "api/openai/tokenize_request.h"
@@ -62,6 +63,13 @@ Result<Tokens> read_chat(const PromptContext& context, const std::string& body) 
   return tokens;
 }
 
+/// As the worker does it: the two must come to the same text.
+Result<Tokens> read_converted(const PromptContext& context, api::Dialect dialect, const std::string& body) {
+  const auto request = api::convert_request(dialect, body, {.text_only = true});
+  if (!request) return Tokens{};
+  return read_chat(context, request->body);
+}
+
 Result<Tokens> read_completion(const PromptContext& context, const std::string& body) {
   const auto request = openai::parse_completion(body);
   if (!request || !check_logit_bias(*context.tokenizer, request->generation.sampling)) return Tokens{};
@@ -90,6 +98,13 @@ Result<std::string> answer_tokenize(const PromptContext& context, const std::str
 Result<std::string> answer_detokenize(const PromptContext& context, const std::string& body) {
   LLMD_TRY(const openai::DetokenizeRequest request, openai::parse_detokenize(body));
   return detokenize(context, request);
+}
+
+Result<std::string> answer_count_tokens(const PromptContext& context, const std::string& body) {
+  constexpr auto kDialect = api::Dialect::kCountTokens;
+  LLMD_TRY(const api::ConvertedRequest converted, api::convert_request(kDialect, body, {.text_only = true}));
+  LLMD_TRY(const std::string tokens, answer_tokenize(context, converted.body));
+  return api::convert_answer(kDialect, converted, {}, tokens);
 }
 
 }  // namespace
@@ -130,13 +145,16 @@ Task<std::invoke_result_t<Work, const std::string&>> PromptTokenizer::run(const 
 
 Task<Result<Tokens>> PromptTokenizer::read(Call call) {
   const bool chat = call.path == "/v1/chat/completions";
-  if (!chat && call.path != "/v1/completions") co_return Tokens{};
+  const api::Dialect dialect = api::dialect_of(call.path);
+  const bool converted = dialect == api::Dialect::kMessages || dialect == api::Dialect::kResponses;
+  if (!chat && !converted && call.path != "/v1/completions") co_return Tokens{};
   const auto context = this->context(call);
   if (!context) {
     estimated_.add();
     co_return Tokens{};
   }
-  auto work = [chat, context = *context](const std::string& body) {
+  auto work = [chat, converted, dialect, context = *context](const std::string& body) {
+    if (converted) return read_converted(context, dialect, body);
     return chat ? read_chat(context, body) : read_completion(context, body);
   };
   auto tokens = co_await run(call, std::move(work));
@@ -147,10 +165,12 @@ Task<Result<Tokens>> PromptTokenizer::read(Call call) {
 
 Task<std::optional<Result<std::string>>> PromptTokenizer::answer(Call call) {
   const bool tokenize = call.path == "/tokenize";
-  if (!tokenize && call.path != "/detokenize") co_return std::nullopt;
+  const bool counts = api::dialect_of(call.path) == api::Dialect::kCountTokens;
+  if (!tokenize && !counts && call.path != "/detokenize") co_return std::nullopt;
   const auto context = this->context(call);
   if (!context) co_return std::nullopt;
-  auto work = [tokenize, context = *context](const std::string& body) {
+  auto work = [tokenize, counts, context = *context](const std::string& body) {
+    if (counts) return answer_count_tokens(context, body);
     return tokenize ? answer_tokenize(context, body) : answer_detokenize(context, body);
   };
   auto json = co_await run(call, std::move(work));

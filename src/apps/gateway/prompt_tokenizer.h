@@ -51,11 +51,11 @@ class PromptTokenizer {
     std::vector<openai::PromptTokens> prompts;  // empty: estimate
     std::string field;                          // for the worker, see openai::kPromptTokensField; empty: nothing
   };
-  /// For chat and text completions; other paths give nothing. Error kContextLengthExceeded, in the worker's words: no
-  /// worker could serve the request.
+  /// For chats in any API, and text completions; other paths give nothing. Error kContextLengthExceeded, in the
+  /// worker's words: no worker could serve the request.
   [[nodiscard]] Task<Result<Tokens>> read(Call call);
 
-  /// The answer to /tokenize and /detokenize, or the worker's error. No value: ask a worker.
+  /// The answer to /tokenize, /detokenize and /v1/messages/count_tokens, or the worker's error. No value: ask a worker.
   [[nodiscard]] Task<std::optional<Result<std::string>>> answer(Call call);
 
  private:

@@ -5,9 +5,12 @@
 namespace llmd::gateway {
 namespace {
 
-constexpr std::array<Route, 11> kRoutes{{
+constexpr std::array<Route, 14> kRoutes{{
     {"/v1/chat/completions", RouteKind::kInference, "POST", false, "chat_completions"},
     {"/v1/completions", RouteKind::kInference, "POST", false, "completions"},
+    {"/v1/messages", RouteKind::kInference, "POST", false, "messages"},
+    {"/v1/messages/count_tokens", RouteKind::kForward, "POST", false, "count_tokens"},
+    {"/v1/responses", RouteKind::kInference, "POST", false, "responses"},
     {"/v1/embeddings", RouteKind::kInference, "POST", false, "embeddings"},
     {"/tokenize", RouteKind::kForward, "POST", false, "tokenize"},
     {"/detokenize", RouteKind::kForward, "POST", false, "detokenize"},

@@ -33,8 +33,9 @@ TEST(Routes, OnlyHealthReadinessAndMetricsNeedNoKey) {
 
 TEST(OpenApi, NamesEachPathAndEveryPathIsThere) {
   const std::string_view document = openapi_json();
-  for (const char* path : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize",
-                           "/v1/models", "/openapi.json", "/health", "/ready", "/metrics"}) {
+  for (const char* path :
+       {"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/responses",
+        "/v1/embeddings", "/tokenize", "/detokenize", "/v1/models", "/openapi.json", "/health", "/ready", "/metrics"}) {
     EXPECT_NE(document.find(fmt::format("\"{}\": {{", path)), std::string_view::npos) << path;
     EXPECT_NE(find_route("GET", path).route, nullptr) << path;
   }

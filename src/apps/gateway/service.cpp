@@ -53,11 +53,11 @@ Counter& tokens(MetricsRegistry& metrics, const char* kind) {
 
 /// Design principle 8, from the other side: what our workers trust is sent to nobody else.
 Result<void> check_own_workers(const Setup& setup) {
-  const bool all_own =
-      setup.endpoint_file.empty() && std::ranges::all_of(setup.endpoints, [](const Endpoint& endpoint) {
-        const auto address = net::Address::parse(endpoint.url);
-        return address && address->is_unix();
-      });
+  const bool all_own = setup.endpoint_file.empty() && !setup.dns && !setup.kube &&
+                       std::ranges::all_of(setup.endpoints, [](const Endpoint& endpoint) {
+                         const auto address = net::Address::parse(endpoint.url);
+                         return address && address->is_unix();
+                       });
   if (all_own) return {};
   return fail(ErrorCode::kConfigInvalid, "tokens are to be sent to endpoints that are no workers of ours",
               "leave the model's file out");
@@ -134,7 +134,23 @@ Result<void> Service::open() {
   LLMD_TRY_VOID(open_admin());
   add_gauges();
   plane_->start();
+  LLMD_TRY_VOID(follow_endpoints());
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.run(); });
+  return {};
+}
+
+Result<void> Service::follow_endpoints() {
+  if (setup_.kube) {
+    LLMD_TRY(kube_, discovery::KubeSource::make(home_, *setup_.kube, plane_->pool(), no_rules_, metrics_));
+    kube_->start();
+  }
+  if (setup_.dns) {
+    auto sink = [this](std::vector<Endpoint> endpoints) {
+      plane_->pool().set_endpoints(std::move(endpoints), SteadyClock::now());
+    };
+    dns_ = std::make_unique<discovery::DnsSource>(home_, *setup_.dns, std::move(sink), metrics_);
+    dns_->start();
+  }
   return {};
 }
 
@@ -167,6 +183,8 @@ void Service::add_gauges() {
 
 Task<void> Service::drain() {
   draining_ = true;
+  if (kube_ != nullptr) kube_->stop();
+  if (dns_ != nullptr) dns_->stop();
   server_->drain();
   const TimePoint deadline = SteadyClock::now() + setup_.options.drain_timeout;
   // What still waits by then gets an answer instead of a cut connection.

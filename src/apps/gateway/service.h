@@ -10,12 +10,15 @@
 #include <vector>
 
 #include "admin/admin_server.h"
+#include "api/conversion/dialect.h"
 #include "apps/gateway/loop_context.h"
 #include "apps/gateway/options.h"
 #include "apps/gateway/prompt_tokenizer.h"
 #include "apps/gateway/request_log.h"
 #include "apps/gateway/routes.h"
 #include "base/budget.h"
+#include "discovery/dns_source.h"
+#include "discovery/kube_source.h"
 #include "net/server.h"
 #include "routing/plane.h"
 #include "telemetry/metrics.h"
@@ -26,19 +29,27 @@ namespace llmd::gateway {
 struct Setup {
   Options options;
   routing::ConfigSource config_source;
-  routing::LoadedConfig config;     // load_config() of the source
-  std::vector<Endpoint> endpoints;  // may be empty: they can come later
-  std::string endpoint_file;        // watched for changes; empty: none
-  net::Address admin;               // empty path: no admin socket
+  routing::LoadedConfig config;                      // load_config() of the source
+  std::vector<Endpoint> endpoints;                   // may be empty: they can come later
+  std::string endpoint_file;                         // watched for changes; empty: none
+  std::optional<discovery::KubePool> kube{};         // endpoints come from there instead
+  std::optional<discovery::DnsSourceOptions> dns{};  // endpoints come from there instead
+  net::Address admin;                                // empty path: no admin socket
   /// The model file that every endpoint serves; empty: unknown. Only for endpoints that are workers of ours on unix
   /// sockets: they are sent its tokens with each prompt.
   std::string own_model_path;
   std::string own_chat_template;  // what those workers use instead of the model's own; empty: that one
 };
 
+/// Who asks: how the answer is named in logs, and which API it has to speak.
+struct Caller {
+  std::string request_id;
+  api::Dialect dialect{};
+};
+
 /// A request on its way to a decision, and its stay in flow control.
 struct Turn {
-  const std::string& request_id;
+  const Caller& caller;
   const std::string& model;
   const openai::RoutingFields& fields;
   std::span<const openai::PromptTokens> prompts;
@@ -73,31 +84,30 @@ class Service {
   Result<void> open();
   Result<void> open_admin();
   void add_gauges();
+  /// Where they are not listed: they come from there from now on.
+  Result<void> follow_endpoints();
 
   // handlers.cpp
   Task<void> handle(net::Request request, net::Exchange& exchange);
-  Task<void> serve(const RouteMatch& match, const std::string& request_id, net::Request& request,
-                   net::Exchange& exchange);
-  Task<void> infer(const Route& route, const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  Task<void> serve(const RouteMatch& match, const Caller& caller, net::Request& request, net::Exchange& exchange);
+  Task<void> infer(const Route& route, const Caller& caller, net::Request& request, net::Exchange& exchange);
   /// The status that the client saw.
-  Task<int> decide_and_dispatch(const std::string& request_id, net::Request& request, net::Exchange& exchange);
+  Task<int> decide_and_dispatch(const Caller& caller, net::Request& request, net::Exchange& exchange);
   // turn.cpp
   Task<std::optional<int>> wait_for_turn(Turn& turn, net::Request& request, net::Exchange& exchange);
   /// Tells flow control what becomes of the request that goes on.
   static void follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, dispatch::Revocation& revocation);
-  Task<int> refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange);
+  Task<int> refuse_turn(const routing::FlowPass& pass, const Caller& caller, net::Exchange& exchange);
   void note(const Outcome& outcome);
   /// To the recorded log, if there is one.
   void record(const net::Request& request, TimePoint arrived, RequestFacts facts, const Outcome& outcome);
-  Task<int> answer_text(Result<std::string> json, const std::string& request_id, net::Exchange& exchange);
+  Task<int> answer_text(Result<std::string> json, const Caller& caller, net::Exchange& exchange);
   /// Answers, and keeps the reason for `llmd explain`.
-  Task<int> refuse(Error error, const std::string& request_id, net::Exchange& exchange);
-  Task<int> answer_error(Error error, const std::string& request_id, net::Exchange& exchange,
-                         std::string_view allow = {});
+  Task<int> refuse(Error error, const Caller& caller, net::Exchange& exchange);
+  Task<int> answer_error(Error error, const Caller& caller, net::Exchange& exchange, std::string_view allow = {});
   /// The same with fields of its own, of which Retry-After takes the place of the usual one.
-  Task<int> answer_error_with(Error error, const std::string& request_id, net::Exchange& exchange,
-                              net::Headers headers);
-  Task<void> answer_json(int status, std::string json, const std::string& request_id, net::Exchange& exchange);
+  Task<int> answer_error_with(Error error, const Caller& caller, net::Exchange& exchange, net::Headers headers);
+  Task<void> answer_json(int status, std::string json, const Caller& caller, net::Exchange& exchange);
   Result<void> check_request(const RouteMatch& match, const net::Request& request) const;
   // pages.cpp
   [[nodiscard]] std::string models_json();
@@ -121,6 +131,9 @@ class Service {
   Budget body_budget_;
   std::vector<std::unique_ptr<Loop>> loops_;  // without home
   std::vector<std::unique_ptr<LoopContext>> contexts_;
+  discovery::RulesBoard no_rules_;               // the gateway reads none
+  std::unique_ptr<discovery::KubeSource> kube_;  // null, as the next: endpoints are listed
+  std::unique_ptr<discovery::DnsSource> dns_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::unique_ptr<net::Server> server_;
   std::vector<std::jthread> threads_;

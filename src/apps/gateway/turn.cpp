@@ -12,7 +12,7 @@ Task<std::optional<int>> Service::wait_for_turn(Turn& turn, net::Request& reques
   if (!plane_->flow().enabled() && turn.fields.priority >= 0) co_return std::nullopt;
   const TimePoint now = SteadyClock::now();
   const auto header = [&request](std::string_view name) { return request.headers.get(name); };
-  const routing::RouteRequest asked{.request_id = turn.request_id,
+  const routing::RouteRequest asked{.request_id = turn.caller.request_id,
                                     .model = turn.model,
                                     .fields = turn.fields,
                                     .prompts = turn.prompts,
@@ -26,7 +26,7 @@ Task<std::optional<int>> Service::wait_for_turn(Turn& turn, net::Request& reques
   const flow::Outcome outcome = co_await turn.pass->outcome();
   exchange.on_disconnect(nullptr);
   if (outcome == flow::Outcome::kDispatched) co_return std::nullopt;
-  const int status = co_await refuse_turn(*turn.pass, turn.request_id, exchange);
+  const int status = co_await refuse_turn(*turn.pass, turn.caller, exchange);
   co_return status;
 }
 
@@ -36,14 +36,14 @@ void Service::follow(routing::FlowPass& pass, dispatch::DispatchRequest& sent, d
   pass.on_evict([&revocation] { revocation.ask(); });
 }
 
-Task<int> Service::refuse_turn(const routing::FlowPass& pass, const std::string& request_id, net::Exchange& exchange) {
+Task<int> Service::refuse_turn(const routing::FlowPass& pass, const Caller& caller, net::Exchange& exchange) {
   Error error = pass.error();
-  plane_->router().refuse(request_id, error);
+  plane_->router().refuse(caller.request_id, error);
   net::Headers headers;
   if (const auto reason = pass.dropped_reason(); !reason.empty())
     headers.add(std::string{dispatch::kDroppedReasonHeader}, std::string{reason});
   headers.add("Retry-After", std::to_string(pass.retry_after_s()));
-  co_return co_await answer_error_with(std::move(error), request_id, exchange, std::move(headers));
+  co_return co_await answer_error_with(std::move(error), caller, exchange, std::move(headers));
 }
 
 }  // namespace llmd::gateway

@@ -53,6 +53,7 @@ Service::~Service() {
   threads_.clear();  // joins
   // Requests that are still suspended refer to contexts: they go first.
   for (const auto& loop : loops_) loop->discard();
+  if (allowed_ != nullptr) allowed_->stop();
   home_.discard();
 }
 
@@ -64,7 +65,7 @@ Result<std::unique_ptr<Service>> Service::start(Loop& home, Options options) {
 
 Result<void> Service::open() {
   log::add_metrics(metrics_);
-  LLMD_TRY(allowed_, make_allow_source(options_));
+  LLMD_TRY(allowed_, make_allow_source(home_, options_, metrics_));
   shared_ = std::make_unique<Shared>(
       Shared{.options = options_, .allowed = *allowed_, .moriio = moriio_, .metrics = own_metrics_});
   LLMD_TRY(const Sides sides, Sides::make(options_));

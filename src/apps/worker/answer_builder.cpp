@@ -45,7 +45,9 @@ Task<void> stream_answer(Service& service, Call& call, Generation& generation, A
     if (failure) {
       timing.on_failure();
       if (started) {
-        co_await call.end_with_error(*std::move(failure));
+        out.clear();
+        builder.append_error(out, *failure);
+        co_await call.end_with_error(*std::move(failure), std::move(out));
       } else {
         co_await call.respond_error(*std::move(failure));
       }
@@ -53,8 +55,7 @@ Task<void> stream_answer(Service& service, Call& call, Generation& generation, A
     }
   }
   out.clear();
-  if (plan.include_usage) builder.append_usage_event(out, timing.usage());
-  out += openai::kDoneEvent;
+  builder.append_end(out, timing.usage());
   timing.on_end();
   const Result<void> written = co_await call.exchange().write(out);
   if (!written) co_return;

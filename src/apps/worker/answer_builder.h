@@ -18,7 +18,10 @@ class AnswerBuilder {
   virtual ~AnswerBuilder() = default;
   /// Streamed: appends the server-sent events that this one makes, at most one token's text each.
   virtual void append_events(std::size_t index, SequenceEvent&& event, std::string& out) = 0;
-  virtual void append_usage_event(std::string& out, const openai::Usage& usage) = 0;
+  /// Streamed: what stands behind the last event of the last sequence.
+  virtual void append_end(std::string& out, const openai::Usage& usage) = 0;
+  /// Streamed: what ends the answer instead, if something failed.
+  virtual void append_error(std::string& out, const Error& error) = 0;
   /// Whole: keeps the event's part, until the JSON is asked for.
   virtual void collect(std::size_t index, SequenceEvent&& event) = 0;
   /// `kv_transfer`: where the prompts' blocks are kept for another worker; null if they are not.
@@ -28,8 +31,7 @@ class AnswerBuilder {
 /// How the answer is to be sent, and what its accounting needs.
 struct AnswerPlan {
   std::size_t choices_per_prompt = 1;  // sequences of one prompt stand together; its tokens count once
-  bool include_usage = false;
-  bool drop_output = false;  // an echo alone: what was generated does not count
+  bool drop_output = false;            // an echo alone: what was generated does not count
   std::uint32_t max_tokens = 0;
   /// Whole answers: called once all sequences have finished.
   std::function<const openai::KvTransferParams*()> keep_blocks;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "api/openai/answer.h"
-#include "api/openai/error.h"
 #include "telemetry/log.h"
 
 namespace llmd::worker {
@@ -12,6 +10,7 @@ Call::Call(net::Request request, net::Exchange& exchange, std::string request_id
     : request_{std::move(request)},
       exchange_{exchange},
       id_{std::move(request_id)},
+      dialect_{api::dialect_of(request_.path())},
       arrived_{SteadyClock::now()},
       metrics_{metrics} {}
 
@@ -36,7 +35,7 @@ Task<void> Call::respond_error(Error error) {
     metrics_.count_response(status_);
     co_return;
   }
-  openai::ErrorAnswer answer = openai::render_error(error);
+  openai::ErrorAnswer answer = api::render_error(dialect_, error);
   if (answer.status >= 500) log::write(log::Level::kError, id_, error.to_string());
   net::Response response{.status = answer.status, .headers = {}, .body = std::move(answer.json)};
   response.headers.add("Content-Type", "application/json");
@@ -56,11 +55,9 @@ Task<Result<void>> Call::start_events() {
   co_return started;
 }
 
-Task<void> Call::end_with_error(Error error) {
+Task<void> Call::end_with_error(Error error, std::string event) {
   if (error.code == ErrorCode::kCancelled) co_return;
   log::write(log::Level::kError, id_, error.to_string());
-  std::string event;
-  openai::append_event(event, openai::error_json(error));
   const Result<void> written = co_await exchange_.write(event);
   if (!written) co_return;
   const Result<void> finished = co_await exchange_.finish();

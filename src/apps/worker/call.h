@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "api/conversion/dialect.h"
 #include "apps/worker/worker_metrics.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,6 +22,7 @@ class Call {
   [[nodiscard]] const net::Request& request() const noexcept { return request_; }
   [[nodiscard]] net::Exchange& exchange() noexcept { return exchange_; }
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  [[nodiscard]] api::Dialect dialect() const noexcept { return dialect_; }
   [[nodiscard]] TimePoint arrived() const noexcept { return arrived_; }
   [[nodiscard]] WorkerMetrics& metrics() noexcept { return metrics_; }
   [[nodiscard]] int status() const noexcept { return status_; }  // answered with; 0: not yet
@@ -30,7 +32,8 @@ class Call {
   /// A whole answer of JSON, with the request id. A client that is gone is no error.
   [[nodiscard]] Task<void> respond_json(int status, std::string json);
   [[nodiscard]] Task<void> respond(net::Response response);
-  /// OpenAI's error shape, with Retry-After where it helps; logged from 500 on. Nothing is sent for kCancelled.
+  /// The error in the shape of the path's API, with Retry-After where it helps; logged from 500 on. Nothing is sent for
+  /// kCancelled.
   [[nodiscard]] Task<void> respond_error(Error error);
 
   /// A header of the answer, whichever it will be. Before the answer has begun.
@@ -38,13 +41,14 @@ class Call {
 
   /// The head of a stream of server-sent events.
   [[nodiscard]] Task<Result<void>> start_events();
-  /// The error as the last event of a started stream: no [DONE] follows.
-  [[nodiscard]] Task<void> end_with_error(Error error);
+  /// Ends a started stream: `event` tells the client of the error. Nothing is sent for kCancelled.
+  [[nodiscard]] Task<void> end_with_error(Error error, std::string event);
 
  private:
   net::Request request_;
   net::Exchange& exchange_;
   std::string id_;
+  const api::Dialect dialect_;
   TimePoint arrived_;
   WorkerMetrics& metrics_;
   int status_ = 0;

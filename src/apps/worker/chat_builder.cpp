@@ -6,8 +6,7 @@
 
 namespace llmd::worker {
 
-ChatBuilder::ChatBuilder(Setup setup, const llamacpp::RenderedChat& rendered)
-    : setup_{std::move(setup)}, writer_{setup_.head, setup_.include_usage} {
+ChatBuilder::ChatBuilder(Setup setup, const llamacpp::RenderedChat& rendered) : setup_{std::move(setup)} {
   for (std::size_t i = 0; i < setup_.choices; ++i) choices_.emplace_back(rendered);
 }
 
@@ -30,7 +29,7 @@ void ChatBuilder::append_delta(std::size_t index, const llamacpp::ChatDelta& del
   for (const auto& call : delta.tool_calls)
     chunk.tool_calls.push_back({call.index, call.id, call.name, call.arguments});
   chunk.logprobs = choice.logprobs;
-  writer_.append_chunk(out, chunk);
+  setup_.writer->append_chunk(out, chunk);
   choice.logprobs.clear();
 }
 
@@ -48,12 +47,12 @@ void ChatBuilder::append_events(std::size_t index, SequenceEvent&& event, std::s
   openai::ChatChunk last{.index = static_cast<std::uint32_t>(index),
                          .finish_reason = finish_name(choice, *event.finish)};
   if (event.stop_string) last.stop_reason = *event.stop_string;
-  writer_.append_chunk(out, last);
+  setup_.writer->append_chunk(out, last);
 }
 
-void ChatBuilder::append_usage_event(std::string& out, const openai::Usage& usage) {
-  writer_.append_usage_chunk(out, usage);
-}
+void ChatBuilder::append_end(std::string& out, const openai::Usage& usage) { setup_.writer->append_end(out, usage); }
+
+void ChatBuilder::append_error(std::string& out, const Error& error) { setup_.writer->append_error(out, error); }
 
 void ChatBuilder::add_delta(Choice& choice, llamacpp::ChatDelta&& delta) {
   choice.answer.content += delta.content;
@@ -86,7 +85,7 @@ std::string ChatBuilder::whole(const openai::Usage& usage, const openai::KvTrans
   answers.reserve(choices_.size());
   for (Choice& choice : choices_) answers.push_back(std::move(choice.answer));
   std::string json;
-  openai::append_chat_completion(json, setup_.head, answers, usage, kv_transfer);
+  setup_.writer->append_whole(json, answers, usage, kv_transfer);
   return json;
 }
 

@@ -1,29 +1,30 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "api/openai/chat_answer.h"
+#include "api/openai/chat_answer_writer.h"
 #include "apps/worker/answer_builder.h"
 #include "llamacpp/chat_template.h"
 
 namespace llmd::worker {
 
-/// The answer of a chat completion: output text goes through the template's parser, which finds reasoning and tool
-/// calls.
+/// The answer to a chat, in whichever API it was asked: output text goes through the template's parser, which finds
+/// reasoning and tool calls.
 class ChatBuilder final : public AnswerBuilder {
  public:
   struct Setup {
-    openai::AnswerHead head;
+    std::unique_ptr<openai::ChatAnswerWriter> writer;
     std::size_t choices = 1;
     bool logprobs = false;
-    bool include_usage = false;
   };
   ChatBuilder(Setup setup, const llamacpp::RenderedChat& rendered);
 
   void append_events(std::size_t index, SequenceEvent&& event, std::string& out) override;
-  void append_usage_event(std::string& out, const openai::Usage& usage) override;
+  void append_end(std::string& out, const openai::Usage& usage) override;
+  void append_error(std::string& out, const Error& error) override;
   void collect(std::size_t index, SequenceEvent&& event) override;
   [[nodiscard]] std::string whole(const openai::Usage& usage, const openai::KvTransferParams* kv_transfer) override;
 
@@ -41,7 +42,6 @@ class ChatBuilder final : public AnswerBuilder {
   [[nodiscard]] static std::string_view finish_name(const Choice& choice, FinishReason reason);
 
   Setup setup_;
-  openai::ChatStreamWriter writer_;
   std::deque<Choice> choices_;  // a parser cannot move
 };
 

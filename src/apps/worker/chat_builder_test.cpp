@@ -15,7 +15,7 @@ TEST(ChatBuilder, StreamsOneEventATokenThenTheFinish) {
   const auto prepared =
       prepare_chat(make_prompt_context(*Tokenizer::from_model(llamacpp::test_model()), 2'048), prompt, {});
   ASSERT_TRUE(prepared.has_value());
-  ChatBuilder builder{{.head = {.id = "c", .model = "m"}}, prepared->rendered};
+  ChatBuilder builder{{.writer = openai::make_chat_writer({.id = "c", .model = "m"}, false)}, prepared->rendered};
   std::string out;
   SequenceEvent first;
   first.tokens = {{.token = 1, .text = "Hel"}, {.token = 2, .text = "lo"}};

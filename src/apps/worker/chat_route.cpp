@@ -2,6 +2,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/conversion/chat_conversion.h"
 #include "api/openai/chat_request.h"
 #include "apps/worker/chat_builder.h"
 #include "apps/worker/generation.h"
@@ -13,10 +14,19 @@
 namespace llmd::worker {
 namespace {
 
-using Request = openai::ChatCompletionRequest;
+/// A chat, and the request of another API that it was made from.
+struct Request : openai::ChatCompletionRequest {
+  api::ConvertedRequest converted;
+};
 
 Result<Request> parse(const Service& service, const Call& call) {
-  LLMD_TRY(Request request, openai::parse_chat_completion(call.request().body));
+  Request request;
+  std::string_view body = call.request().body;
+  if (call.dialect() != api::Dialect::kOpenAi) {
+    LLMD_TRY(request.converted, api::convert_request(call.dialect(), body, {.text_only = true}));
+    body = request.converted.body;
+  }
+  LLMD_TRY(static_cast<openai::ChatCompletionRequest&>(request), openai::parse_chat_completion(body));
   LLMD_TRY_VOID(service.check_model(request.generation.model));
   LLMD_TRY_VOID(prepare_prefill_leg(request.generation));
   return request;
@@ -39,17 +49,30 @@ Result<PreparedChat> prepare(const PromptContext& context, const Request& reques
   return prepare_chat(context, request.prompt, request.generation.constraint, {.known = known});
 }
 
-ChatBuilder::Setup setup_of(const Service& service, const Call& call, const Request& request) {
-  return {.head = {.id = openai::answer_id("chatcmpl-", call.id()),
-                   .model = service.options().served_names.front(),
-                   .created = std::time(nullptr)},
+ChatBuilder::Setup setup_of(const Service& service, const Call& call, const Request& request,
+                            const PreparedChat& prepared) {
+  const std::string& model = service.options().served_names.front();
+  const std::int64_t created = std::time(nullptr);
+  std::unique_ptr<openai::ChatAnswerWriter> writer;
+  if (call.dialect() == api::Dialect::kOpenAi) {
+    writer =
+        openai::make_chat_writer({.id = openai::answer_id("chatcmpl-", call.id()), .model = model, .created = created},
+                                 request.generation.include_usage);
+  } else {
+    writer = api::make_answer_writer(call.dialect(), request.converted,
+                                     {.request_id = call.id(),
+                                      .model = model,
+                                      .created = created,
+                                      .prompt_tokens = static_cast<std::uint32_t>(prepared.tokens.size())});
+  }
+  return {.writer = std::move(writer),
           .choices = request.generation.choices,
-          .logprobs = request.generation.sampling.top_logprobs.has_value(),
-          .include_usage = request.generation.include_usage};
+          .logprobs = request.generation.sampling.top_logprobs.has_value()};
 }
 
 }  // namespace
 
+// Also of messages and responses: what they ask for is a chat, and the writer gives its answer their form.
 Task<void> handle_chat_completions(Service& service, Call& call) {
   Result<Request> parsed = parse(service, call);
   if (!parsed) {
@@ -77,9 +100,8 @@ Task<void> handle_chat_completions(Service& service, Call& call) {
     co_await call.respond_error(submitted.error());
     co_return;
   }
-  ChatBuilder builder{setup_of(service, call, *request), prepared->rendered};
+  ChatBuilder builder{setup_of(service, call, *request, *prepared), prepared->rendered};
   const AnswerPlan plan{.choices_per_prompt = common.choices,
-                        .include_usage = common.include_usage,
                         .max_tokens = common.max_tokens.value_or(0),
                         .keep_blocks = [&] { return transfer.keep(prompts); }};
   const DisconnectWatch watch{call.exchange(), [&generation] { generation.cancel(); }};

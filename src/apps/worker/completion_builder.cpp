@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/openai/error.h"
 #include "base/utf8.h"
 #include "engine/llama/text_stream.h"
 
@@ -91,8 +92,13 @@ void CompletionBuilder::append_events(std::size_t index, SequenceEvent&& event, 
   flush(choice, out);
 }
 
-void CompletionBuilder::append_usage_event(std::string& out, const openai::Usage& usage) {
-  writer_.append_usage_chunk(out, usage);
+void CompletionBuilder::append_end(std::string& out, const openai::Usage& usage) {
+  if (setup_.include_usage) writer_.append_usage_chunk(out, usage);
+  out += openai::kDoneEvent;
+}
+
+void CompletionBuilder::append_error(std::string& out, const Error& error) {
+  openai::append_event(out, openai::error_json(error));
 }
 
 void CompletionBuilder::collect(std::size_t index, SequenceEvent&& event) {

@@ -28,7 +28,8 @@ class CompletionBuilder final : public AnswerBuilder {
   explicit CompletionBuilder(Setup setup);
 
   void append_events(std::size_t index, SequenceEvent&& event, std::string& out) override;
-  void append_usage_event(std::string& out, const openai::Usage& usage) override;
+  void append_end(std::string& out, const openai::Usage& usage) override;
+  void append_error(std::string& out, const Error& error) override;
   void collect(std::size_t index, SequenceEvent&& event) override;
   [[nodiscard]] std::string whole(const openai::Usage& usage, const openai::KvTransferParams* kv_transfer) override;
 

@@ -117,7 +117,6 @@ Task<void> handle_completions(Service& service, Call& call) {
   }
   CompletionBuilder builder{setup_of(service, call, *request, *prepared)};
   const AnswerPlan plan{.choices_per_prompt = common.choices,
-                        .include_usage = common.include_usage,
                         .drop_output = common.max_tokens == 0U,
                         .max_tokens = common.max_tokens.value_or(0),
                         .keep_blocks = [&] { return transfer.keep(prepared->prompts); }};

@@ -23,7 +23,8 @@ class EmbeddingBuilder final : public AnswerBuilder {
       : model_{std::move(model)}, base64_{base64}, vectors_(count) {}
 
   void append_events(std::size_t, SequenceEvent&&, std::string&) override {}
-  void append_usage_event(std::string&, const openai::Usage&) override {}
+  void append_end(std::string&, const openai::Usage&) override {}
+  void append_error(std::string& /*out*/, const Error& /*error*/) override {}
   void collect(std::size_t index, SequenceEvent&& event) override {
     if (!event.embedding.empty()) vectors_[index] = std::move(event.embedding);
   }

@@ -8,6 +8,9 @@ namespace {
 constexpr std::array kRoutes = {
     Route{"POST", "/v1/chat/completions", handle_chat_completions, false, true, true},
     Route{"POST", "/v1/completions", handle_completions, false, true, true},
+    Route{"POST", "/v1/messages", handle_chat_completions, false, true, true},
+    Route{"POST", "/v1/messages/count_tokens", handle_count_tokens, false, true, false},
+    Route{"POST", "/v1/responses", handle_chat_completions, false, true, true},
     Route{"POST", "/v1/embeddings", handle_embeddings, false, true, true},
     Route{"POST", "/tokenize", handle_tokenize, false, true, false},
     Route{"POST", "/detokenize", handle_detokenize, false, true, false},

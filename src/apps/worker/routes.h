@@ -28,6 +28,7 @@ struct RouteMatch {
 [[nodiscard]] Task<void> handle_chat_completions(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_completions(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_embeddings(Service& service, Call& call);
+[[nodiscard]] Task<void> handle_count_tokens(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_tokenize(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_detokenize(Service& service, Call& call);
 [[nodiscard]] Task<void> handle_sim_speed(Service& service, Call& call);

@@ -42,7 +42,8 @@ TEST(Routes, OfASimulationNeedAKeyAndASimulatedEngine) {
 TEST(Routes, NeedNoKeyOnlyWhereAProbeOrAScraperCalls) {
   for (const char* path : {"/health", "/ready", "/metrics"}) EXPECT_TRUE(find_route("GET", path).route->open) << path;
   EXPECT_FALSE(find_route("GET", "/v1/models").route->open);
-  for (const char* path : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"}) {
+  for (const char* path : {"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/messages/count_tokens",
+                           "/v1/responses", "/v1/embeddings", "/tokenize", "/detokenize"}) {
     const RouteMatch match = find_route("POST", path);
     ASSERT_NE(match.route, nullptr) << path;
     EXPECT_FALSE(match.route->open) << path;

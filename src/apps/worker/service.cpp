@@ -50,9 +50,10 @@ Counter& prompts(MetricsRegistry& registry, const char* by) {
 
 Error no_route(const net::Request& request, const RouteMatch& match) {
   if (match.allowed.empty()) {
-    return Error{.code = ErrorCode::kNotFound,
-                 .what = "no such path here",
-                 .hint = "the API is under /v1/: chat/completions, completions, embeddings, models"};
+    return Error{
+        .code = ErrorCode::kNotFound,
+        .what = "no such path here",
+        .hint = "the API is under /v1/: chat/completions, completions, responses, messages, embeddings, models"};
   }
   return Error{.code = ErrorCode::kMethodNotAllowed,
                .what = fmt::format("{} is not allowed here; expected {}", request.method.substr(0, 16), match.allowed)};
@@ -113,7 +114,8 @@ Result<void> Service::check_model(std::string_view name) const {
 }
 
 Result<void> Service::admit(const net::Request& request, bool needs_model) const {
-  if (!openai::authorized(options_.api_key, request.headers.get("authorization"))) {
+  if (!openai::authorized(options_.api_key, openai::GivenKeys{.authorization = request.headers.get("authorization"),
+                                                              .x_api_key = request.headers.get("x-api-key")})) {
     return fail(ErrorCode::kInvalidApiKey, "the bearer key is missing or wrong", "send Authorization: Bearer KEY");
   }
   if (!needs_model) return {};

@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "api/conversion/chat_conversion.h"
 #include "api/openai/tokenize_request.h"
 #include "apps/worker/routes.h"
 #include "tokenizer/tokenize.h"
@@ -36,7 +37,23 @@ Task<void> answer(Service& service, Call& call, Result<Request> parsed,
   co_await call.respond_json(200, *std::move(json));
 }
 
+/// What counts are asked for of, in Anthropic's form.
+Result<openai::TokenizeRequest> parse_counted(const Call& call) {
+  LLMD_TRY(const api::ConvertedRequest converted,
+           api::convert_request(call.dialect(), call.request().body, {.text_only = true}));
+  return openai::parse_tokenize(converted.body);
+}
+
+Result<std::string> count(const PromptContext& context, const openai::TokenizeRequest& request) {
+  LLMD_TRY(const std::string counted, tokenize(context, request));
+  return api::convert_answer(api::Dialect::kCountTokens, {}, {}, counted);
+}
+
 }  // namespace
+
+Task<void> handle_count_tokens(Service& service, Call& call) {
+  co_await answer(service, call, parse_counted(call), count);
+}
 
 Task<void> handle_tokenize(Service& service, Call& call) {
   co_await answer(service, call, openai::parse_tokenize(call.request().body), tokenize);

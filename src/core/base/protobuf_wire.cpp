@@ -5,25 +5,30 @@
 
 namespace llmd {
 
-std::optional<std::uint64_t> WireReader::varint() noexcept {
+bool WireReader::varint(std::uint64_t& value) noexcept {
   constexpr std::size_t kBytesMax = 10;
-  std::uint64_t value = 0;
+  value = 0;
   for (std::size_t i = 0; i < kBytesMax && i < left_.size(); ++i) {
     const auto byte = static_cast<unsigned char>(left_[i]);
     value |= std::uint64_t{byte & 0x7fU} << (7 * i);
     if ((byte & 0x80) != 0) continue;
     left_.remove_prefix(i + 1);
-    return value;
+    return true;
   }
-  return {};
+  return false;
 }
 
-Result<std::optional<WireReader::Field>> WireReader::next() {
-  if (left_.empty()) return std::optional<Field>{};
-  const auto wrong = [] { return fail(ErrorCode::kProtocol, "the bytes are no protobuf message"); };
-  const auto tag = varint();
-  if (!tag || *tag >> 3 == 0 || *tag >> 32 != 0) return wrong();
-  Field field{.number = static_cast<std::uint32_t>(*tag >> 3)};
+bool WireReader::next(Field& field) noexcept {
+  if (left_.empty() || broken_) return false;
+  std::uint64_t tag = 0;
+  broken_ = !varint(tag) || tag >> 3 == 0 || tag >> 32 != 0;
+  if (broken_) return false;
+  field = {.number = static_cast<std::uint32_t>(tag >> 3)};
+  broken_ = !value_of(field, tag & 7);
+  return !broken_;
+}
+
+bool WireReader::value_of(Field& field, std::uint64_t type) noexcept {
   const auto fixed = [&](std::size_t size) {
     if (left_.size() < size) return false;
     static_assert(std::endian::native == std::endian::little);
@@ -31,40 +36,39 @@ Result<std::optional<WireReader::Field>> WireReader::next() {
     left_.remove_prefix(size);
     return true;
   };
-  switch (*tag & 7) {
-    case 0: {
-      const auto value = varint();
-      if (!value) return wrong();
-      field.value = *value;
-      break;
-    }
-    case 1:
-      field.type = Type::kFixed64;
-      if (!fixed(8)) return wrong();
-      break;
+  switch (type) {
+    case 0: return varint(field.value);
+    case 1: field.type = Type::kFixed64; return fixed(8);
     case 2: {
       field.type = Type::kBytes;
-      const auto size = varint();
-      if (!size || *size > left_.size()) return wrong();
-      field.bytes = left_.substr(0, *size);
-      left_.remove_prefix(*size);
-      break;
+      std::uint64_t size = 0;
+      if (!varint(size) || size > left_.size()) return false;
+      field.bytes = left_.substr(0, size);
+      left_.remove_prefix(size);
+      return true;
     }
-    case 5:
-      field.type = Type::kFixed32;
-      if (!fixed(4)) return wrong();
-      break;
-    default: return wrong();  // groups are of proto2
+    case 5: field.type = Type::kFixed32; return fixed(4);
+    default: return false;  // groups are of proto2
   }
-  return std::optional<Field>{field};
+}
+
+Result<void> WireReader::whole() const {
+  if (broken_) return fail(ErrorCode::kProtocol, "the bytes are no protobuf message");
+  return {};
+}
+
+std::size_t WireWriter::field_size(std::size_t size) noexcept {
+  std::size_t bytes = 2 + size;
+  for (std::size_t rest = size; rest >= 0x80; rest >>= 7) ++bytes;
+  return bytes;
 }
 
 void WireWriter::put(std::uint64_t value) {
-  while (value >= 0x80) {
-    text_ += static_cast<char>(value | 0x80);
-    value >>= 7;
-  }
-  text_ += static_cast<char>(value);
+  char bytes[10];
+  std::size_t size = 0;
+  for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
+  bytes[size++] = static_cast<char>(value);
+  text_.append(bytes, size);
 }
 
 WireWriter& WireWriter::varint(std::uint32_t number, std::uint64_t value) {
@@ -86,9 +90,12 @@ WireWriter& WireWriter::bytes(std::uint32_t number, std::string_view value) {
 }
 
 WireWriter& WireWriter::fixed64(std::uint32_t number, double value) {
+  return fixed64(number, std::bit_cast<std::uint64_t>(value));
+}
+
+WireWriter& WireWriter::fixed64(std::uint32_t number, std::uint64_t value) {
   put(std::uint64_t{number} << 3 | 1);
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  for (int i = 0; i < 8; ++i) text_ += static_cast<char>(bits >> (8 * i) & 0xff);
+  for (int i = 0; i < 8; ++i) text_ += static_cast<char>(value >> (8 * i) & 0xff);
   return *this;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -24,25 +25,38 @@ class WireReader {
 
   explicit WireReader(std::string_view message) noexcept : left_{message} {}
 
-  /// The next field; nothing at the end. Error kProtocol: no protobuf message. After it nothing more is to be read.
-  [[nodiscard]] Result<std::optional<Field>> next();
+  /// Reads the next field. False at the end, and where the bytes are no protobuf message, which broken() tells apart.
+  [[nodiscard]] bool next(Field& field) noexcept;
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// The same as an error, kProtocol.
+  [[nodiscard]] Result<void> whole() const;
   /// What next() has not read yet, to know where in the message a field stands.
   [[nodiscard]] std::string_view rest() const noexcept { return left_; }
 
  private:
-  [[nodiscard]] std::optional<std::uint64_t> varint() noexcept;
+  [[nodiscard]] bool varint(std::uint64_t& value) noexcept;
+  [[nodiscard]] bool value_of(Field& field, std::uint64_t type) noexcept;
 
   std::string_view left_;
+  bool broken_ = false;
 };
 
 /// Writes protobuf fields one after the other.
 class WireWriter {
  public:
+  /// The bytes that a bytes field of this size takes, tag and all; its number must be below 16.
+  [[nodiscard]] static std::size_t field_size(std::size_t size) noexcept;
+
+  WireWriter& reserve(std::size_t bytes) {
+    text_.reserve(bytes);
+    return *this;
+  }
   WireWriter& varint(std::uint32_t number, std::uint64_t value);
   WireWriter& bytes(std::uint32_t number, std::string_view value);
   /// The head of a bytes field whose `size` bytes follow from elsewhere.
   WireWriter& bytes_head(std::uint32_t number, std::size_t size);
   WireWriter& fixed64(std::uint32_t number, double value);
+  WireWriter& fixed64(std::uint32_t number, std::uint64_t value);
 
   [[nodiscard]] const std::string& text() const& noexcept { return text_; }
   [[nodiscard]] std::string text() && noexcept { return std::move(text_); }

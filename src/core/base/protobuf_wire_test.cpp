@@ -19,12 +19,8 @@ TEST(Wire, ReadsWhatItWrites) {
                                   .text();
   WireReader reader{message};
   std::vector<WireReader::Field> fields;
-  while (true) {
-    const auto field = reader.next();
-    ASSERT_TRUE(field);
-    if (!*field) break;
-    fields.push_back(**field);
-  }
+  for (WireReader::Field field; reader.next(field);) fields.push_back(field);
+  ASSERT_FALSE(reader.broken());
   ASSERT_EQ(fields.size(), 5U);
   EXPECT_EQ(fields[0].value, 0U);
   EXPECT_EQ(fields[1].value, std::numeric_limits<std::uint64_t>::max());
@@ -44,9 +40,9 @@ TEST(Wire, RefusesWhatIsNoMessage) {
                                        "\x00\x01"sv,                                          // field 0
                                        "\x09\x01\x02"sv, "\x0d\x01"sv}) {
     WireReader reader{bytes};
-    Result<std::optional<WireReader::Field>> field = reader.next();
-    while (field && *field) field = reader.next();
-    EXPECT_FALSE(field) << testing::PrintToString(bytes);
+    WireReader::Field field;
+    while (reader.next(field)) continue;
+    EXPECT_TRUE(reader.broken()) << testing::PrintToString(bytes);
   }
 }
 

@@ -30,6 +30,8 @@ class AllowSource {
   virtual ~AllowSource() = default;
   /// Null: everything is allowed.
   [[nodiscard]] virtual std::shared_ptr<const AllowList> current() const = 0;
+  /// Before the loop that it watches on is discarded. The list stays as it is.
+  virtual void stop() {}
 };
 
 /// The same list always.

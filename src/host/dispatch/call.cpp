@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <random>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr milliseconds kQuickRefusal{50};
 constexpr std::size_t kAddressesMax = 8'192;
 constexpr std::size_t kPrefillAnswerBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kRefusalBytesMax = 64 * 1024;
+constexpr std::size_t kConvertedBytesMax = 16 * 1024 * 1024;  // of a whole answer, which is converted as one
 
 bool is_event_stream(const net::ClientResponse& response) {
   return response.headers().get("content-type").value_or("").starts_with("text/event-stream");
@@ -36,15 +38,20 @@ bool is_event_stream(const net::ClientResponse& response) {
 /// "Not now" answers: another endpoint may say otherwise.
 bool is_refusal(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
 
-/// An answer of the endpoint's as the client gets it; an error in OpenAI's shape, whatever the endpoint is.
-net::Response whole_answer(int status, net::Headers headers, std::string body) {
-  net::Response answer{.status = status, .headers = std::move(headers), .body = std::move(body)};
-  if (answer.status < 400) return answer;
-  if (auto shaped = openai::shape_upstream_error(answer.status, answer.body)) {
-    answer.body = *std::move(shaped);
-    answer.headers.set("Content-Type", "application/json");
-    answer.headers.remove("Content-Encoding");
-  }
+/// "No such path here": an engine that has not the API.
+bool has_no_path(int status) { return status == 404 || status == 405 || status == 501; }
+
+/// Puts JSON of ours in place of what the endpoint said.
+void replace_body(net::Response& answer, std::string json) {
+  answer.body = std::move(json);
+  answer.headers.set("Content-Type", "application/json");
+  answer.headers.remove("Content-Encoding");
+}
+
+net::Response error_answer(api::Dialect dialect, const Error& error, net::Headers headers = {}) {
+  openai::ErrorAnswer rendered = api::render_error(dialect, error);
+  net::Response answer{.status = rendered.status, .headers = std::move(headers), .body = {}};
+  replace_body(answer, std::move(rendered.json));
   return answer;
 }
 
@@ -172,6 +179,8 @@ Task<void> Call::prefill() {
   const EndpointPtr endpoint = request_.route.decision.prefill;
   const std::string_view path = request_.target.substr(0, request_.target.find('?'));
   if (endpoint == nullptr || !generates(path)) co_return;
+  // Connectors are of chat completions; a request of another API is split as one.
+  if (dialect_ != api::Dialect::kOpenAi && !convert()) co_return;
   outcome_.prefill_endpoint = endpoint->name;
   context_.prefill_legs.add();
   // The decode endpoint has the request from now on: others must see that it is taken.
@@ -189,11 +198,11 @@ Task<void> Call::prefill() {
   } else if (connector == pd::Connector::kSharedStorage) {
     const pd::FieldEdits edits = pd::shared_storage_prefill_edits(pd::BodyKind::kChatOrCompletion);
     answer = co_await ask_prefill(*endpoint, edits);
-    if (answer) body = openai::edited(request_.body, pd::shared_storage_decode_edits());
+    if (answer) body = openai::edited(body_, pd::shared_storage_decode_edits());
   } else if (connector == pd::Connector::kNixl) {
     const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
     answer = co_await ask_prefill(*endpoint, edits);
-    if (answer) body = decode_body(request_.body, *std::move(answer));
+    if (answer) body = decode_body(body_, *std::move(answer));
   } else {
     answer = fail(ErrorCode::kUnsupported,
                   fmt::format("its label {} names no connector that is spoken here", kConnectorLabel));
@@ -219,14 +228,14 @@ Result<void> Call::prefill_beside(const Endpoint& endpoint) {
   const pd::FieldEdits edits = pd::sglang_edits({.host = address.host,
                                                  .bootstrap_port = port_label(endpoint).value_or(kBootstrapPort),
                                                  .room = pd::sglang_room(context_.rng)});
-  LLMD_TRY(split_body_, openai::edited(request_.body, edits));
+  LLMD_TRY(split_body_, openai::edited(body_, edits));
   body_ = split_body_;
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
   beside_ = PrefillBeside::start(context_,
                                  {.endpoint = endpoint.name,
                                   .address = address,
                                   .method = std::string{request_.method},
-                                  .target = std::string{request_.target},
+                                  .target = std::string{target()},
                                   .headers = request_.headers,
                                   .body = split_body_},
                                  count(endpoint, {.prompt = prompt, .prefill = prompt, .context = prompt}));
@@ -251,15 +260,14 @@ void Call::end_beside() {
 Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits) {
   const auto address = context_.address_of(endpoint.url);
   if (!address) co_return std::unexpected(address.error());
-  const auto body = openai::edited(request_.body, edits);
+  const auto body = openai::edited(body_, edits);
   if (!body) co_return std::unexpected(body.error());
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
   const auto cached = static_cast<std::uint32_t>(request_.route.decision.prefill_latency.cached * 1'000);
   pool::InFlight in_flight =
       count(endpoint, {.prompt = prompt, .prefill = prompt - std::min(prompt, cached), .context = prompt});
   auto response = co_await context_.client.send(
-      *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = *body},
-      &cancel_);
+      *address, {.method = request_.method, .target = target(), .headers = &request_.headers, .body = *body}, &cancel_);
   const auto failed = [&](health::FailureKind kind) {
     if (!left_ && !revoked_) context_.pool.on_request_failure(endpoint.name, kind, SteadyClock::now());
   };
@@ -276,7 +284,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint, const pd::
   const int status = (*response)->status();
   if (openai::refuses_request(status, *answer, edits)) {
     outcome_.endpoint = endpoint.name;
-    verdict_ = whole_answer(status, head_of(**response), *std::move(answer));
+    verdict_ = client_answer(status, head_of(**response), *std::move(answer));
     context_.pool.on_request_success(endpoint.name, SteadyClock::now());
     co_return fail(ErrorCode::kInvalidRequest, "the request is wrong");
   }
@@ -327,17 +335,17 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
   if (!std::exchange(remembered_, false)) context_.router.remember(request_.route, SteadyClock::now());
   // A prefill leg beside it that fails ends the attempt, and not the call.
   net::CancelToken own;
-  net::CancelToken* const cancel = beside_ != nullptr ? &own : &cancel_;
   if (beside_ != nullptr) {
     cancel_.set(&own, [&own] { own.cancel(); });
     if (cancel_.cancelled() || waits_in_vain()) own.cancel();
     attempt_cancel_ = &own;
   }
   Attempt end = Attempt::kRetry;
-  auto response = co_await context_.client.send(
-      *address, {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = body_},
-      cancel);
-  if (response) {
+  auto response = co_await ask(*endpoint, *address);
+  if (verdict_) {
+    if (!left_) co_await answer(*std::move(verdict_));
+    end = Attempt::kOver;
+  } else if (response) {
     end = co_await relay_answer(**response, in_flight);
   } else {
     blame(std::move(response).error());
@@ -345,6 +353,75 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
   attempt_cancel_ = nullptr;
   cancel_.set(&own, nullptr);
   co_return end;
+}
+
+bool Call::convert() {
+  if (!converted_) {
+    auto converted = api::convert_request(dialect_, request_.body);
+    if (!converted) {
+      verdict_ = error_answer(dialect_, converted.error());
+      verdict_->headers.add("x-request-id", outcome_.request_id);
+      return false;
+    }
+    converted_ = *std::move(converted);
+  }
+  converts_ = true;
+  if (split_body_.empty()) body_ = converted_->body;
+  // Anthropic's clients name their key so; engines read the other header.
+  const auto key = request_.headers.get("x-api-key");
+  if (key && !request_.headers.get("authorization"))
+    request_.headers.set("Authorization", fmt::format("Bearer {}", *key));
+  return true;
+}
+
+std::string_view Call::target() const noexcept {
+  return converts_ ? api::chat_path(dialect_) : std::string_view{request_.target};
+}
+
+api::AnswerFacts Call::answer_facts() const {
+  std::string model = converted_->model;
+  if (model.empty() && !endpoint_->models.empty()) model = endpoint_->models.front().id;
+  return {.request_id = outcome_.request_id, .model = std::move(model), .created = std::time(nullptr)};
+}
+
+Task<Call::Response> Call::send(const net::Address& address) {
+  net::CancelToken* const cancel = attempt_cancel_ != nullptr ? attempt_cancel_ : &cancel_;
+  auto response = co_await context_.client.send(
+      address, {.method = request_.method, .target = target(), .headers = &request_.headers, .body = body_}, cancel);
+  co_return response;
+}
+
+Task<Call::Response> Call::ask(const Endpoint& endpoint, const net::Address& address) {
+  if (dialect_ == api::Dialect::kOpenAi) co_return co_await send(address);
+  const bool native =
+      split_body_.empty() && context_.apis.speaks(endpoint, context_.pool.engine_of(endpoint.name), dialect_);
+  if (native) {
+    converts_ = false;
+    body_ = request_.body;
+    auto response = co_await send(address);
+    if (!response || !has_no_path((*response)->status())) co_return response;
+  }
+  if (!convert()) co_return std::unexpected(Error{});
+  auto response = co_await send(address);
+  if (native && response && !has_no_path((*response)->status())) context_.apis.lacks(endpoint, dialect_);
+  co_return response;
+}
+
+net::Response Call::client_answer(int status, net::Headers headers, std::string body) {
+  net::Response answer{.status = status, .headers = std::move(headers), .body = std::move(body)};
+  if (status >= 400) {
+    if (auto shaped = api::shape_upstream_error(dialect_, status, answer.body))
+      replace_body(answer, *std::move(shaped));
+    return answer;
+  }
+  if (!converts_) return answer;
+  auto json = api::convert_answer(dialect_, *converted_, answer_facts(), answer.body);
+  if (!json) {
+    Error error{.code = ErrorCode::kUpstreamFailed, .what = json.error().what, .hint = json.error().hint};
+    return error_answer(dialect_, error, std::move(answer.headers));
+  }
+  replace_body(answer, *std::move(json));
+  return answer;
 }
 
 Task<Call::Attempt> Call::relay_answer(net::ClientResponse& response, pool::InFlight& in_flight) {
@@ -372,13 +449,16 @@ Task<Call::Attempt> Call::keep_refusal(net::ClientResponse& response) {
   error_ = Error{.code = ErrorCode::kUpstreamFailed, .what = fmt::format("the endpoint answered {}", status)};
   refusal_.reset();
   if (body && (status == 429 || status == 503)) {
-    refusal_ = whole_answer(status, head_of(response), *std::move(body));
+    refusal_ = client_answer(status, head_of(response), *std::move(body));
   }
   co_return Attempt::kRetry;
 }
 
 Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFlight& in_flight) {
   SseRelay relay{request_.hides_usage ? SseRelay::Usage::kHide : SseRelay::Usage::kPassOn};
+  std::optional<api::ChatStreamConverter> converter;
+  if (converts_) converter.emplace(api::make_answer_writer(dialect_, *converted_, answer_facts()));
+  std::string converted;
   bool cut = false;
   Duration client_wait{};
   while (true) {
@@ -393,7 +473,12 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
       if (cut) blame(piece ? Error{.code = ErrorCode::kConnectionClosed, .what = "no [DONE]"} : piece.error());
       break;
     }
-    const std::string_view ready = relay.feed(*piece);
+    std::string_view ready = relay.feed(*piece);
+    if (converter) {
+      converted.clear();
+      converter->feed(ready, converted);
+      ready = converted;
+    }
     if (ready.empty()) continue;
     if (!sent_) {
       first_byte(in_flight);
@@ -406,6 +491,9 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
       const TimePoint before = SteadyClock::now();
       const auto written = co_await exchange_.write(ready);
       client_wait += SteadyClock::now() - before;
+      cut = converter && converter->malformed();
+      if (cut) blame({.code = ErrorCode::kProtocol, .what = "an event of the endpoint's cannot be converted"});
+      if (cut) break;
       if (written) continue;
       client_left();
     }
@@ -414,7 +502,7 @@ Task<Call::Attempt> Call::relay_stream(net::ClientResponse& response, pool::InFl
   }
   note_tokens(relay);
   if (cut) {
-    co_await end_cut_stream();
+    co_await end_cut_stream(converter ? &*converter : nullptr);
     co_return Attempt::kOver;
   }
   const Duration streamed = SteadyClock::now() - started_ - outcome_.ttft;
@@ -439,11 +527,13 @@ void Call::note_tokens(const SseRelay& relay) {
 
 void Call::note_usage(const openai::AnswerUsage& usage) {
   outcome_.prompt_tokens = usage.prompt_tokens;
+  // Anthropic's count of the prompt is without what was cached.
+  if (dialect_ == api::Dialect::kMessages && !converts_) outcome_.prompt_tokens += usage.cached_tokens;
   outcome_.cached_tokens = usage.cached_tokens;
   outcome_.completion_tokens = usage.completion_tokens;
 }
 
-Task<void> Call::end_cut_stream() {
+Task<void> Call::end_cut_stream(api::ChatStreamConverter* converter) {
   if (left_) co_return;
   if (!revoked_) context_.cut_streams.add();
   Error error{.code = ErrorCode::kUpstreamFailed,
@@ -453,7 +543,12 @@ Task<void> Call::end_cut_stream() {
     error = {.code = ErrorCode::kUpstreamTimeout, .what = "the answer was not complete within the time for a request"};
   }
   if (revoked_) error = revoked();
-  const std::string event = fmt::format("data: {}\n\n", openai::error_json(error));
+  std::string event;
+  if (converter != nullptr) {
+    converter->fail(error, event);
+  } else {
+    api::append_stream_error(event, dialect_, error);
+  }
   const auto written = co_await exchange_.write(event);
   if (written) {
     const auto finished = co_await exchange_.finish();
@@ -472,7 +567,11 @@ Task<Call::Attempt> Call::relay_whole(net::ClientResponse& response, pool::InFli
     }
     if (piece->empty()) break;
     body += *piece;
-    if (body.size() > context_.options.held_answer_bytes_max) {
+    if (converts_ && body.size() > kConvertedBytesMax) {
+      blame({.code = ErrorCode::kBodyTooLarge, .what = "the endpoint's answer is too long to be converted"});
+      co_return Attempt::kRetry;
+    }
+    if (!converts_ && body.size() > context_.options.held_answer_bytes_max) {
       first_byte(in_flight);
       co_return co_await pass_on_large(response, std::move(body));
     }
@@ -480,7 +579,7 @@ Task<Call::Attempt> Call::relay_whole(net::ClientResponse& response, pool::InFli
   first_byte(in_flight);
   tell_served(response.status() >= 500);
   if (const auto usage = openai::find_usage(body)) note_usage(*usage);
-  net::Response whole = whole_answer(response.status(), head_of(response), std::move(body));
+  net::Response whole = client_answer(response.status(), head_of(response), std::move(body));
   co_await answer(std::move(whole));
   co_return Attempt::kOver;
 }
@@ -539,7 +638,7 @@ Task<void> Call::answer_failure() {
       error = {.code = ErrorCode::kUpstreamTimeout, .what = "no endpoint answered within the time for a request"};
     }
     if (revoked_) error = revoked();
-    openai::ErrorAnswer rendered = openai::render_error(error);
+    openai::ErrorAnswer rendered = api::render_error(dialect_, error);
     failure.status = rendered.status;
     failure.headers.add("Content-Type", "application/json");
     failure.headers.add("Retry-After", std::to_string(rendered.retry_after_s.value_or(1)));

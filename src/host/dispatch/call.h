@@ -7,9 +7,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/conversion/chat_conversion.h"
+#include "api/conversion/chat_stream_converter.h"
 #include "api/openai/answer_usage.h"
 #include "base/rng.h"
 #include "dispatch/dispatcher.h"
+#include "dispatch/spoken_apis.h"
 #include "dispatch/sse_relay.h"
 #include "pd/field_edit.h"
 
@@ -31,6 +34,7 @@ struct DispatchContext {
   net::Client client;
   Rng rng;  // rooms in which legs meet
   std::unordered_map<std::string, net::Address> addresses;
+  SpokenApis apis;
   Counter& retries;
   Counter& connect_failures;
   Counter& cut_streams;
@@ -44,7 +48,7 @@ struct DispatchContext {
 class Call {
  public:
   Call(DispatchContext& context, DispatchRequest& request, net::Exchange& exchange)
-      : context_{context}, request_{request}, exchange_{exchange} {}
+      : context_{context}, request_{request}, exchange_{exchange}, dialect_{api::dialect_of(request.target)} {}
 
   [[nodiscard]] Task<Outcome> run();
 
@@ -66,13 +70,24 @@ class Call {
   /// The prefill leg beside has failed before the client was sent anything: the decode endpoint waits in vain.
   [[nodiscard]] bool waits_in_vain() const;
   void end_beside();
+  using Response = Result<std::unique_ptr<net::ClientResponse>>;
+  /// Makes `body_` a chat completion. False: the request is wrong, see `verdict_`.
+  [[nodiscard]] bool convert();
+  [[nodiscard]] std::string_view target() const noexcept;
+  [[nodiscard]] api::AnswerFacts answer_facts() const;
+  [[nodiscard]] Task<Response> send(const net::Address& address);
+  /// Sends the request as it is to an endpoint that speaks the client's API, else as a chat completion. The error does
+  /// not count where there is a verdict.
+  [[nodiscard]] Task<Response> ask(const Endpoint& endpoint, const net::Address& address);
   Task<Attempt> attempt(const EndpointPtr& endpoint);
   Task<Attempt> relay_answer(net::ClientResponse& response, pool::InFlight& in_flight);
   Task<Attempt> relay_stream(net::ClientResponse& response, pool::InFlight& in_flight);
   Task<Attempt> relay_whole(net::ClientResponse& response, pool::InFlight& in_flight);
   Task<Attempt> pass_on_large(net::ClientResponse& response, std::string head_of_body);
   Task<Attempt> keep_refusal(net::ClientResponse& response);
-  Task<void> end_cut_stream();
+  Task<void> end_cut_stream(api::ChatStreamConverter* converter);
+  /// A whole answer of the endpoint's as the client gets it.
+  [[nodiscard]] net::Response client_answer(int status, net::Headers headers, std::string body);
   Task<void> answer(net::Response whole);
   Task<void> answer_failure();
   /// Notes why the endpoint did not answer as it should, unless it was the client that ended the call.
@@ -97,15 +112,18 @@ class Call {
   net::CancelToken* attempt_cancel_ = nullptr;  // of the attempt under way
   std::shared_ptr<PrefillBeside> beside_;
   Outcome outcome_;
-  std::string split_body_;  // the decode leg's, if it differs from the request's
-  std::string_view body_;   // what attempts send
+  const api::Dialect dialect_;                      // the client's
+  std::optional<api::ConvertedRequest> converted_;  // made once it is needed
+  bool converts_ = false;                           // the attempt under way
+  std::string split_body_;                          // the decode leg's, if it differs from the request's
+  std::string_view body_;                           // what attempts send
   TimePoint started_{};
   EndpointPtr endpoint_;                  // of the attempt under way
   std::optional<Error> error_;            // of the last attempt
   std::optional<net::Response> refusal_;  // the last endpoint's own "not now"
   pool::InFlight reserved_;               // at the decode endpoint, while another computes the prompt
   bool remembered_ = false;               // as it was decided, before its first attempt
-  std::optional<net::Response> verdict_;  // the prefill endpoint's, that the request is wrong
+  std::optional<net::Response> verdict_;  // that the request is wrong: a prefill endpoint's, or ours
   bool left_ = false;
   bool timed_out_ = false;
   bool revoked_ = false;

@@ -42,7 +42,9 @@ net::Headers request_headers(const net::Headers& from_client, RequestHeaderOptio
   for (const auto& [name, value] : from_client) {
     if (net::is_hop_by_hop(name) || is_steering_header(name) || net::is_named_by(connection, name)) continue;
     if (net::equals_ignoring_case(name, "x-request-id") || net::equals_ignoring_case(name, "accept-encoding")) continue;
-    if (!options.keep_authorization && net::equals_ignoring_case(name, "authorization")) continue;
+    const bool is_key =
+        net::equals_ignoring_case(name, "authorization") || net::equals_ignoring_case(name, "x-api-key");
+    if (!options.keep_authorization && is_key) continue;
     headers.add(name, value);
   }
   headers.add("x-request-id", std::string{options.request_id});

@@ -41,6 +41,8 @@ TEST(ForwardHeaders, KeepsTheKeyFromWorkersUnlessItIsTheirs) {
   EXPECT_EQ(joined(request_headers(client, {.request_id = "r"})), "x-request-id=r;");
   EXPECT_EQ(joined(request_headers(client, {.request_id = "r", .keep_authorization = true})),
             "Authorization=Bearer k;x-request-id=r;");
+  client.add("X-Api-Key", "k");
+  EXPECT_EQ(joined(request_headers(client, {.request_id = "r"})), "x-request-id=r;");
 }
 
 TEST(ForwardHeaders, AnswersCarryOurRequestId) {

@@ -5,7 +5,13 @@
 
 namespace llmd::dispatch {
 
-bool generates(std::string_view path) noexcept { return path == "/v1/chat/completions" || path == "/v1/completions"; }
+bool asks_for_usage(std::string_view path) noexcept {
+  return path == "/v1/chat/completions" || path == "/v1/completions";
+}
+
+bool generates(std::string_view path) noexcept {
+  return asks_for_usage(path) || path == "/v1/messages" || path == "/v1/responses";
+}
 
 Result<std::string> decode_body(std::string_view body, std::string prefill_answer) {
   const auto params = openai::raw_member(prefill_answer, pd::kTransferField);

@@ -36,8 +36,17 @@ TEST(Legs, AnUnusablePrefillAnswerIsAnError) {
   }
 }
 
+TEST(Legs, TheNewerApisTellTheirCountsUnasked) {
+  EXPECT_TRUE(asks_for_usage("/v1/completions"));
+  EXPECT_FALSE(asks_for_usage("/v1/messages"));
+  EXPECT_FALSE(asks_for_usage("/v1/responses"));
+}
+
 TEST(Legs, OnlyGenerationIsSplit) {
   EXPECT_TRUE(generates("/v1/chat/completions"));
+  EXPECT_TRUE(generates("/v1/messages"));
+  EXPECT_TRUE(generates("/v1/responses"));
+  EXPECT_FALSE(generates("/v1/messages/count_tokens"));
   EXPECT_FALSE(generates("/v1/embeddings"));
   EXPECT_FALSE(generates("/tokenize"));
 }

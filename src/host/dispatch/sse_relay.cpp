@@ -79,6 +79,8 @@ std::string_view SseRelay::inspect(std::string_view events) {
         const auto from = static_cast<std::size_t>(null_usage.data() - events.data());
         leave_out(from, from + null_usage.size());
       }
+    } else if (line.starts_with("event:")) {
+      look_at_name(line.substr(6));
     } else if (line.empty() || line == "\r") {
       if (hides && begin >= copied) leave_out(begin, at);
       hides = false;
@@ -90,6 +92,16 @@ std::string_view SseRelay::inspect(std::string_view events) {
   return kept_;
 }
 
+/// Notes whether the event ends its stream.
+void SseRelay::look_at_name(std::string_view event) {
+  while (event.starts_with(' ')) event.remove_prefix(1);
+  if (event.ends_with('\r')) event.remove_suffix(1);
+  const bool failed = event == "error" || event == "response.failed";
+  complete_ =
+      complete_ || failed || event == "message_stop" || event == "response.completed" || event == "response.incomplete";
+  failed_ = failed_ || failed;
+}
+
 /// Notes what one event's data says. True if the event is to be left out.
 bool SseRelay::look_at(std::string_view data) {
   if (data.starts_with("[DONE]")) {
@@ -98,7 +110,15 @@ bool SseRelay::look_at(std::string_view data) {
   }
   if (data.starts_with(R"({"error")")) complete_ = failed_ = true;
   const auto usage = openai::find_usage(data);
-  if (usage) usage_ = usage;
+  if (usage) {
+    // Anthropic's last event may tell of the answer alone; the prompt's counts came with the first.
+    const openai::AnswerUsage before = usage_.value_or(openai::AnswerUsage{});
+    usage_ = usage;
+    if (usage->prompt_tokens == 0) {
+      usage_->prompt_tokens = before.prompt_tokens;
+      usage_->cached_tokens = std::max(usage->cached_tokens, before.cached_tokens);
+    }
+  }
   if (hides_usage_ && usage && has_no_choices(data)) return true;
   ++events_;
   return false;

@@ -28,7 +28,8 @@ class SseRelay {
 
   /// Data events so far, [DONE] and what was left out not counted.
   [[nodiscard]] std::uint32_t events() const noexcept { return events_; }
-  /// The stream is complete: [DONE], or an error event of the upstream's own, came.
+  /// The stream is complete: [DONE], the last event of Anthropic's messages or of OpenAI's responses, or an error event
+  /// of the upstream's own, came.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
   /// The upstream ended the stream with an error event.
   [[nodiscard]] bool failed() const noexcept { return failed_; }
@@ -40,6 +41,7 @@ class SseRelay {
  private:
   std::string_view inspect(std::string_view events);
   [[nodiscard]] bool look_at(std::string_view data);
+  void look_at_name(std::string_view event);
 
   bool hides_usage_;
   std::string held_;   // the begin of an event whose end has not come

@@ -114,6 +114,38 @@ TEST(SseRelay, AnErrorEventEndsTheStream) {
   EXPECT_TRUE(relay.failed());
 }
 
+TEST(SseRelay, KnowsTheLastEventOfEachApi) {
+  struct Row {
+    const char* event;
+    bool complete;
+    bool failed;
+  };
+  const Row table[] = {
+      {"event: message_stop\ndata: {}\n\n", true, false},
+      {"event:response.completed\r\ndata: {}\r\n\r\n", true, false},
+      {"event: response.incomplete\ndata: {}\n\n", true, false},
+      {"event: response.failed\ndata: {}\n\n", true, true},
+      {"event: error\ndata: {\"type\":\"error\"}\n\n", true, true},
+      {"event: message_delta\ndata: {\"text\":\"event: message_stop\"}\n\n", false, false},
+  };
+  for (const Row& row : table) {
+    SseRelay relay;
+    EXPECT_EQ(relay.feed(row.event), row.event);
+    EXPECT_EQ(relay.complete(), row.complete) << row.event;
+    EXPECT_EQ(relay.failed(), row.failed) << row.event;
+  }
+}
+
+TEST(SseRelay, AnthropicsCountsOfThePromptComeWithTheFirstEvent) {
+  SseRelay relay;
+  (void)relay.feed(
+      "data: {\"message\":{\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":3,\"output_tokens\":1}}}\n\n");
+  (void)relay.feed("data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":9}}\n\n");
+  EXPECT_EQ(relay.usage()->prompt_tokens, 5U);
+  EXPECT_EQ(relay.usage()->cached_tokens, 3U);
+  EXPECT_EQ(relay.usage()->completion_tokens, 9U);
+}
+
 TEST(SseRelay, AnEndlessEventIsPassedOnInParts) {
   SseRelay relay;
   const std::string piece(1'000'000, 'x');

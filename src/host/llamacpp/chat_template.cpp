@@ -69,7 +69,9 @@ Result<std::string> chosen_tools(const ChatRequest& request) {
 std::map<std::string, std::string> kwargs_of(const std::string& json) {
   std::map<std::string, std::string> kwargs;
   if (json.empty()) return kwargs;
-  for (const auto& [key, value] : nlohmann::ordered_json::parse(json).items()) kwargs[key] = value.dump();
+  // Named: GCC 12 does not keep a temporary alive whose member's result a loop runs over.
+  const auto object = nlohmann::ordered_json::parse(json);
+  for (const auto& [key, value] : object.items()) kwargs[key] = value.dump();
   return kwargs;
 }
 

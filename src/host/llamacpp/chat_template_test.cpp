@@ -46,6 +46,19 @@ TEST(ChatTemplate, RendersTheModelsOwnFormatAndTheSameAgainFromItsCache) {
   EXPECT_TRUE(parser.finish().empty());
 }
 
+TEST(ChatTemplate, HandsTheClientsArgumentsToTheTemplate) {
+  const auto echoing = ChatTemplate::load(
+      test_model(), "{% for m in messages %}{{ m.content }}{% endfor %}|{{ tone }}|{{ count }}|{{ enable_thinking }}");
+  ASSERT_TRUE(echoing) << echoing.error().to_string();
+  const std::string kwargs = R"({"tone":"a tone that is longer than a short string","count":3,"enable_thinking":true})";
+  for (int i = 0; i < 3; ++i) {
+    const auto rendered = (*echoing)->render({.messages_json = kMessages, .template_kwargs_json = kwargs});
+    ASSERT_TRUE(rendered) << rendered.error().to_string();
+    EXPECT_NE(rendered->prompt.find("|a tone that is longer than a short string|3|True"), std::string::npos)
+        << rendered->prompt;
+  }
+}
+
 TEST(ChatTemplate, NamedFunctionAllowsOnlyACallOfThatFunction) {
   const auto rendered = chat_template()->render({.messages_json = kMessages,
                                                  .tools_json = kTools,

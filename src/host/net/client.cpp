@@ -1,15 +1,15 @@
 #include "net/client.h"
 
 #include <fmt/format.h>
-#include <netinet/tcp.h>
 
 #include <array>
-#include <boost/asio/ip/tcp.hpp>
+#include <optional>
+#include <utility>
 
 #include "net/client_pool.h"
+#include "net/dial.h"
 #include "net/head_writer.h"
 #include "net/http_parser.h"
-#include "net/resolve.h"
 
 namespace llmd::net {
 namespace {
@@ -49,7 +49,6 @@ class Call final : public ClientResponse {
 
  private:
   [[nodiscard]] Task<Result<void>> connect();
-  [[nodiscard]] Task<Result<void>> start_tls();
   [[nodiscard]] Task<Result<void>> send(const ClientRequest& request);
   [[nodiscard]] Task<Result<void>> read_head(std::string_view method);
   [[nodiscard]] Result<std::string_view> buffered_piece();
@@ -65,7 +64,7 @@ class Call final : public ClientResponse {
   std::shared_ptr<ClientPool> pool_;
   Address address_;
   CancelToken* token_;
-  std::shared_ptr<Resolution> resolution_;
+  std::optional<Dial> dial_;        // while it connects
   std::shared_ptr<Stream> stream_;  // null once it is given back
   bool reused_ = false;
   bool answer_began_ = false;
@@ -82,19 +81,12 @@ class Call final : public ClientResponse {
 
 void Call::cancel() {
   cancelled_ = true;
-  if (resolution_) resolution_->done.set();
+  if (dial_) dial_->cancel();
   if (stream_) stream_->interrupt(Stream::Interrupt::kCancelled);
 }
 
 Error Call::failure(std::string_view wait, std::chrono::milliseconds limit) const {
-  if (cancelled_)
-    return {.code = ErrorCode::kCancelled, .what = fmt::format("{}: cancelled in {}", address_.to_string(), wait)};
-  if (stream_ && stream_->interrupted() == Stream::Interrupt::kExpired) {
-    return {.code = ErrorCode::kDeadlineExceeded,
-            .what = fmt::format("{}: {} took longer than {} ms", address_.to_string(), wait, limit.count())};
-  }
-  return {.code = ErrorCode::kConnectionClosed,
-          .what = fmt::format("{}: the connection was closed in {}", address_.to_string(), wait)};
+  return wait_failure(address_, stream_.get(), cancelled_, wait, limit);
 }
 
 std::unexpected<Error> Call::protocol_error(const Error& reason) {
@@ -117,44 +109,17 @@ Task<Result<void>> Call::run(ClientRequest request, bool may_reuse) {
 }
 
 Task<Result<void>> Call::connect() {
-  const auto limit = pool_->options.connect_timeout;
-  const TimePoint deadline = SteadyClock::now() + limit;
-  resolution_ = Resolution::start(pool_->loop, address_);
-  const std::shared_ptr<Resolution> resolution = resolution_;
-  const bool resolved = co_await resolution->done.wait_until(deadline);
-  resolution_ = nullptr;
-  if (cancelled_) co_return std::unexpected(failure("the look-up of the host", limit));
-  if (!resolved) {
-    co_return fail(ErrorCode::kDeadlineExceeded, fmt::format("{}: the look-up of the host took longer than {} ms",
-                                                             address_.to_string(), limit.count()));
-  }
-  std::string reason = resolution->error ? resolution->error.message() : "the host has no address";
-  for (const Endpoint& endpoint : resolution->endpoints) {
-    stream_ = pool_->make();
-    boost::system::error_code error;
-    stream_->socket().open(endpoint.protocol(), error);
-    stream_->set_deadline(deadline);
-    auto connected = co_await stream_->connect(endpoint);
-    if (connected) {
-      if (!address_.is_unix()) stream_->socket().set_option(asio::ip::tcp::no_delay{true}, error);
-      if (address_.tls) co_return co_await start_tls();
-      co_return Result<void>{};
-    }
-    if (connected.error().code != ErrorCode::kConnectionRefused)
-      co_return std::unexpected(failure("connecting", limit));
-    reason = connected.error().what;
-    pool_->drop(std::exchange(stream_, nullptr));
-  }
-  co_return fail(ErrorCode::kConnectionRefused, fmt::format("cannot connect to {}: {}", address_.to_string(), reason),
-                 "is the server running there?");
-}
-
-Task<Result<void>> Call::start_tls() {
-  auto session = pool_->options.tls->session(TlsProtocol::kHttp1, address_.host);
-  auto done = co_await stream_->handshake(std::move(session));
-  if (done) co_return Result<void>{};
-  if (stream_->interrupted() == Stream::Interrupt::kNone) co_return protocol_error(done.error());
-  co_return std::unexpected(failure("the TLS handshake", pool_->options.connect_timeout));
+  const auto& options = pool_->options;
+  dial_.emplace(pool_->loop, address_,
+                DialOptions{.timeout = options.connect_timeout,
+                            .tls = options.tls,
+                            .make = [pool = pool_] { return pool->make(); },
+                            .drop = [pool = pool_](const std::shared_ptr<Stream>& stream) { pool->drop(stream); }});
+  auto made = co_await dial_->run();
+  dial_.reset();
+  if (!made) co_return std::unexpected(std::move(made).error());
+  stream_ = *std::move(made);
+  co_return Result<void>{};
 }
 
 Task<Result<void>> Call::send(const ClientRequest& request) {
@@ -339,8 +304,6 @@ Task<Result<std::unique_ptr<ClientResponse>>> send_on(std::shared_ptr<ClientPool
   if (!is_valid_target(request.target)) {
     co_return fail(ErrorCode::kInvalidRequest, "the target of a request is not visible ASCII", "percent-encode it");
   }
-  if (address.tls && !pool->options.tls)
-    co_return fail(ErrorCode::kAddressInvalid, fmt::format("{}: TLS is not spoken here", address.to_string()));
   for (int attempt = 0; attempt < 2; ++attempt) {
     const bool may_reuse = attempt == 0;
     if (token != nullptr && token->cancelled()) {

@@ -29,21 +29,17 @@ class Connection;
 /// The connections that live on one loop; touched only there.
 using ConnectionSet = std::unordered_set<Connection*>;
 
-class Connection final : public H2Connection, public std::enable_shared_from_this<Connection> {
+class Connection final : public H2Link {
  public:
   Connection(Loop& loop, Socket socket, std::string peer, std::shared_ptr<Shared> shared,
              std::shared_ptr<ConnectionSet> set)
-      : loop_{loop},
-        stream_{std::make_shared<Stream>(loop, std::move(socket), kBuffer)},
-        peer_{std::move(peer)},
+      : H2Link{loop, std::make_shared<Stream>(loop, std::move(socket), kBuffer), std::move(peer), shared->options.link},
         shared_{std::move(shared)},
         set_{std::move(set)},
-        session_{shared_->options.limits,
-                 [this](H2StreamId id, Request head) {
-                   head.peer = peer_;
+        session_{shared_->options.limits, [this](H2StreamId id, Request head) {
+                   head.peer = this->peer();
                    return shared_->on_request(shared_from_this(), id, std::move(head));
-                 }},
-        watch_timer_{std::make_shared<Timer>(loop.executor())} {
+                 }} {
     set_->insert(this);
   }
   ~Connection() override {
@@ -51,165 +47,47 @@ class Connection final : public H2Connection, public std::enable_shared_from_thi
     shared_->connections.fetch_sub(1);
   }
 
-  [[nodiscard]] Loop& loop() noexcept override { return loop_; }
-  [[nodiscard]] const std::string& peer() const noexcept override { return peer_; }
   [[nodiscard]] H2Session& session() noexcept override { return session_; }
 
-  void flush() override {
-    if (std::exchange(flushing_, true)) return;
-    loop_.post([self = shared_from_this()] { self->send(); });
-  }
-
-  static Task<void> run(std::shared_ptr<Connection> self) {
+  static Task<void> serve(std::shared_ptr<Connection> self) {
     const bool begun = co_await self->begin();
     if (!begun) {
       self->close();
       co_return;
     }
-    self->loop_.spawn(watch(self, self->watch_timer_));
     if (self->shared_->draining) self->session_.go_away();
-    self->flush();
-    while (!self->stream_->ended() && self->stream_->interrupted() == Stream::Interrupt::kNone) {
-      co_await self->stream_->wait_input();
-      if (!self->take_input()) break;
-    }
-    self->close();
+    co_await run(self);
   }
 
   /// Streams that the peer opens before it has heard of it are served, too.
   void drain() {
     session_.announce_go_away();
     flush();
-    loop_.spawn([](std::weak_ptr<Connection> weak) -> Task<void> {
+    loop().spawn([](std::weak_ptr<H2Link> weak) -> Task<void> {
       co_await sleep_for(kDrainNotice);
       if (const auto self = weak.lock()) {
-        self->session_.go_away();
+        self->session().go_away();
         self->flush();
       }
     }(weak_from_this()));
-  }
-  void close() {
-    watch_timer_->cancel();
-    stream_->close();
-    session_.close();
   }
 
  private:
   /// False: there is no TLS connection.
   Task<bool> begin() {
     const auto& tls = shared_->options.tls;
-    begun_ = !tls;
     if (!tls) co_return true;
     auto session = tls->session(TlsProtocol::kHttp2);
-    stream_->set_deadline(SteadyClock::now() + tls->options().handshake_timeout);
-    const auto done = co_await stream_->handshake(std::move(session));
-    stream_->clear_deadline();
-    if (!done) log::debug("{}: {}", peer_, done.error().what);
-    begun_ = done.has_value();
-    co_return begun_;
+    stream().set_deadline(SteadyClock::now() + tls->options().handshake_timeout);
+    const auto done = co_await stream().handshake(std::move(session));
+    stream().clear_deadline();
+    if (!done) log::debug("{}: {}", peer(), done.error().what);
+    co_return done.has_value();
   }
 
-  /// False: it is over.
-  bool take_input() {
-    const std::string_view input = stream_->input();
-    if (input.empty()) return true;
-    heard_ = true;
-    const auto received = session_.receive(input);
-    stream_->consume(input.size());
-    if (!received) {
-      if (!writing_) send_now();  // says why
-      return false;
-    }
-    flush();
-    return !session_.done();
-  }
-
-  void send() {
-    flushing_ = false;
-    if (begun_ && !writing_ && !send_now()) {
-      writing_ = true;
-      loop_.spawn(write(shared_from_this()));
-    }
-  }
-
-  /// False: the socket takes no more now.
-  bool send_now() {
-    while (stream_->interrupted() == Stream::Interrupt::kNone) {
-      std::vector<iovec> pieces = session_.output();
-      if (pieces.empty()) break;
-      std::span<iovec> left{pieces};
-      const std::size_t bytes = bytes_of(left);
-      const auto all = stream_->try_write(left);
-      if (!all) {
-        stream_->interrupt(Stream::Interrupt::kCancelled);  // ends run()
-        break;
-      }
-      session_.sent(bytes - bytes_of(left));
-      if (!*all) return false;
-    }
-    return true;
-  }
-
-  static Task<void> write(std::shared_ptr<Connection> self) {
-    while (self->stream_->interrupted() == Stream::Interrupt::kNone) {
-      std::vector<iovec> pieces = self->session_.output();
-      if (pieces.empty()) break;
-      const std::size_t bytes = bytes_of(pieces);
-      const auto written = co_await self->stream_->write(pieces, self->shared_->options.write_timeout);
-      if (!written) {
-        self->stream_->interrupt(Stream::Interrupt::kCancelled);
-        break;
-      }
-      self->session_.sent(bytes);
-    }
-    self->writing_ = false;
-  }
-
-  /// Asks a peer that is silent whether it lives.
-  static Task<void> watch(std::weak_ptr<Connection> weak, std::shared_ptr<Timer> timer) {
-    while (true) {
-      Duration interval{};
-      if (const auto self = weak.lock()) interval = self->shared_->options.ping_interval;
-      boost::system::error_code ended;
-      timer->expires_after(interval);
-      co_await timer->async_wait(asio::redirect_error(use_task, ended));
-      if (ended) co_return;
-      std::uint64_t pongs = 0;
-      Duration timeout{};
-      {
-        const auto self = weak.lock();
-        if (!self || self->stream_->interrupted() != Stream::Interrupt::kNone) co_return;
-        if (std::exchange(self->heard_, false)) continue;
-        pongs = self->session_.pongs();
-        timeout = self->shared_->options.ping_timeout;
-        self->session_.ping();
-        self->flush();
-      }
-      timer->expires_after(timeout);
-      co_await timer->async_wait(asio::redirect_error(use_task, ended));
-      const auto self = weak.lock();
-      if (ended || !self) co_return;
-      if (self->session_.pongs() == pongs && !self->heard_) self->stream_->interrupt(Stream::Interrupt::kCancelled);
-    }
-  }
-
-  [[nodiscard]] static std::size_t bytes_of(std::span<const iovec> pieces) {
-    std::size_t bytes = 0;
-    for (const iovec& piece : pieces) bytes += piece.iov_len;
-    return bytes;
-  }
-
-  Loop& loop_;
-  std::shared_ptr<Stream> stream_;
-  const std::string peer_;
-  std::shared_ptr<Shared> shared_;
-  std::shared_ptr<ConnectionSet> set_;
+  const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<ConnectionSet> set_;
   H2Session session_;
-  std::shared_ptr<Timer> watch_timer_;  // of watch(), which ends with it
-  bool begun_ = false;                  // TLS is there, if it is to be
-  bool flushing_ = false;
-  bool writing_ = false;
-  bool heard_ = false;
 };
 
 struct Shard {
@@ -236,7 +114,7 @@ class Impl final : public H2Server {
       const Shard& shard = shards[to];
       auto connection =
           std::make_shared<Connection>(*shard.loop, std::move(socket), std::move(peer), shared, shard.connections);
-      shard.loop->spawn(Connection::run(std::move(connection)));
+      shard.loop->spawn(Connection::serve(std::move(connection)));
     };
     acceptor_ = std::make_shared<Acceptor>(std::move(loops), std::move(listener), admit, on_accept);
     acceptor_->loop().post([acceptor = acceptor_] { acceptor->wait(); });
@@ -267,9 +145,9 @@ class Impl final : public H2Server {
   void for_each_connection(void (Connection::*action)()) {
     for (const Shard& shard : shards_) {
       shard.loop->post([set = shard.connections, action] {
-        std::vector<std::shared_ptr<Connection>> all;
-        for (Connection* const connection : *set) all.push_back(connection->shared_from_this());
-        for (const auto& connection : all) ((*connection).*action)();
+        std::vector<std::pair<std::shared_ptr<H2Link>, Connection*>> all;
+        for (Connection* const connection : *set) all.emplace_back(connection->shared_from_this(), connection);
+        for (const auto& [alive, connection] : all) (connection->*action)();
       });
     }
   }

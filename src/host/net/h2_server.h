@@ -9,31 +9,19 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/address.h"
+#include "net/h2_connection.h"
+#include "net/h2_link.h"
 #include "net/h2_session.h"
 #include "net/tls_server.h"
 #include "runtime/loop.h"
 
 namespace llmd::net {
 
-/// One connection of an HTTP/2 server. On its loop only; kept alive by whoever holds it, dead when it says so.
-class H2Connection {
- public:
-  virtual ~H2Connection() = default;
-  [[nodiscard]] virtual Loop& loop() noexcept = 0;
-  [[nodiscard]] virtual const std::string& peer() const noexcept = 0;
-  /// To answer on. Streams of a connection that has ended are unknown to it.
-  [[nodiscard]] virtual H2Session& session() noexcept = 0;
-  /// Sends what the session has, when the loop comes round: what is asked for until then goes out in one call.
-  virtual void flush() = 0;
-};
-
 struct H2ServerOptions {
   Address listen;
   H2Limits limits{};
-  std::size_t connections_max = 1'000;     // further ones are closed at once
-  Duration write_timeout = seconds{30};    // a peer that does not read: the connection is closed
-  Duration ping_interval = seconds{30};    // a connection on which nothing came for so long is asked whether it lives,
-  Duration ping_timeout = seconds{20};     // and closed if it does not answer
+  std::size_t connections_max = 1'000;  // further ones are closed at once
+  H2LinkOptions link{};
   std::shared_ptr<const TlsServer> tls{};  // null: without TLS, by prior knowledge
   unsigned unix_mode = 0600;
 };

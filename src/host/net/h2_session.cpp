@@ -12,6 +12,7 @@ namespace llmd::net {
 namespace {
 
 constexpr std::size_t kFieldOverhead = 32;  // as HPACK counts
+constexpr int kFinalStatus = 200;           // below: interim answers
 
 std::string_view view_of(const std::uint8_t* bytes, std::size_t size) noexcept {
   return {reinterpret_cast<const char*>(bytes), size};
@@ -54,20 +55,25 @@ struct H2Session::Callbacks {
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                     const std::uint8_t* value, std::size_t value_size, std::uint8_t /*flags*/, void* user) {
     H2Session& self = session(user);
-    Answer* const answer = self.find(frame->hd.stream_id);
-    if (answer == nullptr || answer->head_done) return 0;  // trailing fields of a request say nothing here
-    answer->head_bytes += name_size + value_size + kFieldOverhead;
-    if (answer->head_bytes > self.limits_.header_bytes_max) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    Exchange* const exchange = self.find(frame->hd.stream_id);
+    const bool of_client = !self.on_request_;
+    if (exchange == nullptr) return 0;
+    if (exchange->head_done && !of_client) return 0;  // trailing fields of a request say nothing here
+    exchange->head_bytes += name_size + value_size + kFieldOverhead;
+    if (exchange->head_bytes > self.limits_.header_bytes_max) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     const std::string_view key = view_of(name, name_size);
     const std::string_view text = view_of(value, value_size);
+    Request& head = exchange->head;
     if (key == ":method") {
-      answer->head.method = text;
+      head.method = text;
     } else if (key == ":path") {
-      answer->head.target = text;
+      head.target = text;
     } else if (key == ":authority") {
-      answer->head.headers.add("host", std::string{text});
+      head.headers.add("host", std::string{text});
+    } else if (key == ":status") {
+      std::from_chars(text.data(), text.data() + text.size(), exchange->status);
     } else if (!key.starts_with(':')) {
-      answer->head.headers.add(std::string{key}, std::string{text});
+      head.headers.add(std::string{key}, std::string{text});
     }
     return 0;
   }
@@ -75,25 +81,21 @@ struct H2Session::Callbacks {
   static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2Session& self = session(user);
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) ++self.pongs_;
+    if (frame->hd.type == NGHTTP2_GOAWAY) self.peer_goes_away_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     const H2StreamId id = frame->hd.stream_id;
-    Answer* answer = self.find(id);
-    if (answer == nullptr) return 0;
-    if (!answer->head_done) {
-      answer->head_done = true;
-      std::shared_ptr<H2Stream> stream = self.on_request_(id, std::move(answer->head));
-      answer = self.find(id);
-      if (answer == nullptr) return 0;
-      answer->stream = std::move(stream);
-      if (!answer->stream) {
-        if (!answer->submitted) self.reset(id, H2Reset::kRefused);
-        return 0;
-      }
+    Exchange* exchange = self.find(id);
+    if (exchange == nullptr) return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS && !self.on_request_) {
+      self.answer_head_came(*exchange);
+    } else if (!exchange->head_done) {
+      if (!self.head_came(id, *exchange)) return 0;
+      exchange = self.find(id);
     }
-    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-    answer->peer_ended = true;
-    if (answer->stream) {
-      const std::shared_ptr<H2Stream> stream = answer->stream;
+    if (exchange == nullptr || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+    exchange->peer_ended = true;
+    if (exchange->stream) {
+      const std::shared_ptr<H2Stream> stream = exchange->stream;
       stream->on_end();
     }
     return 0;
@@ -102,21 +104,22 @@ struct H2Session::Callbacks {
   /// The answer is out. What the peer still sends of its request nobody reads (RFC 9113, section 8.1).
   static int frame_sent(nghttp2_session* nghttp2, const nghttp2_frame* frame, void* user) {
     const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (!ends || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) return 0;
-    const Answer* const answer = session(user).find(frame->hd.stream_id);
-    if (answer != nullptr && !answer->peer_ended)
+    if (!session(user).on_request_ || !ends || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
+      return 0;
+    const Exchange* const exchange = session(user).find(frame->hd.stream_id);
+    if (exchange != nullptr && !exchange->peer_ended)
       nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     return 0;
   }
 
   static int data(nghttp2_session* nghttp2, std::uint8_t /*flags*/, std::int32_t id, const std::uint8_t* bytes,
                   std::size_t size, void* user) {
-    Answer* const answer = session(user).find(id);
-    if (answer == nullptr || !answer->stream) {
+    Exchange* const exchange = session(user).find(id);
+    if (exchange == nullptr || !exchange->stream) {
       nghttp2_session_consume(nghttp2, id, size);
       return 0;
     }
-    const std::shared_ptr<H2Stream> stream = answer->stream;
+    const std::shared_ptr<H2Stream> stream = exchange->stream;
     stream->on_data(view_of(bytes, size));
     return 0;
   }
@@ -134,16 +137,16 @@ struct H2Session::Callbacks {
   static ssize_t read(nghttp2_session*, std::int32_t id, std::uint8_t* /*buffer*/, std::size_t size,
                       std::uint32_t* flags, nghttp2_data_source* /*source*/, void* user) {
     H2Session& self = session(user);
-    Answer* const answer = self.find(id);
-    if (answer == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    const std::size_t now = std::min(size, answer->data_bytes);
-    if (now < answer->data_bytes || !answer->ends) {
+    Exchange* const exchange = self.find(id);
+    if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    const std::size_t now = std::min(size, exchange->data_bytes);
+    if (now < exchange->data_bytes || !exchange->ends) {
       if (now == 0) return NGHTTP2_ERR_DEFERRED;
     } else {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
-      if (answer->trailers.size() > 0) {
+      if (exchange->trailers.size() > 0) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        self.submit_trailers(id, answer->trailers);
+        self.submit_trailers(id, exchange->trailers);
       }
     }
     if (now > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -154,20 +157,20 @@ struct H2Session::Callbacks {
                        nghttp2_data_source* /*source*/, void* user) {
     constexpr std::size_t kFrameHead = 9;
     H2Session& self = session(user);
-    Answer* const answer = self.find(frame->hd.stream_id);
-    if (answer == nullptr || frame->data.padlen > 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    Exchange* const exchange = self.find(frame->hd.stream_id);
+    if (exchange == nullptr || frame->data.padlen > 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     self.append(view_of(head, kFrameHead));
     while (size > 0) {
-      H2Bytes& piece = answer->data.front();
+      H2Bytes& piece = exchange->data.front();
       const std::size_t now = std::min(size, piece.bytes.size());
       self.append(H2Bytes{.owner = piece.owner, .bytes = piece.bytes.substr(0, now)});
       piece.bytes.remove_prefix(now);
-      if (piece.bytes.empty()) answer->data.pop_front();
-      answer->data_bytes -= now;
+      if (piece.bytes.empty()) exchange->data.pop_front();
+      exchange->data_bytes -= now;
       size -= now;
     }
-    if (answer->data.empty() && answer->stream) {
-      const std::shared_ptr<H2Stream> stream = answer->stream;
+    if (exchange->data.empty() && exchange->stream) {
+      const std::shared_ptr<H2Stream> stream = exchange->stream;
       stream->on_sent();
     }
     return 0;
@@ -189,23 +192,37 @@ struct H2Session::Callbacks {
 
 H2Session::H2Session(const H2Limits& limits, OnRequest on_request)
     : limits_{limits}, on_request_{std::move(on_request)} {
+  start(/*of_client=*/false);
+}
+
+H2Session::H2Session(const H2Limits& limits) : limits_{limits} { start(/*of_client=*/true); }
+
+void H2Session::start(bool of_client) {
   nghttp2_session_callbacks* const callbacks = Callbacks::make();
   nghttp2_option* options = nullptr;
   nghttp2_option_new(&options);
   nghttp2_option_set_no_auto_window_update(options, 1);
   nghttp2_option_set_no_closed_streams(options, 1);
-  nghttp2_option_set_stream_reset_rate_limit(options, limits.resets_burst, limits.resets_per_s);
-  nghttp2_session_server_new2(&session_, callbacks, this, options);
+  nghttp2_option_set_stream_reset_rate_limit(options, limits_.resets_burst, limits_.resets_per_s);
+  if (of_client) {
+    nghttp2_session_client_new2(&session_, callbacks, this, options);
+  } else {
+    nghttp2_session_server_new2(&session_, callbacks, this, options);
+  }
   nghttp2_option_del(options);
   nghttp2_session_callbacks_del(callbacks);
-  const std::array settings{
-      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_max},
-      nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
-      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_bytes_max},
+  std::vector<nghttp2_settings_entry> settings{
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.header_bytes_max},
   };
+  if (of_client) {
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  } else {
+    settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams_max});
+  }
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                        static_cast<std::int32_t>(limits.connection_window_bytes));
+                                        static_cast<std::int32_t>(limits_.connection_window_bytes));
 }
 
 H2Session::~H2Session() { close(); }
@@ -215,14 +232,50 @@ void H2Session::close() {
   output_.clear();
   output_bytes_ = 0;
   auto left = std::exchange(streams_, {});
-  for (auto& [id, answer] : left) {
-    if (answer.stream) answer.stream->on_close(H2Reset::kCancel);
+  for (auto& [id, exchange] : left) {
+    if (exchange.stream) exchange.stream->on_close(H2Reset::kCancel);
   }
 }
 
-H2Session::Answer* H2Session::find(H2StreamId id) {
+H2Session::Exchange* H2Session::find(H2StreamId id) {
   const auto found = streams_.find(id);
   return found == streams_.end() ? nullptr : &found->second;
+}
+
+bool H2Session::head_came(H2StreamId id, Exchange& exchange) {
+  exchange.head_done = true;
+  std::shared_ptr<H2Stream> stream = on_request_(id, std::move(exchange.head));
+  Exchange* const still = find(id);
+  if (still == nullptr) return false;
+  still->stream = std::move(stream);
+  if (still->stream) return true;
+  if (!still->submitted) reset(id, H2Reset::kRefused);
+  return false;
+}
+
+void H2Session::answer_head_came(Exchange& exchange) {
+  Headers fields = std::exchange(exchange.head.headers, {});
+  const std::shared_ptr<H2Stream> stream = exchange.stream;
+  if (exchange.head_done) {
+    stream->on_trailers(std::move(fields));
+  } else if (exchange.status >= kFinalStatus) {
+    exchange.head_done = true;
+    stream->on_head(exchange.status, std::move(fields));
+  }
+}
+
+Result<H2StreamId> H2Session::open(const Headers& head, std::shared_ptr<H2Stream> stream) {
+  if (session_ == nullptr || peer_goes_away_ || nghttp2_session_check_request_allowed(session_) == 0)
+    return fail(ErrorCode::kConnectionClosed, "the connection takes no more requests");
+  std::vector<nghttp2_nv> fields;
+  for (const auto& [name, value] : head) fields.push_back(field(name, value));
+  const nghttp2_data_provider body{.source = {}, .read_callback = Callbacks::read};
+  const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &body, nullptr);
+  if (id < 0) return fail(ErrorCode::kConnectionClosed, nghttp2_strerror(id));
+  Exchange& exchange = streams_[id];
+  exchange.stream = std::move(stream);
+  exchange.submitted = true;
+  return id;
 }
 
 Result<void> H2Session::receive(std::string_view bytes) {
@@ -244,8 +297,8 @@ void H2Session::consume(H2StreamId id, std::size_t bytes) {
 }
 
 void H2Session::send_head(H2StreamId id, int status, const Headers& headers, bool last) {
-  Answer* const answer = find(id);
-  if (session_ == nullptr || answer == nullptr || std::exchange(answer->submitted, true)) return;
+  Exchange* const exchange = find(id);
+  if (session_ == nullptr || exchange == nullptr || std::exchange(exchange->submitted, true)) return;
   std::array<char, 8> digits{};
   const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), status);
   std::vector<std::string> names;
@@ -267,17 +320,17 @@ void H2Session::submit_trailers(H2StreamId id, const Headers& trailers) {
 void H2Session::resume(H2StreamId id) { nghttp2_session_resume_data(session_, id); }
 
 void H2Session::send_data(H2StreamId id, H2Bytes bytes) {
-  Answer* const answer = find(id);
-  if (session_ == nullptr || answer == nullptr || answer->ends || bytes.bytes.empty()) return;
-  answer->data_bytes += bytes.bytes.size();
-  answer->data.push_back(std::move(bytes));
+  Exchange* const exchange = find(id);
+  if (session_ == nullptr || exchange == nullptr || exchange->ends || bytes.bytes.empty()) return;
+  exchange->data_bytes += bytes.bytes.size();
+  exchange->data.push_back(std::move(bytes));
   resume(id);
 }
 
 void H2Session::send_end(H2StreamId id, const Headers& trailers) {
-  Answer* const answer = find(id);
-  if (session_ == nullptr || answer == nullptr || std::exchange(answer->ends, true)) return;
-  answer->trailers = trailers;
+  Exchange* const exchange = find(id);
+  if (session_ == nullptr || exchange == nullptr || std::exchange(exchange->ends, true)) return;
+  exchange->trailers = trailers;
   resume(id);
 }
 

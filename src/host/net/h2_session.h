@@ -49,8 +49,8 @@ struct H2Bytes {
 };
 [[nodiscard]] H2Bytes own(std::string bytes);
 
-/// What one request is told of. Calls come from within H2Session::receive(), which must not be called from them; the
-/// session may be asked to send.
+/// What one request is told of, on either side. Calls come from within H2Session::receive(), which must not be called
+/// from them; the session may be asked to send.
 class H2Stream {
  public:
   H2Stream() = default;
@@ -58,6 +58,10 @@ class H2Stream {
   H2Stream& operator=(const H2Stream&) = delete;
   virtual ~H2Stream() = default;
 
+  /// Of a client: the head of the answer (names in lower case, without pseudo fields), then fields behind its body, if
+  /// there are some.
+  virtual void on_head(int /*status*/, Headers /*headers*/) {}
+  virtual void on_trailers(Headers /*trailers*/) {}
   /// A piece of the body. It counts against the windows until it is consumed.
   virtual void on_data(std::string_view bytes) = 0;
   /// The peer has sent all.
@@ -68,15 +72,18 @@ class H2Stream {
   virtual void on_sent() = 0;
 };
 
-/// The server's side of one HTTP/2 connection as bytes in and bytes out; nghttp2 does the protocol. Not thread-safe. No
-/// I/O, so that it can be tested and fuzzed by bytes alone.
+/// One side of an HTTP/2 connection as bytes in and bytes out; nghttp2 does the protocol. Not thread-safe. No I/O, so
+/// that it can be tested and fuzzed by bytes alone.
 class H2Session {
  public:
   /// A request's head has come. Its fields are in `head` (pseudo fields in method and target, :authority as host).
   /// Null: the stream is refused.
   using OnRequest = std::function<std::shared_ptr<H2Stream>(H2StreamId id, Request head)>;
 
+  /// The server's side.
   H2Session(const H2Limits& limits, OnRequest on_request);
+  /// The client's side.
+  explicit H2Session(const H2Limits& limits);
   ~H2Session();
   H2Session(const H2Session&) = delete;
   H2Session& operator=(const H2Session&) = delete;
@@ -87,11 +94,14 @@ class H2Session {
   /// The peer reads the stream on: so many bytes of its body are done with.
   void consume(H2StreamId id, std::size_t bytes);
 
-  /// The head of the answer. `last`: there is no body. Unknown streams: nothing, as for all that follow.
+  /// Of a client: begins a request, whose body follows by send_data() and send_end(). `head` has the pseudo fields of
+  /// RFC 9113, section 8.3.1, first. Error kConnectionClosed: the connection takes no more requests.
+  [[nodiscard]] Result<H2StreamId> open(const Headers& head, std::shared_ptr<H2Stream> stream);
+  /// Of a server: the head of the answer. `last`: there is no body. Unknown streams: nothing, as for all that follow.
   void send_head(H2StreamId id, int status, const Headers& headers, bool last = false);
-  /// Bytes of the answer's body; they are not copied.
+  /// Bytes of the body that this side sends; they are not copied.
   void send_data(H2StreamId id, H2Bytes bytes);
-  /// The answer ends, with these trailing fields if there are some.
+  /// That body ends, with these trailing fields if there are some.
   void send_end(H2StreamId id, const Headers& trailers = {});
   void reset(H2StreamId id, H2Reset reason);
   /// Tells the peer that go_away() comes soon, so that it opens no further streams (RFC 9113, section 6.8).
@@ -113,11 +123,14 @@ class H2Session {
   void close();
   /// Nothing more will come or go.
   [[nodiscard]] bool done() const;
+  /// The peer opens no further streams, or takes none.
+  [[nodiscard]] bool peer_goes_away() const noexcept { return peer_goes_away_; }
 
  private:
-  struct Answer {
+  struct Exchange {
     std::shared_ptr<H2Stream> stream{};  // null: it has refused
-    Request head{};                      // until it is whole
+    Request head{};                      // what the peer's fields say, until they are whole
+    int status = 0;                      // of a client: the answer's
     std::size_t head_bytes = 0;
     Fifo<H2Bytes> data{};
     std::size_t data_bytes = 0;
@@ -130,7 +143,11 @@ class H2Session {
   struct Callbacks;
   friend struct Callbacks;
 
-  [[nodiscard]] Answer* find(H2StreamId id);
+  void start(bool of_client);
+  [[nodiscard]] Exchange* find(H2StreamId id);
+  /// False: the stream is gone, or refuses the request.
+  [[nodiscard]] bool head_came(H2StreamId id, Exchange& exchange);
+  void answer_head_came(Exchange& exchange);
   void submit_trailers(H2StreamId id, const Headers& trailers);
   void resume(H2StreamId id);
   void fill();
@@ -140,12 +157,13 @@ class H2Session {
   const H2Limits limits_;
   const OnRequest on_request_;
   nghttp2_session* session_ = nullptr;
-  std::unordered_map<H2StreamId, Answer> streams_;
+  std::unordered_map<H2StreamId, Exchange> streams_;
   std::deque<H2Bytes> output_;          // what is left of each piece
   std::shared_ptr<std::string> small_;  // where frames are gathered; has room that never moves. Null: none yet
   std::size_t output_bytes_ = 0;
   std::uint64_t pongs_ = 0;
   bool going_away_ = false;
+  bool peer_goes_away_ = false;
 };
 
 }  // namespace llmd::net

@@ -191,6 +191,16 @@ struct Pool::Impl {
     mark_set();
   }
 
+  /// False: there is none of that name.
+  bool remove(std::string_view name) {
+    const auto found = records.find(name);
+    if (found == records.end()) return false;
+    forget_anomalies(found->first, found->second);
+    records.erase(found);
+    mark_set();
+    return urgent = true;
+  }
+
   /// The record's share of traffic is another.
   void note_share(const std::string& name, const Record& record, const TrafficShare& next) {
     const TrafficShare& before = record.report.state.traffic;
@@ -368,12 +378,16 @@ void Pool::put(Endpoint endpoint, TimePoint now) {
 void Pool::remove(std::string_view name) {
   {
     const std::scoped_lock lock{impl_->mutex};
-    const auto found = impl_->records.find(name);
-    if (found == impl_->records.end()) return;
-    impl_->forget_anomalies(found->first, found->second);
-    impl_->records.erase(found);
-    impl_->mark_set();
-    impl_->urgent = true;
+    if (!impl_->remove(name)) return;
+  }
+  impl_->changed();
+}
+
+void Pool::change(const std::vector<std::string>& removed, std::vector<Endpoint> put, TimePoint now) {
+  {
+    const std::scoped_lock lock{impl_->mutex};
+    for (const std::string& name : removed) impl_->remove(name);
+    for (Endpoint& endpoint : put) impl_->put(std::move(endpoint), now);
   }
   impl_->changed();
 }
@@ -517,6 +531,12 @@ std::shared_ptr<const PoolView> Pool::view(TimePoint now) {
   const bool due = impl_->dirty ? age >= impl_->options.publish_interval : age >= impl_->options.refresh_interval;
   if (due || impl_->urgent || impl_->version == 0) impl_->rebuild(now);
   return impl_->published;
+}
+
+std::string Pool::engine_of(std::string_view name) const {
+  const std::scoped_lock lock{impl_->mutex};
+  const Record* record = impl_->find(name);
+  return record == nullptr ? std::string{} : record->report.engine;
 }
 
 InFlight Pool::begin_request(std::string_view name, LoadTokens tokens, TimePoint now) {

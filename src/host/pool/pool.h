@@ -138,6 +138,8 @@ class Pool {
   /// Adds or replaces one.
   void put(Endpoint endpoint, TimePoint now);
   void remove(std::string_view name);
+  /// Several at once, as one change: removes first. Costs what changes, where set_endpoints() costs what there is.
+  void change(const std::vector<std::string>& removed, std::vector<Endpoint> put, TimePoint now);
   /// It is a new process: what was known of the old one no longer counts, but its models. Not ready until a probe says
   /// so.
   void restart(std::string_view name);
@@ -163,6 +165,9 @@ class Pool {
   [[nodiscard]] std::shared_ptr<const PoolView> view(TimePoint now);
   /// Counts a request against the endpoint. Empty for an unknown name.
   [[nodiscard]] InFlight begin_request(std::string_view name, LoadTokens tokens, TimePoint now);
+
+  /// The engine by whose metrics the endpoint was recognised, as EndpointReport has it; empty while unknown.
+  [[nodiscard]] std::string engine_of(std::string_view name) const;
 
   [[nodiscard]] std::vector<EndpointReport> report(TimePoint now);
   /// At most 1,024 changes of each kind are kept for who asks.

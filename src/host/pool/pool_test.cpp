@@ -52,6 +52,24 @@ TEST(Pool, KeepsAReadingWithItsTimeWhenALaterPageLacksIt) {
   EXPECT_EQ(view->snapshot.endpoints[0].waiting_requests.at, then);
 }
 
+TEST(Pool, SeveralChangesAreOneToWhoWatches) {
+  ManualClock clock;
+  Pool pool{{}};
+  pool.set_endpoints({endpoint("a"), endpoint("b")}, clock.now());
+  pool.on_probe("b", ready(2), clock.now());
+  int told = 0;
+  pool.on_change([&] { ++told; });
+  pool.change({"a", "gone"}, {endpoint("b"), endpoint("c")}, clock.now());
+  EXPECT_EQ(told, 1);
+  const auto view = pool.view(clock.now());
+  ASSERT_EQ(view->snapshot.endpoints.size(), 2U);
+  EXPECT_EQ(view->snapshot.endpoints[0].endpoint->name, "b");
+  EXPECT_EQ(view->snapshot.endpoints[0].waiting_requests.value, 2U) << "what stays keeps its state";
+  EXPECT_EQ(view->snapshot.endpoints[1].endpoint->name, "c");
+  pool.change({"c"}, {endpoint("c", "http://127.0.0.1:2")}, clock.now());
+  EXPECT_EQ(pool.endpoints()[1]->url, "http://127.0.0.1:2") << "removed and put: it is there";
+}
+
 TEST(Pool, AnEndpointThatStaysKeepsItsStateUnlessItsUrlChanged) {
   ManualClock clock;
   Pool pool{{}};

@@ -17,12 +17,13 @@ std::string verdict(bool serving) { return status_message(serving ? kServing : k
 
 Result<std::string> service_of(std::string_view request) {
   WireReader reader{request};
+  WireReader::Field field;
   std::string service;
-  while (true) {
-    LLMD_TRY(const auto field, reader.next());
-    if (!field) return service;
-    if (field->number == 1 && field->type == WireReader::Type::kBytes) service = field->bytes;
+  while (reader.next(field)) {
+    if (field.number == 1 && field.type == WireReader::Type::kBytes) service = field.bytes;
   }
+  LLMD_TRY_VOID(reader.whole());
+  return service;
 }
 
 Task<Status> answer(ServerCall& call, std::string message) {

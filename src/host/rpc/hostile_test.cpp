@@ -116,7 +116,7 @@ struct Torrent {
 
 TEST(RpcHostile, AClientThatReadsNothingIsCut) {
   Torrent torrent;
-  TestServer server{torrent.method(), {.h2 = {.write_timeout = milliseconds{300}}}};
+  TestServer server{torrent.method(), {.h2 = {.link = {.write_timeout = milliseconds{300}}}}};
   RawConnection client = server.connect();
   constexpr std::uint32_t kWindowMax = 0x7fffffffU;
   ASSERT_TRUE(client.send(h2_preface() + h2_frame(H2Frame::kSettings, 0, 0, h2_setting(4, kWindowMax)) +
@@ -159,7 +159,7 @@ TEST(RpcHostile, MessagesOfNothingFillNoMemory) {
                         co_await sleep_for(milliseconds{1});
                       }
                     },
-                    {.message_budget = &budget}};
+                    {.messages = {.budget = &budget}}};
   RawConnection client = server.connect();
   ASSERT_TRUE(client.send(h2_preface() + h2_frame(H2Frame::kSettings, testkit::kAck, 0) + call(1)));
   // As many empty messages as the window takes, of a reader that is slow.

@@ -33,8 +33,8 @@ class MessageReader {
 
   [[nodiscard]] Result<void> read_head();
 
-  const std::size_t message_bytes_max_;
-  const Encoding encoding_;
+  std::size_t message_bytes_max_;
+  Encoding encoding_;
   char head_[kHeadBytes]{};
   std::size_t head_bytes_ = 0;
   std::size_t length_ = 0;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/h2_server.h"
+#include "rpc/message_stream.h"
 #include "rpc/status.h"
 #include "runtime/loop.h"
 
@@ -32,7 +33,7 @@ class ServerCall {
   /// The next message; nothing: the client has sent all. One reader at a time. Errors: kCancelled (the client left, or
   /// the connection), kDeadlineExceeded, kBodyTooLarge, kBudgetExhausted, kProtocol.
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> read() = 0;
-  /// Sends one message, given in pieces that are not copied. Waits while ServerOptions::unsent_bytes_max are on their
+  /// Sends one message, given in pieces that are not copied. Waits while MessageLimits::unsent_bytes_max are on their
   /// way. Errors: kCancelled, kDeadlineExceeded.
   [[nodiscard]] virtual Task<Result<void>> write(std::vector<net::H2Bytes> message) = 0;
   /// Called once, on the loop, if the call is cut before its method has returned (also at once, if it already was).
@@ -48,9 +49,7 @@ using Method = std::function<Task<Status>(ServerCall& call)>;
 
 struct ServerOptions {
   net::H2ServerOptions h2{};
-  std::size_t message_bytes_max = 4 * 1024 * 1024;  // gRPC's default; also once a message is inflated
-  std::size_t unsent_bytes_max = 256 * 1024;        // of a call
-  Budget* message_budget = nullptr;                 // what calls have received and not read draws on it. Null: no bound
+  MessageLimits messages{};
 };
 
 /// gRPC over HTTP/2 (grpc/grpc, doc/PROTOCOL-HTTP2.md): framing, deadlines, status. Clients may send messages with

@@ -155,7 +155,7 @@ TEST(RpcServer, TellsWhatItDoesNotServe) {
 
 TEST(RpcServer, RefusesMessagesThatAreTooLongOrMoreThanThereIsRoomFor) {
   Budget budget{"test", 50'000};
-  TestServer server{kEcho, {.message_bytes_max = 100'000, .message_budget = &budget}};
+  TestServer server{kEcho, {.messages = {.message_bytes_max = 100'000, .budget = &budget}}};
   Client client{server};
   const auto longest = client.call("/test.Echo/Stream");
   client.send(longest, std::string(100'001, 'x'), true);
@@ -172,7 +172,7 @@ TEST(RpcServer, RefusesMessagesThatAreTooLongOrMoreThanThereIsRoomFor) {
 
 TEST(RpcServer, TakesCompressedMessagesAndAnswersWithPlainOnes) {
   Budget budget{"test", 1'000'000};
-  TestServer server{kEcho, {.message_bytes_max = 500'000, .message_budget = &budget}};
+  TestServer server{kEcho, {.messages = {.message_bytes_max = 500'000, .budget = &budget}}};
   Client client{server};
   const std::string text(400'000, 'x');
   const auto call = client.call("/test.Echo/Stream", {{"grpc-encoding", "gzip"}, {"grpc-accept-encoding", "gzip"}});
@@ -198,7 +198,7 @@ TEST(RpcServer, TakesCompressedMessagesAndAnswersWithPlainOnes) {
 
 TEST(RpcServer, ChargesWhatWaitsAndNothingElse) {
   Budget budget{"test", 10'000};
-  TestServer server{kEcho, {.message_budget = &budget}};
+  TestServer server{kEcho, {.messages = {.budget = &budget}}};
   Client client{server};
   const auto call = client.call("/test.Echo/Stream");
   for (std::size_t i = 1; i <= 3'000; ++i) {  // the heads of read messages must not add up

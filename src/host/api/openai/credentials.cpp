@@ -7,6 +7,19 @@
 #include <cstdint>
 
 namespace llmd::openai {
+namespace {
+
+/// Pre: the key is not empty.
+bool is_key(std::string_view key, std::string_view given) noexcept {
+  // Every byte of `given` is compared with some byte of the key, so only the length given shows in the time.
+  unsigned difference = given.size() == key.size() ? 0U : 1U;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(key[i % key.size()]);
+  }
+  return difference == 0;
+}
+
+}  // namespace
 
 bool authorized(std::string_view key, std::optional<std::string_view> authorization) noexcept {
   if (key.empty()) return true;
@@ -20,12 +33,11 @@ bool authorized(std::string_view key, std::optional<std::string_view> authorizat
   given.remove_prefix(kScheme.size());
   while (given.starts_with(' ')) given.remove_prefix(1);
   while (given.ends_with(' ')) given.remove_suffix(1);
-  // Every byte of `given` is compared with some byte of the key, so only the length given shows in the time.
-  unsigned difference = given.size() == key.size() ? 0U : 1U;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(key[i % key.size()]);
-  }
-  return difference == 0;
+  return is_key(key, given);
+}
+
+bool authorized(std::string_view key, const GivenKeys& given) noexcept {
+  return authorized(key, given.authorization) || (given.x_api_key && is_key(key, *given.x_api_key));
 }
 
 std::optional<std::string> accept_request_id(std::optional<std::string_view> header) {

@@ -31,6 +31,16 @@ TEST(Authorized, NeedsTheWholeKeyAsBearerToken) {
   EXPECT_TRUE(authorized("", std::nullopt)) << "no key set: everyone may";
 }
 
+TEST(Authorized, TakesTheKeyInEitherHeader) {
+  EXPECT_TRUE(authorized("k", GivenKeys{.authorization = "Bearer k", .x_api_key = std::nullopt}));
+  EXPECT_TRUE(authorized("k", GivenKeys{.authorization = std::nullopt, .x_api_key = "k"}));
+  EXPECT_TRUE(authorized("k", GivenKeys{.authorization = "Bearer x", .x_api_key = "k"}));
+  EXPECT_FALSE(authorized("k", GivenKeys{.authorization = "Bearer x", .x_api_key = "Bearer k"}));
+  EXPECT_FALSE(authorized("k", GivenKeys{.authorization = std::nullopt, .x_api_key = ""}));
+  EXPECT_FALSE(authorized("k", GivenKeys{}));
+  EXPECT_TRUE(authorized("", GivenKeys{}));
+}
+
 TEST(RequestId, FromAClientIsBoundedAndPlain) {
   EXPECT_EQ(accept_request_id("abc-1.2_3:4"), "abc-1.2_3:4");
   EXPECT_EQ(accept_request_id(std::nullopt), std::nullopt);

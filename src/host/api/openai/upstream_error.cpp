@@ -14,22 +14,6 @@ namespace {
 constexpr std::size_t kMessageBytesMax = 1'000;
 constexpr std::size_t kPlainTextBytesMax = 300;
 
-/// The code of ours that says best what a status of another server means.
-ErrorCode code_of(int status) noexcept {
-  switch (status) {
-    case 401:
-    case 403: return ErrorCode::kInvalidApiKey;
-    case 404: return ErrorCode::kNotFound;
-    case 405: return ErrorCode::kMethodNotAllowed;
-    case 408: return ErrorCode::kRequestTimeout;
-    case 413: return ErrorCode::kBodyTooLarge;
-    case 415: return ErrorCode::kUnsupportedMediaType;
-    case 429: return ErrorCode::kOverloaded;
-    case 504: return ErrorCode::kUpstreamTimeout;
-    default: return status >= 500 ? ErrorCode::kUpstreamFailed : ErrorCode::kInvalidRequest;
-  }
-}
-
 std::string_view text_of(Object object, const char* name) {
   std::string_view text;
   return object[name].get_string().get(text) == simdjson::SUCCESS ? text : std::string_view{};
@@ -86,8 +70,23 @@ std::string plain_text(std::string_view body) {
 
 }  // namespace
 
+ErrorCode nearest_code(int status) noexcept {
+  switch (status) {
+    case 401:
+    case 403: return ErrorCode::kInvalidApiKey;
+    case 404: return ErrorCode::kNotFound;
+    case 405: return ErrorCode::kMethodNotAllowed;
+    case 408: return ErrorCode::kRequestTimeout;
+    case 413: return ErrorCode::kBodyTooLarge;
+    case 415: return ErrorCode::kUnsupportedMediaType;
+    case 429: return ErrorCode::kOverloaded;
+    case 504: return ErrorCode::kUpstreamTimeout;
+    default: return status >= 500 ? ErrorCode::kUpstreamFailed : ErrorCode::kInvalidRequest;
+  }
+}
+
 std::optional<std::string> shape_upstream_error(int status, std::string_view body) {
-  Error error{.code = code_of(status), .what = {}};
+  Error error{.code = nearest_code(status), .what = {}};
   if (const auto object = parse_body(body)) {
     if (has_shape(*object)) return std::nullopt;
     error.what = message_in(*object).substr(0, kMessageBytesMax);

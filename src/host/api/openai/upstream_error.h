@@ -4,9 +4,13 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "pd/field_edit.h"
 
 namespace llmd::openai {
+
+/// The code of ours that says best what a status of another server means.
+[[nodiscard]] ErrorCode nearest_code(int status) noexcept;
 
 /// The body of another server's answer with an error status, in the shape that OpenAI's clients read: what it says of
 /// the cause as far as that is text for people (`message`, `error` or `detail` of a JSON object, or a short plain

@@ -20,11 +20,12 @@ std::optional<std::uint32_t> known(std::uint64_t count) {
 PartialUsage counts_in(std::string_view message, std::uint32_t prompt) {
   PartialUsage usage;
   WireReader reader{message};
-  for (auto field = reader.next(); field && *field; field = reader.next()) {
-    if ((*field)->type != WireReader::Type::kVarint) continue;
-    if ((*field)->number == prompt) usage.prompt_tokens = known((*field)->value);
-    if ((*field)->number == prompt + 1) usage.completion_tokens = known((*field)->value);
-    if ((*field)->number == prompt + 2) usage.cached_tokens = known((*field)->value);
+  WireReader::Field field;
+  while (reader.next(field)) {
+    if (field.type != WireReader::Type::kVarint) continue;
+    if (field.number == prompt) usage.prompt_tokens = known(field.value);
+    if (field.number == prompt + 1) usage.completion_tokens = known(field.value);
+    if (field.number == prompt + 2) usage.cached_tokens = known(field.value);
   }
   return usage;
 }
@@ -34,10 +35,11 @@ PartialUsage counts_in(std::string_view message, std::uint32_t prompt) {
 PartialUsage counts_of_generate(std::string_view message) {
   PartialUsage usage;
   WireReader reader{message};
-  for (auto field = reader.next(); field && *field; field = reader.next()) {
-    if ((*field)->type != WireReader::Type::kBytes) continue;
-    if ((*field)->number == 1) usage.take(counts_in((*field)->bytes, 2));
-    if ((*field)->number == 2) usage.take(counts_in((*field)->bytes, 3));
+  WireReader::Field field;
+  while (reader.next(field)) {
+    if (field.type != WireReader::Type::kBytes) continue;
+    if (field.number == 1) usage.take(counts_in(field.bytes, 2));
+    if (field.number == 2) usage.take(counts_in(field.bytes, 3));
   }
   return usage;
 }
@@ -54,8 +56,9 @@ PartialUsage counts_of_embed(std::string_view message) {
 std::string_view http_body_data(std::string_view message) {
   std::string_view data;
   WireReader reader{message};
-  for (auto field = reader.next(); field && *field; field = reader.next()) {
-    if ((*field)->number == 2 && (*field)->type == WireReader::Type::kBytes) data = (*field)->bytes;
+  WireReader::Field field;
+  while (reader.next(field)) {
+    if (field.number == 2 && field.type == WireReader::Type::kBytes) data = field.bytes;
   }
   return data;
 }

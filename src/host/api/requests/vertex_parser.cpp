@@ -22,19 +22,20 @@ struct Found {
 
 Result<std::optional<Found>> find_bytes(std::string_view body, ByteRange message, std::uint32_t number) {
   WireReader reader{body.substr(message.begin, message.end - message.begin)};
+  WireReader::Field field;
   std::optional<Found> found;
   while (true) {
     const std::size_t tag = message.end - reader.rest().size();
-    const auto field = reader.next();
-    if (!field) return fail(ErrorCode::kInvalidRequest, "the gRPC message is no protobuf message");
-    if (!*field) return found;
-    if ((*field)->number != number || (*field)->type != WireReader::Type::kBytes) continue;
+    if (!reader.next(field)) break;
+    if (field.number != number || field.type != WireReader::Type::kBytes) continue;
     const std::size_t end = message.end - reader.rest().size();
-    const std::size_t begin = end - (*field)->bytes.size();
+    const std::size_t begin = end - field.bytes.size();
     std::size_t length = tag;  // behind the tag
     while (static_cast<unsigned char>(body[length]) >= 0x80) ++length;
     found = Found{.bytes = {begin, end}, .length = {length + 1, begin}};
   }
+  if (reader.broken()) return fail(ErrorCode::kInvalidRequest, "the gRPC message is no protobuf message");
+  return found;
 }
 
 Result<ParsedRequest> parse(std::string_view path, std::string& body, const ParseHints& hints) {

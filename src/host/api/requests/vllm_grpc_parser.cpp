@@ -23,13 +23,14 @@ constexpr std::string_view kPaths[] = {kGenerate, kEmbed};
 template <class Take>
 Result<void> for_each_field(std::string_view message, Take take) {
   WireReader reader{message};
+  WireReader::Field field;
   while (true) {
     const std::size_t begin = message.size() - reader.rest().size();
-    const auto field = reader.next();
-    if (!field) return fail(ErrorCode::kInvalidRequest, "the gRPC message is no protobuf message");
-    if (!*field) return {};
-    LLMD_TRY_VOID(take(**field, ByteRange{.begin = begin, .end = message.size() - reader.rest().size()}));
+    if (!reader.next(field)) break;
+    LLMD_TRY_VOID(take(field, ByteRange{.begin = begin, .end = message.size() - reader.rest().size()}));
   }
+  if (reader.broken()) return fail(ErrorCode::kInvalidRequest, "the gRPC message is no protobuf message");
+  return {};
 }
 
 TokenId token_of(std::uint64_t value) {

@@ -14,6 +14,7 @@ namespace {
 using Field = WireReader::Field;
 using Part = ProcessingRequest::Part;
 
+constexpr std::size_t kHeadersUsual = 24;
 constexpr std::size_t kHeadersMax = 1'000;  // Envoy stops at 100 unless it is told otherwise
 constexpr std::string_view kSubsetNamespace = "envoy.lb.subset_hint";
 constexpr std::string_view kSubsetKey = "x-gateway-destination-endpoint-subset";
@@ -27,11 +28,11 @@ bool is_bytes(const Field& field, std::uint32_t number) noexcept {
 template <class Each>
 Result<void> each_field(std::string_view message, Each each) {
   WireReader reader{message};
-  while (true) {
-    LLMD_TRY(const auto field, reader.next());
-    if (!field) return {};
-    LLMD_TRY_VOID(each(*field));
+  Field field;
+  while (reader.next(field)) {
+    LLMD_TRY_VOID(each(field));
   }
+  return reader.whole();
 }
 
 /// The entries of a map<string, message> in the field `number`.
@@ -93,12 +94,13 @@ Result<void> read_header_map(std::string_view map, ProcessingRequest& into) {
     std::string_view key;
     std::string_view value;
     std::string_view raw;
-    LLMD_TRY_VOID(each_field(field.bytes, [&](const Field& part) -> Result<void> {
+    WireReader reader{field.bytes};
+    for (Field part; reader.next(part);) {
       if (is_bytes(part, 1)) key = part.bytes;
       if (is_bytes(part, 2)) value = part.bytes;
       if (is_bytes(part, 3)) raw = part.bytes;
-      return {};
-    }));
+    }
+    LLMD_TRY_VOID(reader.whole());
     if (into.headers.size() >= kHeadersMax) return fail(ErrorCode::kProtocol, "there are too many headers");
     into.headers.emplace_back(key, raw.empty() ? value : raw);
     return {};
@@ -164,6 +166,7 @@ Result<void> parse(std::string_view message, ProcessingRequest& into) {
   constexpr std::uint32_t kProtocolConfig = 11;
   into.part = Part::kNone;
   into.headers.clear();
+  into.headers.reserve(kHeadersUsual);
   into.body = {};
   into.end_of_stream = false;
   into.subset.reset();

@@ -17,47 +17,61 @@ Message message_of(std::string text) {
   return message;
 }
 
-/// envoy.service.ext_proc.v3.HeaderMutation. An option without append_action replaces.
-std::string header_mutation(const std::vector<std::pair<std::string_view, std::string_view>>& headers,
-                            const std::vector<std::string_view>& removed = {}) {
-  WireWriter mutation;
-  for (const auto& [name, value] : headers) {
-    const std::string header = WireWriter{}.bytes(1, name).bytes(3, value).text();
-    const std::string option = WireWriter{}.bytes(1, header).text();
-    mutation.bytes(1, option);
-  }
-  for (const std::string_view name : removed) mutation.bytes(2, name);
-  return std::move(mutation).text();
+using HeaderList = std::vector<std::pair<std::string_view, std::string_view>>;
+
+std::size_t field_size(std::size_t size) noexcept { return WireWriter::field_size(size); }
+
+/// envoy.config.core.v3.HeaderValue {key = 1, raw_value = 3}.
+std::size_t header_size(const std::pair<std::string_view, std::string_view>& header) noexcept {
+  return field_size(header.first.size()) + field_size(header.second.size());
 }
 
-std::size_t varint_size(std::uint64_t value) noexcept {
-  std::size_t size = 1;
-  while (value >>= 7) ++size;
+/// Of envoy.service.ext_proc.v3.HeaderMutation {set_headers = 1 {header = 1}, remove_headers = 2}.
+std::size_t mutation_size(const HeaderList& headers, const std::vector<std::string_view>& removed) noexcept {
+  std::size_t size = 0;
+  for (const auto& header : headers) size += field_size(field_size(header_size(header)));
+  for (const std::string_view name : removed) size += field_size(name.size());
   return size;
 }
 
-/// Of a bytes field with a number below 16.
-std::size_t field_size(std::size_t size) noexcept { return 1 + varint_size(size) + size; }
+/// As field 2, if it says anything. An option without append_action replaces.
+void put_mutation(const HeaderList& headers, const std::vector<std::string_view>& removed, WireWriter& into) {
+  const std::size_t size = mutation_size(headers, removed);
+  if (size == 0) return;
+  into.bytes_head(2, size);
+  for (const auto& header : headers) {
+    const std::size_t bytes = header_size(header);
+    into.bytes_head(1, field_size(bytes)).bytes_head(1, bytes).bytes(1, header.first).bytes(3, header.second);
+  }
+  for (const std::string_view name : removed) into.bytes(2, name);
+}
+
+/// What of CommonResponse is about the head.
+std::size_t common_size(const HeadersReply& reply) noexcept {
+  const std::size_t mutation = mutation_size(reply.set_headers, reply.remove_headers);
+  return (mutation > 0 ? field_size(mutation) : 0) + (reply.clear_route_cache ? 2 : 0);
+}
+
+void put_common(const HeadersReply& reply, WireWriter& into) {
+  put_mutation(reply.set_headers, reply.remove_headers, into);
+  if (reply.clear_route_cache) into.varint(5, 1);
+}
 
 std::string entry(std::string_view key, std::string_view value) {
   return WireWriter{}.bytes(1, key).bytes(2, value).text();
 }
 
-void put_header_mutation(const HeadersReply& reply, WireWriter& common) {
-  if (reply.set_headers.empty() && reply.remove_headers.empty()) return;
-  common.bytes(2, header_mutation(reply.set_headers, reply.remove_headers));
-}
-
 }  // namespace
 
 Message headers_message(const HeadersReply& reply) {
-  WireWriter common;
-  put_header_mutation(reply, common);
-  if (reply.clear_route_cache) common.varint(5, 1);
-  const std::string headers = WireWriter{}.bytes(1, common.text()).text();
+  const std::size_t common = common_size(reply);
+  const std::size_t metadata = reply.dynamic_metadata.empty() ? 0 : field_size(reply.dynamic_metadata.size());
   WireWriter response;
-  response.bytes(reply.of_response ? 2 : 1, headers);
-  if (!reply.dynamic_metadata.empty()) response.bytes(kDynamicMetadata, reply.dynamic_metadata);
+  response.reserve(field_size(field_size(common)) + metadata)
+      .bytes_head(reply.of_response ? 2 : 1, field_size(common))  // HeadersResponse
+      .bytes_head(1, common);
+  put_common(reply, response);
+  if (metadata > 0) response.bytes(kDynamicMetadata, reply.dynamic_metadata);
   return message_of(std::move(response).text());
 }
 
@@ -82,16 +96,13 @@ Message body_message(bool of_response, net::H2Bytes body, bool end_of_stream, st
 }
 
 Message held_body_message(const HeadersReply& reply, std::optional<net::H2Bytes> replacement) {
-  WireWriter before;  // the fields of CommonResponse but the body
-  put_header_mutation(reply, before);
-  if (reply.clear_route_cache) before.varint(5, 1);
   const std::size_t mutation = replacement ? field_size(replacement->bytes.size()) : 0;
-  const std::size_t common = before.text().size() + (replacement ? field_size(mutation) : 0);
+  const std::size_t common = common_size(reply) + (replacement ? field_size(mutation) : 0);
   WireWriter head;
   head.bytes_head(reply.of_response ? 4 : 3, field_size(common)).bytes_head(1, common);
-  std::string first = std::move(head).text() + before.text();
-  if (replacement) first += WireWriter{}.bytes_head(3, mutation).bytes_head(1, replacement->bytes.size()).text();
-  Message message = message_of(std::move(first));
+  put_common(reply, head);
+  if (replacement) head.bytes_head(3, mutation).bytes_head(1, replacement->bytes.size());
+  Message message = message_of(std::move(head).text());
   if (replacement) message.push_back(*std::move(replacement));
   if (!reply.dynamic_metadata.empty())
     message.push_back(net::own(WireWriter{}.bytes(kDynamicMetadata, reply.dynamic_metadata).text()));
@@ -104,7 +115,7 @@ Message immediate_message(const ImmediateReply& reply) {
   const std::string status = WireWriter{}.varint(1, static_cast<std::uint64_t>(reply.status)).text();
   WireWriter immediate;
   immediate.bytes(1, status);
-  if (!reply.set_headers.empty()) immediate.bytes(2, header_mutation(reply.set_headers));
+  put_mutation(reply.set_headers, {}, immediate);
   immediate.bytes(3, reply.body);
   return message_of(WireWriter{}.bytes(kImmediateResponse, immediate.text()).text());
 }

@@ -22,12 +22,9 @@ std::string text_of(const Message& message) {
 std::vector<Field> fields_of(std::string_view message) {
   WireReader reader{message};
   std::vector<Field> all;
-  while (true) {
-    const auto field = reader.next();
-    EXPECT_TRUE(field);
-    if (!field || !*field) return all;
-    all.push_back(**field);
-  }
+  for (Field field; reader.next(field);) all.push_back(field);
+  EXPECT_FALSE(reader.broken());
+  return all;
 }
 
 /// What lies at the end of a path of field numbers, each of which must be there once.
