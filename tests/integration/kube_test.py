@@ -278,8 +278,8 @@ def test_the_sidecar_asks_only_pods_of_its_pool(kube, space, start, engines):
     kube.pool(space, "pool", LABELS, [8000])
     local = ("--port", "0", "--bind-address", "127.0.0.1", "--secure-proxy=false", "--loops", "1")
     process = start("sidecar", *local, "--model-server-port", decoder.url.rsplit(":", 1)[1],
-                    "--prefill-timeout", "100ms", "--allowed-hosts", "127.0.0.1", env={"KUBECONFIG": str(kube.kubeconfig("reader")),
-                                                         "INFERENCE_POOL": f"{space}/pool"})
+                    "--prefill-timeout", "100ms", "--allowed-hosts", "127.0.0.1",
+                    env={"KUBECONFIG": str(kube.kubeconfig("reader")), "INFERENCE_POOL": f"{space}/pool"})
     url = process.base_url()
 
     def ask(target: str) -> int:
