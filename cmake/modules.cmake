@@ -18,7 +18,7 @@ llmd_declare_module(core/health     USES base model)
 llmd_declare_module(core/cel        USES base THIRD_PARTY fmt)
 llmd_declare_module(core/reporting  USES base cel THIRD_PARTY fmt)
 llmd_declare_module(core/batching   USES base model)
-llmd_declare_module(core/pd         USES base model)
+llmd_declare_module(core/pd         USES base model THIRD_PARTY fmt)
 llmd_declare_module(core/simulation USES base model prefix kvpolicy scheduling flow health batching pd THIRD_PARTY fmt)
 
 # host: does. Owns sockets, files, threads and third-party headers.
@@ -31,7 +31,7 @@ llmd_declare_module(host/profiling  USES base telemetry runtime THIRD_PARTY fmt 
 llmd_declare_module(host/exporters  USES base telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/tracing    USES base telemetry runtime net rpc exporters THIRD_PARTY fmt)
 llmd_declare_module(host/llamacpp   USES base model telemetry THIRD_PARTY fmt llama nlohmann)
-llmd_declare_module(host/api        USES base model THIRD_PARTY fmt simdjson nlohmann)
+llmd_declare_module(host/api        USES base model pd THIRD_PARTY fmt simdjson nlohmann)
 llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt)
 llmd_declare_module(host/kvstore    USES base model kvpolicy telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY fmt zmq)
@@ -50,6 +50,8 @@ llmd_declare_module(host/admin      USES base model scheduling telemetry runtime
 llmd_declare_module(apps/gateway USES base model scheduling modelroute flow telemetry config runtime net exporters llamacpp api tokenizer flags pool discovery routing dispatch admin
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/epp     USES base model scheduling flow health reporting telemetry config runtime net rpc profiling tracing eppmetrics exporters api flags pool kube discovery routing admin
+                                 THIRD_PARTY fmt asio cli11)
+llmd_declare_module(apps/sidecar USES base model scheduling pd telemetry config runtime net exporters api flags pool discovery
                                  THIRD_PARTY fmt asio cli11)
 llmd_declare_module(apps/worker  USES base model batching simulation telemetry config runtime net exporters llamacpp api tokenizer kvstore kvevents kvtransfer flags engine
                                  THIRD_PARTY fmt asio cli11 nlohmann)

@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const llmd::openai::BodyChanges changes{.model = "m\"", .ask_for_usage = fields->may_ask_for_usage()};
     check_rewrite(before, llmd::openai::rewrite_body(body, *fields, changes).value_or(body));
   }
-  const llmd::openai::BodyEdit edits[] = {{"max_tokens", "1"}, {"stream", ""}, {"s.m", "2"}};
+  const llmd::pd::FieldEdits edits{{"max_tokens", "1"}, {"stream", ""}, {"s.m", "2"}};
   if (const auto edited = llmd::openai::apply_edits(body, edits)) {
     const bool was_json = Json::parse(before, nullptr, false).is_object();
     if (was_json && !Json::parse(*edited, nullptr, false).is_object()) std::abort();

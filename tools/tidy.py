@@ -498,7 +498,7 @@ def check_series(tree, _modules):
     page = "docs/metrics.md"
     text = tree.text(page) if page in tree.paths else ""
     llm_d = "llm_d_epp_|llm_d_inference_scheduler_|inference_(?:objective|pool|extension)_|kvcache_"
-    prefixes = f"llmd_|{llm_d}|vllm:"
+    prefixes = f"llmd_|{llm_d}|vllm:|moriio_dns_"
     explained = {}
     for number, line in enumerate(text.splitlines(), 1):
         for name in re.findall(rf"`((?:{prefixes})[a-z0-9_:]+)`", line):

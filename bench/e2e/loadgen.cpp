@@ -38,6 +38,7 @@ struct Options {
   std::uint32_t output_tokens = 64;
   std::uint32_t seconds_max = 300;
   std::uint32_t body_bytes = 1'024;   // of workload "router"
+  std::string prefiller;              // of workload "router": x-prefiller-host-port; empty: no such header
   std::uint32_t vocab_first = 1'000;  // plain-text ids of the vocabulary: [first, last)
   std::uint32_t vocab_last = 20'000;
   std::uint64_t seed = 1;
@@ -222,6 +223,7 @@ class Load {
     Sample sample;
     llmd::net::Headers headers;
     headers.add("Content-Type", "application/json");
+    if (!options_.prefiller.empty()) headers.add("x-prefiller-host-port", options_.prefiller);
     const TimePoint begin = SteadyClock::now();
     auto response = co_await client_.send(
         address_, {.method = "POST", .target = "/v1/chat/completions", .headers = &headers, .body = body}, nullptr);
@@ -312,6 +314,7 @@ int main(int argc, char** argv) {
   app.add_option("--prompt-tokens", options.prompt_tokens, "of a unique prompt, or of a shared prefix");
   app.add_option("--output-tokens", options.output_tokens);
   app.add_option("--body-bytes", options.body_bytes, "of a request of workload router");
+  app.add_option("--prefiller", options.prefiller, "x-prefiller-host-port of each request of workload router");
   app.add_option("--seconds-max", options.seconds_max, "no new request after it");
   app.add_option("--seed", options.seed);
   CLI11_PARSE(app, argc, argv);

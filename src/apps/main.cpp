@@ -16,6 +16,10 @@
 #include "apps/epp/epp.h"
 #define LLMD_HAS_EPP 1
 #endif
+#if __has_include("apps/sidecar/sidecar.h")
+#include "apps/sidecar/sidecar.h"
+#define LLMD_HAS_SIDECAR 1
+#endif
 #if __has_include("apps/worker/worker.h")
 #include "apps/worker/worker.h"
 #define LLMD_HAS_WORKER 1
@@ -66,6 +70,9 @@ constexpr Command kCommands[] = {
 #endif
 #ifdef LLMD_HAS_EPP
     {"epp", "endpoint picker for Envoy, in the place of llm-d's", llmd::epp_main},
+#endif
+#ifdef LLMD_HAS_SIDECAR
+    {"sidecar", "P/D routing proxy beside a decode engine, in the place of llm-d's", llmd::sidecar_main},
 #endif
 #ifdef LLMD_HAS_WORKER
     {"worker", "one engine behind an OpenAI API", llmd::worker_main},

@@ -96,6 +96,48 @@ COMMANDS = {
             **LOGS,
         },
     ),
+    "sidecar": (
+        [],
+        {
+            "--port": PORTS,
+            "--model-server-port": [*PORTS, "0"],
+            "--vllm-port": [*PORTS, "0"],
+            "--data-parallel-size": [*COUNTS, "0", "65536"],
+            "--kv-connector": ["nixl", ""],
+            "--ec-connector": ["nixl"],
+            "--mooncake-bootstrap-port": [*PORTS, "0"],
+            "--p2p-connector-port": [*PORTS, "0"],
+            "--prefill-max-retries": [*COUNTS, "101"],
+            "--prefill-retry-backoff": DURATIONS,
+            "--prefill-timeout": DURATIONS,
+            "--answer-timeout": DURATIONS,
+            "--drain-timeout": DURATIONS,
+            "--decode-chunk-size": COUNTS,
+            "--enable-tls": ["gateway"],
+            "--tls-insecure-skip-verify": ["gateway"],
+            "--inference-pool": ["a/b/c", "/b", "a/"],
+            "--max-idle-conns-per-host": [*COUNTS, "0"],
+            "--max-body": QUANTITIES,
+            "--max-held-answer": QUANTITIES,
+            "--metrics-port": PORTS,
+            "--loops": [*COUNTS, "65"],
+            "--moriio-parallel-decode-wait-timeout": DURATIONS,
+            "--moriio-decode-notify-port": [*PORTS, "0"],
+            "--moriio-decode-handshake-port": [*PORTS, "0"],
+            "--moriio-prefill-notify-port": [*PORTS, "0"],
+            "--moriio-prefill-handshake-port": [*PORTS, "0"],
+            "--moriio-tp-size": [*COUNTS, "0"],
+            "--moriio-dp-size": [*COUNTS, "0"],
+            "--moriio-dp-size-local": COUNTS,
+            "--moriio-remote-hosts": ["a,b"],  # without --moriio-dp-size-local
+            "--moriio-decode-hosts": ["a,b"],
+            "--zap-log-level": ["loud"],
+            "--zap-encoder": ["xml"],
+            "--configuration-file": ["/not/there"],
+            "--configuration": ["[1]", "{nope: 1}"],
+            **LOGS,
+        },
+    ),
     "gateway": (
         ["--endpoints", "http://127.0.0.1:1"],
         {"--loops": [*COUNTS, "65"], "--probe-interval": [*COUNTS, "49"], **FRONT},
@@ -117,6 +159,10 @@ ALONE = [
     ("epp", ["--pool-name", "p", "--endpoint-selector", "a=b", "--endpoint-target-ports", "1"], "--endpoint-selector"),
     ("epp", ["--metrics-client-ca-file", "x"], "--metrics-cert-dir"),
     ("epp", ["--metrics-cert-dir", "x", "--metrics-endpoint-auth=false"], "--metrics-client-ca-file"),
+    ("sidecar", ["--configuration", "{}", "--configuration-file", "x"], "--configuration"),
+    ("sidecar", ["--enable-p2p-pull", "--kv-connector", "sglang"], "--enable-p2p-pull"),
+    ("sidecar", ["--enable-ssrf-protection"], "--enable-ssrf-protection"),
+    ("sidecar", ["--moriio-parallel-dispatch"], "--moriio-parallel-dispatch"),
     ("explain", [], "REQUEST_ID"),
     ("explain", ["a/b"], "a/b"),
     ("up", ["--models", "m.yaml", "--model", "m.gguf"], "--model"),
@@ -148,7 +194,7 @@ def test_a_bad_value_of_any_flag_is_refused_in_one_line(binary, command):
 def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
     ran = subprocess.run([binary, command, "--help"], capture_output=True, text=True, timeout=10)
     assert ran.returncode == 0 and ran.stderr == ""
-    told = set(re.findall(r"^ +(?:-v,)?(--[a-z-]+)", ran.stdout, re.MULTILINE))
+    told = set(re.findall(r"^ +(?:-v,)?(--[a-z0-9-]+)", ran.stdout, re.MULTILINE))
     any_text = {"--model", "--models", "--config", "--endpoints", "--routes", "--chat-template",
                 "--kv-advertise", "--system",
                 "--record", "--why-not", "--config-file", "--config-text", "--pool-name", "--pool-namespace",
@@ -156,12 +202,14 @@ def test_every_flag_of_the_help_was_tried_or_takes_any_text(binary, command):
                 "--tls-cipher-suites", "--bind-address", "--grpc-max-send-msg-size",
                 # Taken without effect:
                 "--enable-grpc-stream-metrics", "--zap-devel", "--zap-stacktrace-level",
-                "--zap-time-encoding"}
+                "--zap-time-encoding", "--allowed-hosts", "--moriio-local-pod-ip"}
     switches = {"--json", "--once", "--allow-long-context", "--allow-experimental-plugins",
                 "--rebalance-roles", "--allow-local-endpoints", "--health-checking", "--secure-serving",
                 "--enable-cert-reload",
                 "--disable-endpoint-subset-filter", "--emit-endpoint-scores", "--ha-enable-leader-election",
-                "--enable-pprof", "--metrics-endpoint-auth", "--tracing"}
+                "--enable-pprof", "--metrics-endpoint-auth", "--tracing", "--secure-proxy",
+                "--enable-prefiller-sampling",
+                "--enable-p2p-pull", "--enable-ssrf-protection", "--moriio-write-mode", "--moriio-parallel-dispatch"}
     assert told - any_text - switches == set(COMMANDS[command][1])
 
 

@@ -492,11 +492,11 @@ TRANSFER = {"remote_engine_id": "e", "remote_block_ids": [[1, 2]], "remote_host"
 def split_gateway(start, engines, runtime_folder, tmp_path):
     """A gateway over one prefill and one decode engine that always sends both legs."""
 
-    def make() -> tuple[FakeEngine, FakeEngine, str]:
+    def make(labels: str = "") -> tuple[FakeEngine, FakeEngine, str]:
         prefill, decode = engines(), engines()
         entries = "".join(
             f'- {{name: {role}, address: 127.0.0.1, port: "{engine.url.rsplit(":", 1)[1]}", '
-            f"labels: {{llm-d.ai/role: {role}}}}}\n"
+            f"labels: {{llm-d.ai/role: {role}{labels}}}}}\n"
             for role, engine in (("prefill", prefill), ("decode", decode))
         )
         (tmp_path / "endpoints.yaml").write_text(f"endpoints:\n{entries}")
@@ -518,6 +518,23 @@ def split_gateway(start, engines, runtime_folder, tmp_path):
         return prefill, decode, url
 
     return make
+
+
+def test_the_gateway_sends_sglangs_legs_at_once(split_gateway):
+    prefill, decode, url = split_gateway(', llmd.ai/kv-connector: sglang, llmd.ai/bootstrap-port: "9001"')
+    assert httpx.post(f"{url}/v1/chat/completions", json=CHAT).status_code == 200
+    wait_for(lambda: bool(prefill.requests), "the prefill leg")
+    assert prefill.requests[0].raw_body == decode.requests[0].raw_body
+    sent = decode.requests[0].body
+    assert (sent["bootstrap_host"], sent["bootstrap_port"]) == ("127.0.0.1", 9001)
+    assert 0 < sent["bootstrap_room"] < 2**53
+    # The decode leg would wait for ever.
+    closed = threading.Event()
+    decode.then(lambda request: closed.set() if request.wait_for_close() else None)
+    prefill.then(lambda request: request.answer(500, {"error": "no room"}))
+    failed = httpx.post(f"{url}/v1/chat/completions", json=CHAT, timeout=10)
+    assert (failed.status_code, failed.json()["error"]["code"]) == (503, "upstream_failed")
+    assert closed.wait(5)
 
 
 def test_without_a_decode_engine_the_gateway_is_not_healthy(split_gateway):

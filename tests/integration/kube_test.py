@@ -293,6 +293,27 @@ def test_the_gateway_follows_a_pool(kube, space, start, engines):
     wait_for(lambda: httpx.get(f"{url}/health").json()["endpoints"] == 0, "no pod")
 
 
+def test_the_sidecar_asks_only_pods_of_its_pool(kube, space, start, engines):
+    prefiller, decoder = engines(), engines()
+    kube.pool(space, "pool", LABELS, [8000])
+    local = ("--port", "0", "--bind-address", "127.0.0.1", "--secure-proxy=false", "--loops", "1")
+    process = start("sidecar", *local, "--model-server-port", decoder.url.rsplit(":", 1)[1],
+                    "--prefill-timeout", "100ms", "--allowed-hosts", "127.0.0.1",
+                    env={"KUBECONFIG": str(kube.kubeconfig("reader")), "INFERENCE_POOL": f"{space}/pool"})
+    url = process.base_url()
+
+    def ask(target: str) -> int:
+        headers = {"x-prefiller-host-port": target}
+        return httpx.post(f"{url}/v1/completions", json={"prompt": "x"}, headers=headers).status_code
+
+    assert ask("10.9.9.9:1") == 403
+    assert ask(prefiller.url.removeprefix("http://")) == 200
+    pod = kube.pod(space, "a", LABELS, "10.9.9.9")
+    wait_for(lambda: ask("10.9.9.9:1") == 200, "the pod, which does not answer, so that the engine here computes")
+    kube.delete(pod)
+    wait_for(lambda: ask("10.9.9.9:1") == 403, "no pod")
+
+
 def test_nothing_drifts_when_the_network_fails(kube, space, pick):
     kube.pool(space, "pool", LABELS, [8000])
     pods = [kube.pod(space, f"p{number}", LABELS, f"10.0.0.{number + 1}") for number in range(6)]

@@ -1,6 +1,8 @@
 #include "pd/nixl.h"
 
-#include <utility>
+#include <fmt/format.h>
+
+#include <string>
 
 namespace llmd::pd {
 namespace {
@@ -13,21 +15,10 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
-FieldEdit set_field(std::string_view path, std::string_view raw_json) {
-  return {.path = std::string{path}, .raw_json = std::string{raw_json}};
-}
-
-FieldEdit remove_field(std::string_view path) { return {.path = std::string{path}, .raw_json = {}}; }
-
 }  // namespace
 
-FieldEdits nixl_prefill_edits(BodyKind kind) {
-  FieldEdits edits{
-      set_field(kTransferField, R"({"do_remote_decode":true,"do_remote_prefill":false,"remote_engine_id":null,)"
-                                R"("remote_block_ids":null,"remote_host":null,"remote_port":null})"),
-      set_field("stream", "false"),
-      remove_field("stream_options"),
-  };
+FieldEdits every_length_edits(BodyKind kind) {
+  FieldEdits edits{set_field("stream", "false"), remove_field("stream_options")};
   switch (kind) {
     case BodyKind::kChatOrCompletion:
       for (const std::string_view field : {"max_tokens", "max_completion_tokens", "min_tokens"})
@@ -39,6 +30,17 @@ FieldEdits nixl_prefill_edits(BodyKind kind) {
         edits.push_back(set_field(field, "1"));
       break;
   }
+  return edits;
+}
+
+FieldEdits nixl_prefill_edits(BodyKind kind, const KvSource* source) {
+  const std::string pull = source != nullptr ? fmt::format(",{}", kv_source_member(*source)) : std::string{};
+  const std::string params =
+      fmt::format(R"({{"do_remote_decode":true,"do_remote_prefill":false,"remote_engine_id":null,)"
+                  R"("remote_block_ids":null,"remote_host":null,"remote_port":null{}}})",
+                  pull);
+  FieldEdits edits = every_length_edits(kind);
+  edits.insert(edits.begin(), set_field(kTransferField, params));
   return edits;
 }
 
@@ -55,7 +57,5 @@ Result<FieldEdits> nixl_decode_edits(std::string_view raw_params) {
   }
   return FieldEdits{set_field(kTransferField, params)};
 }
-
-FieldEdits local_edits() { return {remove_field(kTransferField)}; }
 
 }  // namespace llmd::pd

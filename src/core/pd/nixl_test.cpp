@@ -62,7 +62,5 @@ TEST(NixlDecode, RefusesWhatIsNoObjectAndWhatIsTooLong) {
   }
 }
 
-TEST(LocalEdits, LetNoTransferFieldThrough) { EXPECT_EQ(value_of(local_edits(), "kv_transfer_params"), "removed"); }
-
 }  // namespace
 }  // namespace llmd::pd

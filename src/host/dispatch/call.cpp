@@ -3,14 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
+#include <random>
 #include <utility>
 
+#include "api/openai/body_edits.h"
 #include "api/openai/error.h"
 #include "api/openai/upstream_error.h"
 #include "dispatch/forward_headers.h"
 #include "dispatch/legs.h"
+#include "dispatch/prefill_beside.h"
 #include "dispatch/transfer_report.h"
+#include "pd/connector.h"
+#include "pd/nixl.h"
+#include "pd/sglang.h"
+#include "pd/shared_storage.h"
 #include "runtime/deadline.h"
 #include "telemetry/log.h"
 
@@ -47,12 +55,20 @@ net::Response error_answer(api::Dialect dialect, const Error& error, net::Header
   return answer;
 }
 
-/// Whether a prefill endpoint says that the request is wrong. Not if it is about a field that the leg itself changed.
-bool is_clients_error(int status, std::string_view body) {
-  if (status != 400 && status != 413 && status != 422) return false;
-  const std::string param = openai::upstream_error_param(body);
-  const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
-  return std::ranges::find(edits, param, &pd::FieldEdit::path) == edits.end();
+/// How an endpoint's engine hands KV on; vLLM's way if its label does not say. No value: it says something else.
+std::optional<pd::Connector> connector_of(const Endpoint& endpoint) {
+  const auto label = endpoint.labels.find(std::string{kConnectorLabel});
+  return label == endpoint.labels.end() ? pd::Connector::kNixl : pd::connector_of(label->second);
+}
+
+std::optional<std::uint16_t> port_label(const Endpoint& endpoint) {
+  const auto label = endpoint.labels.find(std::string{kBootstrapPortLabel});
+  if (label == endpoint.labels.end()) return std::nullopt;
+  std::uint16_t port = 0;
+  const std::string& text = label->second;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (status != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
 }
 
 // Of a stream's time a tenth, or so long, may pass waiting for its client.
@@ -62,6 +78,11 @@ constexpr Duration kClientWaitMax = milliseconds{1};
 /// llm-d's words.
 Error revoked() {
   return {.code = ErrorCode::kOverloaded, .what = "request evicted by flow control", .hint = "send the request again"};
+}
+
+std::uint64_t seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
 }
 
 Counter& failures(MetricsRegistry& metrics, const char* kind) {
@@ -78,6 +99,7 @@ DispatchContext::DispatchContext(Loop& on, pool::Pool& of, routing::Router& with
       router{with},
       options{how},
       client{on, how.client},
+      rng{seed()},
       retries{metrics.counter("llmd_gateway_retries_total", "Requests sent to another endpoint after one failed")},
       connect_failures{failures(metrics, "connect")},
       cut_streams{failures(metrics, "cut")},
@@ -124,7 +146,7 @@ Task<Outcome> Call::run() {
   bool first = true;
   std::uint32_t reached = 0;
   for (const EndpointPtr& endpoint : candidates()) {
-    if (left_ || timed_out_ || revoked_ || sent_ || reached >= context_.options.attempts_max) break;
+    if (left_ || timed_out_ || revoked_ || sent_ || waits_in_vain() || reached >= context_.options.attempts_max) break;
     if (!std::exchange(first, false)) {
       ++outcome_.retries;
       context_.retries.add();
@@ -138,6 +160,7 @@ Task<Outcome> Call::run() {
     if (!unseen || SteadyClock::now() - asked > kQuickRefusal) ++reached;
   }
   deadline.clear();
+  if (beside_ != nullptr) end_beside();
   request_.untaken = request_.may_go_elsewhere && !left_ && !sent_ && !timed_out_ && !revoked_ &&
                      (outcome_.endpoint_failed || !refusal_);
   if (!left_ && !sent_ && !request_.untaken) co_await answer_failure();
@@ -167,9 +190,25 @@ Task<void> Call::prefill() {
   reserved_.release_prompt();
   context_.router.remember(request_.route, SteadyClock::now());
   remembered_ = true;
-  Result<std::string> answer = co_await ask_prefill(*endpoint);
+  const auto connector = connector_of(*endpoint);
+  Result<std::string> answer = std::string{};
   Result<std::string> body = std::unexpected(Error{});
-  if (answer) body = decode_body(body_, *std::move(answer));
+  if (connector == pd::Connector::kSglang) {
+    const Result<void> sent = prefill_beside(*endpoint);
+    if (sent) co_return;
+    answer = std::unexpected(sent.error());
+  } else if (connector == pd::Connector::kSharedStorage) {
+    const pd::FieldEdits edits = pd::shared_storage_prefill_edits(pd::BodyKind::kChatOrCompletion);
+    answer = co_await ask_prefill(*endpoint, edits);
+    if (answer) body = openai::edited(body_, pd::shared_storage_decode_edits());
+  } else if (connector == pd::Connector::kNixl) {
+    const pd::FieldEdits edits = pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion);
+    answer = co_await ask_prefill(*endpoint, edits);
+    if (answer) body = decode_body(body_, *std::move(answer));
+  } else {
+    answer = fail(ErrorCode::kUnsupported,
+                  fmt::format("its label {} names no connector that is spoken here", kConnectorLabel));
+  }
   if (body) {
     outcome_.prefill = SteadyClock::now() - started_;
     split_body_ = *std::move(body);
@@ -185,10 +224,45 @@ Task<void> Call::prefill() {
                          outcome_.prefill_error));
 }
 
-Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
+Result<void> Call::prefill_beside(const Endpoint& endpoint) {
+  constexpr std::uint16_t kBootstrapPort = 8998;
+  LLMD_TRY(const net::Address address, context_.address_of(endpoint.url));
+  const pd::FieldEdits edits = pd::sglang_edits({.host = address.host,
+                                                 .bootstrap_port = port_label(endpoint).value_or(kBootstrapPort),
+                                                 .room = pd::sglang_room(context_.rng)});
+  LLMD_TRY(split_body_, openai::edited(body_, edits));
+  body_ = split_body_;
+  const std::uint32_t prompt = request_.route.facts.prompt_tokens;
+  beside_ = PrefillBeside::start(context_,
+                                 {.endpoint = endpoint.name,
+                                  .address = address,
+                                  .method = std::string{request_.method},
+                                  .target = std::string{target()},
+                                  .headers = request_.headers,
+                                  .body = split_body_},
+                                 count(endpoint, {.prompt = prompt, .prefill = prompt, .context = prompt}));
+  beside_->on_failure([this] {
+    if (!sent_ && attempt_cancel_ != nullptr) attempt_cancel_->cancel();
+  });
+  return {};
+}
+
+bool Call::waits_in_vain() const { return beside_ != nullptr && !sent_ && beside_->failure().has_value(); }
+
+void Call::end_beside() {
+  beside_->on_failure(nullptr);
+  if (beside_->failure()) {
+    outcome_.prefill_error = beside_->failure()->to_string();
+    if (!sent_) error_ = *beside_->failure();
+  }
+  // If the answer is complete, the engine may still be at its last block.
+  if (left_ || revoked_ || timed_out_ || !sent_ || outcome_.endpoint_failed) beside_->cancel();
+}
+
+Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits) {
   const auto address = context_.address_of(endpoint.url);
   if (!address) co_return std::unexpected(address.error());
-  const auto body = leg_body(body_, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
+  const auto body = openai::edited(body_, edits);
   if (!body) co_return std::unexpected(body.error());
   const std::uint32_t prompt = request_.route.facts.prompt_tokens;
   const auto cached = static_cast<std::uint32_t>(request_.route.decision.prefill_latency.cached * 1'000);
@@ -210,7 +284,7 @@ Task<Result<std::string>> Call::ask_prefill(const Endpoint& endpoint) {
     co_return answer;
   }
   const int status = (*response)->status();
-  if (is_clients_error(status, *answer)) {
+  if (openai::refuses_request(status, *answer, edits)) {
     outcome_.endpoint = endpoint.name;
     verdict_ = client_answer(status, head_of(**response), *std::move(answer));
     context_.pool.on_request_success(endpoint.name, SteadyClock::now());
@@ -261,16 +335,26 @@ Task<Call::Attempt> Call::attempt(const EndpointPtr& endpoint) {
     request_.route.decision.latency.cached = 0;
   }
   if (!std::exchange(remembered_, false)) context_.router.remember(request_.route, SteadyClock::now());
+  // A prefill leg beside it that fails ends the attempt, and not the call.
+  net::CancelToken own;
+  if (beside_ != nullptr) {
+    cancel_.set(&own, [&own] { own.cancel(); });
+    if (cancel_.cancelled() || waits_in_vain()) own.cancel();
+    attempt_cancel_ = &own;
+  }
+  Attempt end = Attempt::kRetry;
   auto response = co_await ask(*endpoint, *address);
   if (verdict_) {
     if (!left_) co_await answer(*std::move(verdict_));
-    co_return Attempt::kOver;
-  }
-  if (!response) {
+    end = Attempt::kOver;
+  } else if (response) {
+    end = co_await relay_answer(**response, in_flight);
+  } else {
     blame(std::move(response).error());
-    co_return Attempt::kRetry;
   }
-  co_return co_await relay_answer(**response, in_flight);
+  attempt_cancel_ = nullptr;
+  cancel_.set(&own, nullptr);
+  co_return end;
 }
 
 bool Call::convert() {
@@ -303,8 +387,9 @@ api::AnswerFacts Call::answer_facts() const {
 }
 
 Task<Call::Response> Call::send(const net::Address& address) {
+  net::CancelToken* const cancel = attempt_cancel_ != nullptr ? attempt_cancel_ : &cancel_;
   auto response = co_await context_.client.send(
-      address, {.method = request_.method, .target = target(), .headers = &request_.headers, .body = body_}, &cancel_);
+      address, {.method = request_.method, .target = target(), .headers = &request_.headers, .body = body_}, cancel);
   co_return response;
 }
 
@@ -583,7 +668,7 @@ Task<void> Call::answer_failure() {
 }
 
 void Call::blame(Error error) {
-  if (left_ || revoked_) return;
+  if (left_ || revoked_ || waits_in_vain()) return;
   using health::FailureKind;
   outcome_.endpoint_failed = true;
   refusal_.reset();

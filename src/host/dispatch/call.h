@@ -11,11 +11,15 @@
 #include "api/conversion/chat_stream_converter.h"
 #include "api/openai/answer_usage.h"
 #include "api/requests/answer_model_rewriter.h"
+#include "base/rng.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/spoken_apis.h"
 #include "dispatch/sse_relay.h"
+#include "pd/field_edit.h"
 
 namespace llmd::dispatch {
+
+class PrefillBeside;
 
 /// What all calls of one loop share.
 struct DispatchContext {
@@ -29,6 +33,7 @@ struct DispatchContext {
   routing::Router& router;
   const DispatchOptions options;
   net::Client client;
+  Rng rng;  // rooms in which legs meet
   std::unordered_map<std::string, net::Address> addresses;
   SpokenApis apis;
   Counter& retries;
@@ -60,6 +65,12 @@ class Call {
   /// The prefill leg, if the decision has one: afterwards `body_` is the decode leg's. Whatever goes wrong there
   /// degrades to a decode endpoint that computes the prompt itself, but a request that is wrong: see `verdict_`.
   Task<void> prefill();
+  Task<Result<std::string>> ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits);
+  /// Sends the prefill leg, and leaves the decode leg's body, of engines that meet by themselves.
+  [[nodiscard]] Result<void> prefill_beside(const Endpoint& endpoint);
+  /// The prefill leg beside has failed before the client was sent anything: the decode endpoint waits in vain.
+  [[nodiscard]] bool waits_in_vain() const;
+  void end_beside();
   using Response = Result<std::unique_ptr<net::ClientResponse>>;
   /// Makes `body_` a chat completion. False: the request is wrong, see `verdict_`.
   [[nodiscard]] bool convert();
@@ -69,7 +80,6 @@ class Call {
   /// Sends the request as it is to an endpoint that speaks the client's API, else as a chat completion. The error does
   /// not count where there is a verdict.
   [[nodiscard]] Task<Response> ask(const Endpoint& endpoint, const net::Address& address);
-  Task<Result<std::string>> ask_prefill(const Endpoint& endpoint);
   Task<Attempt> attempt(const EndpointPtr& endpoint);
   Task<Attempt> relay_answer(net::ClientResponse& response, pool::InFlight& in_flight);
   Task<Attempt> relay_stream(net::ClientResponse& response, pool::InFlight& in_flight);
@@ -104,6 +114,8 @@ class Call {
   DispatchRequest& request_;
   net::Exchange& exchange_;
   net::CancelToken cancel_;
+  net::CancelToken* attempt_cancel_ = nullptr;  // of the attempt under way
+  std::shared_ptr<PrefillBeside> beside_;
   Outcome outcome_;
   const api::Dialect dialect_;                      // the client's
   std::optional<api::ConvertedRequest> converted_;  // made once it is needed

@@ -19,6 +19,12 @@
 
 namespace llmd::dispatch {
 
+/// A label of endpoints: how their engines hand KV on, by llm-d's names of connectors. Spoken here: nixlv2 (if there is
+/// no label), shared-storage, sglang.
+inline constexpr std::string_view kConnectorLabel = "llmd.ai/kv-connector";
+/// A label of SGLang's prefill endpoints: the port of their bootstrap server, 8998 if there is none.
+inline constexpr std::string_view kBootstrapPortLabel = "llmd.ai/bootstrap-port";
+
 struct DispatchOptions {
   milliseconds request_timeout{600'000};  // from the decision to the answer's last byte
   /// Endpoints tried for one request while nothing was sent to the client. Those where nobody listens do not count: of

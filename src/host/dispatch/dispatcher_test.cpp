@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <vector>
 
 #include "runtime/event.h"
@@ -28,7 +29,9 @@ Task<void> stream(net::Exchange& exchange, bool complete) {
 /// Engines, a front server that dispatches to them, and a client, all real and on one loop.
 class Bench {
  public:
-  explicit Bench(std::vector<Behaviour> engines, DispatchOptions options = {}) {
+  /// `labels` are of the last engine.
+  explicit Bench(std::vector<Behaviour> engines, DispatchOptions options = {},
+                 std::map<std::string, std::string> labels = {}) {
     std::vector<Endpoint> endpoints;
     for (Behaviour& engine : engines) {
       servers_.push_back(
@@ -39,6 +42,7 @@ class Bench {
       endpoint.models = {{.id = "m"}};
       endpoints.push_back(std::move(endpoint));
     }
+    endpoints.back().labels = std::move(labels);
     pool.set_endpoints(endpoints, SteadyClock::now());
     dispatcher_ = std::make_unique<Dispatcher>(loop, pool, router, metrics, options);
     auto handler = [this](net::Request request, net::Exchange& exchange) {
@@ -217,6 +221,63 @@ TEST(Dispatcher, APrefillLegThatFailedIsToldAndItsPromptCountsAsRecomputed) {
     EXPECT_EQ(bench.outcome.kv_recomputed_tokens, 9U) << "the prompt";
     EXPECT_EQ(bench.count("llmd_gateway_prefill_failures_total"), 1);
   }
+}
+
+/// Notes the body, and answers whole.
+Behaviour noting(std::string& body, int status = 200) {
+  return [&body, status](net::Request request, net::Exchange& exchange) -> Task<void> {
+    body = std::move(request.body);
+    net::Response answer;
+    answer.status = status;
+    answer.body = "{}";
+    (void)co_await exchange.respond(std::move(answer));
+  };
+}
+Task<void> silent(net::Request, net::Exchange&) { co_await sleep_for(seconds{20}); }
+
+TEST(Dispatcher, SglangsLegsAreSentAtOnceAndMeetInARoom) {
+  std::string prefill;
+  std::string decode;
+  const std::string port{kBootstrapPortLabel};
+  Bench bench{{noting(decode), noting(prefill)}, {}, {{std::string{kConnectorLabel}, "sglang"}, {port, "9001"}}};
+  bench.prefills_at_last = true;
+  EXPECT_EQ(bench.ask(), "{}");
+  testkit::run_task(bench.loop, sleep_for(milliseconds{50}));
+  EXPECT_EQ(prefill, decode);
+  EXPECT_TRUE(decode.starts_with(R"({"bootstrap_host":"127.0.0.1","bootstrap_port":9001,"bootstrap_room":)")) << decode;
+  EXPECT_EQ(bench.outcome.prefill_endpoint, "engine-1");
+  EXPECT_EQ(bench.outcome.prefill_error, "");
+}
+
+TEST(Dispatcher, ADecodeLegThatWaitsInVainIsGivenUp) {
+  std::string prefill;
+  Bench bench{{silent, noting(prefill, 500)}, {}, {{std::string{kConnectorLabel}, "sglang"}}};
+  bench.prefills_at_last = true;
+  EXPECT_NE(bench.ask().find("upstream_failed"), std::string::npos);
+  EXPECT_EQ(bench.status, 503);
+  EXPECT_EQ(bench.outcome.prefill_error, "upstream_failed: it answered 500");
+  EXPECT_FALSE(bench.outcome.endpoint_failed) << "the decode endpoint did nothing wrong";
+  EXPECT_EQ(bench.count("llmd_gateway_prefill_failures_total"), 1);
+  EXPECT_EQ(bench.outcome.retries, 0U);
+}
+
+TEST(Dispatcher, SharedStorageIsFilledFirst) {
+  std::string prefill;
+  std::string decode;
+  Bench bench{{noting(decode), noting(prefill)}, {}, {{std::string{kConnectorLabel}, "shared-storage"}}};
+  bench.prefills_at_last = true;
+  EXPECT_EQ(bench.ask(), "{}");
+  EXPECT_NE(prefill.find(R"("max_tokens":1)"), std::string::npos) << prefill;
+  EXPECT_EQ(decode, R"({"cache_hit_threshold":0})");
+}
+
+TEST(Dispatcher, AConnectorThatIsNotSpokenCostsThePromptOnly) {
+  std::string prefill = "untouched";
+  Bench bench{{complete, noting(prefill)}, {}, {{std::string{kConnectorLabel}, "mooncake"}}};
+  bench.prefills_at_last = true;
+  EXPECT_EQ(bench.ask(), std::string{kEvent} + std::string{kDone});
+  EXPECT_EQ(prefill, "untouched");
+  EXPECT_NE(bench.outcome.prefill_error.find(kConnectorLabel), std::string::npos) << bench.outcome.prefill_error;
 }
 
 TEST(Dispatcher, TriesTheNextEndpointWhileNothingWasSent) {

@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 
+#include "net/hop_by_hop.h"
+
 namespace llmd::dispatch {
 namespace {
 
@@ -18,27 +20,7 @@ bool starts_with(std::string_view name, std::string_view prefix) noexcept {
   return name.size() >= prefix.size() && net::equals_ignoring_case(name.substr(0, prefix.size()), prefix);
 }
 
-/// Whether a Connection field names `name` as ending at this hop.
-bool is_named_by(std::string_view connection, std::string_view name) noexcept {
-  while (!connection.empty()) {
-    std::string_view item = connection.substr(0, connection.find(','));
-    connection.remove_prefix(std::min(connection.size(), item.size() + 1));
-    while (item.starts_with(' ') || item.starts_with('\t')) item.remove_prefix(1);
-    while (item.ends_with(' ') || item.ends_with('\t')) item.remove_suffix(1);
-    if (net::equals_ignoring_case(item, name)) return true;
-  }
-  return false;
-}
-
 }  // namespace
-
-bool is_hop_by_hop(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 12> kNames{
-      "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-      "te",         "trailer",    "upgrade",          "transfer-encoding",  "content-length",
-      "host",       "expect"};
-  return is_one_of(name, kNames);
-}
 
 bool is_steering_header(std::string_view name) noexcept {
   if (name.size() < 2 || (name[0] != 'x' && name[0] != 'X') || name[1] != '-') return false;
@@ -58,7 +40,7 @@ net::Headers request_headers(const net::Headers& from_client, RequestHeaderOptio
   net::Headers headers;
   headers.reserve(from_client.size() + 1);
   for (const auto& [name, value] : from_client) {
-    if (is_hop_by_hop(name) || is_steering_header(name) || is_named_by(connection, name)) continue;
+    if (net::is_hop_by_hop(name) || is_steering_header(name) || net::is_named_by(connection, name)) continue;
     if (net::equals_ignoring_case(name, "x-request-id") || net::equals_ignoring_case(name, "accept-encoding")) continue;
     const bool is_key =
         net::equals_ignoring_case(name, "authorization") || net::equals_ignoring_case(name, "x-api-key");
@@ -74,7 +56,7 @@ net::Headers answer_headers(const net::Headers& from_endpoint, std::string_view 
   net::Headers headers;
   headers.reserve(from_endpoint.size() + 1);
   for (const auto& [name, value] : from_endpoint) {
-    if (is_hop_by_hop(name) || is_steering_header(name) || is_named_by(connection, name)) continue;
+    if (net::is_hop_by_hop(name) || is_steering_header(name) || net::is_named_by(connection, name)) continue;
     if (net::equals_ignoring_case(name, "x-request-id")) continue;
     headers.add(name, value);
   }

@@ -6,9 +6,6 @@
 
 namespace llmd::dispatch {
 
-/// Fields by which a message's framing and its two neighbours are described: they end at each hop.
-[[nodiscard]] bool is_hop_by_hop(std::string_view name) noexcept;
-
 /// Fields by which the parts of the system steer each other (design principle 8). A client's are dropped.
 [[nodiscard]] bool is_steering_header(std::string_view name) noexcept;
 

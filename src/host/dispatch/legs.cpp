@@ -1,8 +1,7 @@
 #include "dispatch/legs.h"
 
-#include <vector>
-
 #include "api/openai/body_edits.h"
+#include "pd/nixl.h"
 
 namespace llmd::dispatch {
 
@@ -14,18 +13,11 @@ bool generates(std::string_view path) noexcept {
   return asks_for_usage(path) || path == "/v1/messages" || path == "/v1/responses";
 }
 
-Result<std::string> leg_body(std::string_view body, const pd::FieldEdits& edits) {
-  std::vector<openai::BodyEdit> changes;
-  for (const pd::FieldEdit& edit : edits) changes.push_back({.path = edit.path, .raw_json = edit.raw_json});
-  std::string copy{body};
-  return openai::apply_edits(copy, changes);
-}
-
 Result<std::string> decode_body(std::string_view body, std::string prefill_answer) {
   const auto params = openai::raw_member(prefill_answer, pd::kTransferField);
   if (!params) return fail(ErrorCode::kProtocol, "the prefill endpoint's answer is no JSON object");
   LLMD_TRY(const pd::FieldEdits edits, pd::nixl_decode_edits(params->value_or(std::string_view{})));
-  return leg_body(body, edits);
+  return openai::edited(body, edits);
 }
 
 }  // namespace llmd::dispatch

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "pd/nixl.h"
 
 namespace llmd::dispatch {
 
@@ -14,11 +13,8 @@ namespace llmd::dispatch {
 /// Whether a stream of this path's tells its token counts only if it is asked to, by stream_options.
 [[nodiscard]] bool asks_for_usage(std::string_view path) noexcept;
 
-/// The body with the edits of a leg. `body` is without transfer fields. Errors: kInvalidJson, kInvalidRequest.
-[[nodiscard]] Result<std::string> leg_body(std::string_view body, const pd::FieldEdits& edits);
-
 /// The decode leg's body, made with what the prefill endpoint answered. Errors: kProtocol (the answer is no JSON
-/// object, or its transfer parameters are not usable) and those above.
+/// object, or its transfer parameters are not usable), kInvalidJson, kInvalidRequest (of `body`).
 [[nodiscard]] Result<std::string> decode_body(std::string_view body, std::string prefill_answer);
 
 }  // namespace llmd::dispatch

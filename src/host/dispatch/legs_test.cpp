@@ -2,13 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "api/openai/body_edits.h"
+#include "pd/nixl.h"
+
 namespace llmd::dispatch {
 namespace {
 
 constexpr std::string_view kBody = R"({"model":"m","messages":[],"max_tokens":64,"stream":true,"stream_options":{}})";
 
 TEST(Legs, ThePrefillLegAsksForOneTokenAndNoStream) {
-  const auto body = leg_body(kBody, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
+  const auto body = openai::edited(kBody, pd::nixl_prefill_edits(pd::BodyKind::kChatOrCompletion));
   ASSERT_TRUE(body) << body.error().to_string();
   EXPECT_TRUE(body->starts_with(R"({"model":"m","messages":[],)")) << *body;
   for (const char* part : {R"("max_tokens":1,)", R"("stream":false)", R"("do_remote_decode":true)"}) {

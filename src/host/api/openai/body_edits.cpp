@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "api/openai/json_writer.h"
@@ -13,11 +14,14 @@ namespace {
 
 namespace od = simdjson::ondemand;
 
-struct Member {
-  std::string key;         // unescaped
-  std::string_view value;  // JSON text
-  std::string_view whole;  // from the key's quote to the end of the value
+using pd::FieldEdit;
+/// An edit, seen from the object that it leads into.
+struct Inner {
+  std::string_view path;
+  const FieldEdit* edit = nullptr;
+  bool applied = false;  // where a field of the name stands
 };
+using Inners = std::vector<Inner>;
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::string_view{" \n\r\t"}.find(text.back()) != std::string_view::npos)
@@ -42,7 +46,7 @@ simdjson::error_code raw_value(od::value value, std::string_view& raw) {
   return simdjson::SUCCESS;
 }
 
-simdjson::error_code read_members(od::document& document, std::vector<Member>& members) {
+simdjson::error_code read_members(od::document& document, std::vector<RawMember>& members) {
   od::object object;
   if (const auto error = document.get_object().get(object)) return error;
   for (auto item : object) {
@@ -51,7 +55,7 @@ simdjson::error_code read_members(od::document& document, std::vector<Member>& m
     const char* begin = field.key().raw() - 1;
     std::string_view key;
     if (const auto error = field.unescaped_key().get(key)) return error;
-    Member member{.key = std::string{key}, .value = {}, .whole = {}};
+    RawMember member{.key = std::string{key}, .value = {}, .whole = {}};
     if (const auto error = raw_value(field.value(), member.value)) return error;
     member.whole = {begin, static_cast<std::size_t>(member.value.data() + member.value.size() - begin)};
     members.push_back(std::move(member));
@@ -59,11 +63,107 @@ simdjson::error_code read_members(od::document& document, std::vector<Member>& m
   return simdjson::SUCCESS;
 }
 
-Result<std::vector<Member>> members_of(std::string& json) {
+Inners inside(const Inners& edits, std::string_view object) {
+  Inners found;
+  for (const Inner& edit : edits) {
+    if (edit.path.size() > object.size() && edit.path.starts_with(object) && edit.path[object.size()] == '.')
+      found.push_back({.path = edit.path.substr(object.size() + 1), .edit = edit.edit});
+  }
+  return found;
+}
+
+/// The new object: the old text, but for what members are changed, left out or added.
+struct Output {
+  std::string text;
+  bool has_members = false;
+
+  /// `between`: what stands before the member in the old text, with its comma.
+  void begin(std::string_view between) {
+    if (std::exchange(has_members, true)) text += between;
+  }
+  void add(std::string_view name, std::string_view raw_json) {
+    begin(",");
+    append_json_string(text, name);
+    text += ':';
+    text += raw_json;
+  }
+};
+
+Result<std::string> apply(std::string& body, Inners edits);
+
+/// A member of the object with what leads to or into it applied; `between` stands before it.
+Result<void> append_edited(Output& out, const RawMember& member, std::string_view between, Inners& edits) {
+  const std::string_view name = member.whole.substr(0, member.whole.size() - member.value.size());
+  const auto exact = std::ranges::find(edits, std::string_view{member.key}, &Inner::path);
+  if (exact != edits.end() && exact->edit->when != FieldEdit::When::kIfAbsent) {
+    if (exact->edit->raw_json.empty() || std::exchange(exact->applied, true)) return {};
+    out.begin(between);
+    out.text += name;
+    out.text += exact->edit->raw_json;
+    return {};
+  }
+  out.begin(between);
+  Inners nested = inside(edits, member.key);
+  if (nested.empty()) {
+    out.text += member.whole;
+    return {};
+  }
+  std::string value{member.value};
+  LLMD_TRY(const std::string changed, apply(value, std::move(nested)));
+  out.text += name;
+  out.text += changed;
+  return {};
+}
+
+/// What the edits add to an object that has none of it.
+Result<void> append_new(Output& out, const Inners& edits, const std::vector<RawMember>& members) {
+  std::vector<std::string_view> made;
+  for (const Inner& item : edits) {
+    const std::size_t dot = item.path.find('.');
+    const std::string_view top = item.path.substr(0, dot);
+    if (item.edit->raw_json.empty() || item.edit->when == FieldEdit::When::kIfPresent) continue;
+    if (std::ranges::find(members, top, &RawMember::key) != members.end()) continue;
+    if (dot == std::string_view::npos) {
+      out.add(top, item.edit->raw_json);
+      continue;
+    }
+    // The first edit of a missing object makes it, with all that lead into it.
+    if (std::ranges::find(made, top) != made.end()) continue;
+    made.push_back(top);
+    std::string empty = "{}";
+    LLMD_TRY(const std::string object, apply(empty, inside(edits, top)));
+    out.add(top, object);
+  }
+  return {};
+}
+
+Result<std::string> apply(std::string& body, Inners edits) {
+  LLMD_TRY(const std::vector<RawMember> members, raw_members(body));
+  const std::string_view text = body;
+  const auto begin_of = [&](const RawMember& member) {
+    return static_cast<std::size_t>(member.whole.data() - text.data());
+  };
+  std::size_t end = members.empty() ? text.find('{') + 1 : begin_of(members.front());
+  Output out;
+  out.text.reserve(body.size() + 256);
+  out.text += text.substr(0, end);
+  for (const RawMember& member : members) {
+    const std::size_t begin = begin_of(member);
+    LLMD_TRY_VOID(append_edited(out, member, text.substr(end, begin - end), edits));
+    end = begin + member.whole.size();
+  }
+  LLMD_TRY_VOID(append_new(out, edits, members));
+  out.text += text.substr(end);
+  return std::move(out.text);
+}
+
+}  // namespace
+
+Result<std::vector<RawMember>> raw_members(std::string& json) {
   json.reserve(json.size() + simdjson::SIMDJSON_PADDING);
   od::parser parser;
   od::document document;
-  std::vector<Member> members;
+  std::vector<RawMember> members;
   const simdjson::padded_string_view padded{json.data(), json.size(), json.capacity()};
   auto error = parser.iterate(padded).get(document);
   if (!error) error = read_members(document, members);
@@ -72,72 +172,24 @@ Result<std::vector<Member>> members_of(std::string& json) {
   return members;
 }
 
-/// The edits that lead into `object`, without its name.
-std::vector<BodyEdit> edits_inside(std::span<const BodyEdit> edits, std::string_view object) {
-  std::vector<BodyEdit> inside;
-  for (const BodyEdit& edit : edits) {
-    if (edit.path.size() > object.size() && edit.path.starts_with(object) && edit.path[object.size()] == '.') {
-      inside.push_back({.path = edit.path.substr(object.size() + 1), .raw_json = edit.raw_json});
-    }
-  }
-  return inside;
+Result<std::string> apply_edits(std::string& body, const pd::FieldEdits& edits) {
+  Inners inners;
+  inners.reserve(edits.size());
+  for (const FieldEdit& edit : edits) inners.push_back({.path = edit.path, .edit = &edit});
+  return apply(body, std::move(inners));
 }
 
-void append_member(std::string& out, std::string_view text) {
-  if (out.size() > 1) out += ',';
-  out += text;
-}
-
-}  // namespace
-
-Result<std::string> apply_edits(std::string& body, std::span<const BodyEdit> edits) {
-  LLMD_TRY(const std::vector<Member> members, members_of(body));
-  std::string out = "{";
-  out.reserve(body.size() + 256);
-  for (const Member& member : members) {
-    const auto exact =
-        std::find_if(edits.begin(), edits.end(), [&](const BodyEdit& edit) { return edit.path == member.key; });
-    if (exact != edits.end()) continue;
-    const std::vector<BodyEdit> inside = edits_inside(edits, member.key);
-    std::string nested{member.value};
-    if (inside.empty()) {
-      append_member(out, member.whole);
-      continue;
-    }
-    LLMD_TRY(const std::string edited, apply_edits(nested, inside));
-    append_member(out, member.whole.substr(0, member.whole.size() - member.value.size()));
-    out += edited;
-  }
-  for (const BodyEdit& edit : edits) {
-    const std::size_t dot = edit.path.find('.');
-    const std::string_view top = edit.path.substr(0, dot);
-    const bool there =
-        std::any_of(members.begin(), members.end(), [&](const Member& member) { return member.key == top; });
-    if (edit.raw_json.empty() || (dot != std::string_view::npos && there)) continue;
-    std::string text;
-    append_json_string(text, top);
-    text += ':';
-    if (dot == std::string_view::npos) {
-      append_member(out, text.append(edit.raw_json));
-      continue;
-    }
-    // The first edit of a missing object makes it, with all that lead into it.
-    const auto first = std::find_if(edits.begin(), edits.end(), [&](const BodyEdit& other) {
-      return other.path.starts_with(top) && other.path.substr(top.size()).starts_with('.') && !other.raw_json.empty();
-    });
-    if (&*first != &edit) continue;
-    std::string empty = "{}";
-    LLMD_TRY(const std::string made, apply_edits(empty, edits_inside(edits, top)));
-    append_member(out, text.append(made));
-  }
-  out += '}';
-  return out;
+Result<std::string> edited(std::string_view body, const pd::FieldEdits& edits) {
+  std::string copy;
+  copy.reserve(body.size() + simdjson::SIMDJSON_PADDING);
+  copy += body;
+  return apply_edits(copy, edits);
 }
 
 Result<std::optional<std::string_view>> raw_member(std::string& json, std::string_view name) {
-  LLMD_TRY(const std::vector<Member> members, members_of(json));
+  LLMD_TRY(const std::vector<RawMember> members, raw_members(json));
   std::optional<std::string_view> found;
-  for (const Member& member : members) {
+  for (const RawMember& member : members) {
     if (member.key == name) found = member.value;
   }
   return found;

@@ -8,21 +8,32 @@ namespace llmd::openai {
 namespace {
 
 TEST(BodyEdits, SetAddAndRemoveFieldsAndKeepTheRestByteForByte) {
+  using enum pd::FieldEdit::When;
   struct Case {
     const char* name;
     std::string body;
-    std::vector<BodyEdit> edits;
+    pd::FieldEdits edits;
     const char* expected;
   };
   Case cases[] = {
-      {"set", R"({"a" : 1, "b":[1, 2]})", {{"a", "2"}}, R"({"b":[1, 2],"a":2})"},
+      {"set where it stands", R"({"a" : 1, "b":[1, 2]})", {{"a", "2"}}, R"({"a" : 2, "b":[1, 2]})"},
       {"add", R"({"b":"x y"})", {{"a", "null"}}, R"({"b":"x y","a":null})"},
+      {"spaces stay",
+       "{ \"a\": 1,\n \"b\": 2 ,\"c\":3 }\n",
+       {{"b", ""}, {"d", "4"}},
+       "{ \"a\": 1 ,\"c\":3,\"d\":4 }\n"},
+      {"remove the first", R"({"a":1, "b":2})", {{"a", ""}}, R"({"b":2})"},
+      {"remove all", R"({ "a":1 })", {{"a", ""}}, R"({  })"},
       {"remove", R"({"a":{"b":1},"c":true})", {{"a", ""}}, R"({"c":true})"},
       {"remove what is not there", R"({"c":1.50})", {{"a", ""}}, R"({"c":1.50})"},
       {"empty", "{}", {{"a", "1"}}, R"({"a":1})"},
-      {"escaped key", R"({"\u0061":1})", {{"a", "2"}}, R"({"a":2})"},
+      {"escaped key", R"({"\u0061":1})", {{"a", "2"}}, R"({"\u0061":2})"},
       {"every duplicate goes", R"({"a":1,"b":2,"a":3})", {{"a", ""}}, R"({"b":2})"},
-      {"inside", R"({"s":{"m":1,"n":2},"t":3})", {{"s.m", "9"}}, R"({"s":{"n":2,"m":9},"t":3})"},
+      {"the first duplicate stays", R"({"a":1,"b":2,"a":3})", {{"a", "4"}}, R"({"a":4,"b":2})"},
+      {"if present", R"({"a":1})", {{"a", "2", kIfPresent}, {"b", "2", kIfPresent}}, R"({"a":2})"},
+      {"if absent", R"({"a":1})", {{"a", "2", kIfAbsent}, {"b", "2", kIfAbsent}}, R"({"a":1,"b":2})"},
+      {"large integers", R"({"seed":9007199254740993,"a":1})", {{"a", "2"}}, R"({"seed":9007199254740993,"a":2})"},
+      {"inside", R"({"s":{"m":1,"n":2},"t":3})", {{"s.m", "9"}}, R"({"s":{"m":9,"n":2},"t":3})"},
       {"into a new object", R"({"t":3})", {{"s.m", "9"}, {"s.n", "8"}}, R"({"t":3,"s":{"m":9,"n":8}})"},
       {"remove inside what is not there", R"({"t":3})", {{"s.m", ""}}, R"({"t":3})"},
   };
@@ -48,7 +59,7 @@ TEST(BodyEdits, RefuseWhatIsNoObject) {
   std::string open = R"({"a":1)";
   EXPECT_EQ(raw_member(open, "a").error().code, ErrorCode::kInvalidJson);
   std::string scalar = R"({"s":1})";
-  const std::vector<BodyEdit> inside{{"s.m", "1"}};
+  const pd::FieldEdits inside{{"s.m", "1"}};
   EXPECT_EQ(apply_edits(scalar, inside).error().code, ErrorCode::kInvalidRequest);
 }
 

@@ -105,4 +105,9 @@ std::string upstream_error_param(std::string_view body) {
   return std::string{text_of(error, "param")};
 }
 
+bool refuses_request(int status, std::string_view body, const pd::FieldEdits& changed) {
+  if (status != 400 && status != 413 && status != 422) return false;
+  return std::ranges::find(changed, upstream_error_param(body), &pd::FieldEdit::path) == changed.end();
+}
+
 }  // namespace llmd::openai

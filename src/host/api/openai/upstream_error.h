@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "pd/field_edit.h"
 
 namespace llmd::openai {
 
@@ -19,5 +20,9 @@ namespace llmd::openai {
 
 /// The request field that an error of that shape names, empty if it names none.
 [[nodiscard]] std::string upstream_error_param(std::string_view body);
+
+/// Whether the first leg's endpoint says that the client's request is wrong, so that no other would take it either. Not
+/// if it is about a field that the leg itself changed.
+[[nodiscard]] bool refuses_request(int status, std::string_view body, const pd::FieldEdits& changed);
 
 }  // namespace llmd::openai
