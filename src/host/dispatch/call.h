@@ -45,6 +45,9 @@ struct DispatchContext {
   Counter& prefill_failures;
 };
 
+/// "Not now" answers: another endpoint may say otherwise.
+[[nodiscard]] bool is_refusal(int status) noexcept;
+
 /// One request on its way: attempts, relay, outcome. Lives in the coroutine that carries it out.
 class Call {
  public:
