@@ -4,6 +4,7 @@ import datetime
 import itertools
 import json
 import re
+import signal
 import statistics
 import threading
 import time
@@ -42,11 +43,12 @@ def space(kube):
 class Picker:
     """`llmd epp` that follows a pool, and what it says of it on its admin socket."""
 
-    def __init__(self, start, folder, config, *arguments: str, env: dict[str, str] | None = None):
+    def __init__(self, start, folder, config, *arguments: str, env: dict[str, str] | None = None, auth: bool = False):
         self.socket = folder / "epp.sock"
         self.process = start("epp", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0",
                              "--metrics-port", "0", "--secure-serving=false", "--drain-timeout", "0s", "--loops", "1",
-                             "--admin", f"unix:{self.socket}", *arguments,
+                             "--admin", f"unix:{self.socket}", f"--metrics-endpoint-auth={str(auth).lower()}",
+                             *arguments,
                              env={"KUBECONFIG": str(config), "NAMESPACE": "", "POD_NAME": "", **(env or {})})
         found = self.process.wait_for_log(r"listening on ([0-9.]+:\d+) \(health ([0-9.]+:\d+), metrics ([0-9.]+:\d+)")
         self.address, self.health, self.metrics = found.groups()
@@ -68,8 +70,8 @@ class Picker:
 
 @pytest.fixture
 def pick(start, kube, runtime_folder):
-    def make(*arguments: str, config=None, env=None, folder=runtime_folder) -> Picker:
-        return Picker(start, folder, config or kube.kubeconfig("reader"), *arguments, env=env)
+    def make(*arguments: str, config=None, env=None, folder=runtime_folder, auth=False) -> Picker:
+        return Picker(start, folder, config or kube.kubeconfig("reader"), *arguments, env=env, auth=auth)
 
     return make
 
@@ -424,3 +426,55 @@ def test_five_thousand_pods(kube, space, pick, tmp_path):
     assert statistics.median(took) < EFFECT_S * TIME_SCALE
     kube.ask("DELETE", f"/api/v1/namespaces/{space}/pods", {"gracePeriodSeconds": 0})
     wait_for(lambda: picker.endpoints() == {}, "no endpoints", 60 * TIME_SCALE)
+
+
+def test_one_replica_leads_and_another_takes_over(kube, space, pick, runtime_folder):
+    kube.pool(space, "pool", LABELS, [8000])
+    arguments = ("--pool-name", "pool", "--pool-namespace", space, "--ha-enable-leader-election")
+    lease = f"/apis/coordination.k8s.io/v1/namespaces/{space}/leases/epp-{space}-pool.llm-d.ai"
+    replicas = []
+    for name in ("a", "b"):
+        folder = runtime_folder / name
+        folder.mkdir()
+        replicas.append(pick(*arguments, config=kube.kubeconfig("admin"), folder=folder))
+    first, second = replicas
+
+    def leaders():
+        return [replica for replica in replicas if replica.serving() == SERVING]
+
+    wait_for(lambda: len(leaders()) == 1, "one that leads", 20 * TIME_SCALE)
+    leader = leaders()[0]
+    other = second if leader is first else first
+    assert leader.serving("liveness") == other.serving("liveness") == SERVING
+    held = kube.ask("GET", lease)["spec"]
+    assert held["leaseDurationSeconds"] == 15 and held["holderIdentity"]
+    time.sleep(2.5)  # a renewal
+    renewed = kube.ask("GET", lease)["spec"]
+    assert renewed["holderIdentity"] == held["holderIdentity"] and renewed["renewTime"] > held["renewTime"]
+    began = time.monotonic()
+    leader.process.process.send_signal(signal.SIGTERM)
+    assert leader.process.wait() == 0
+    wait_for(lambda: other.serving() == SERVING, "the other to lead", 20 * TIME_SCALE)
+    print(f"the other leads {time.monotonic() - began:.1f} s after SIGTERM")
+    assert time.monotonic() - began < 10 * TIME_SCALE, "the lease was released, and not waited for"
+    taken = kube.ask("GET", lease)["spec"]
+    assert taken["holderIdentity"] != held["holderIdentity"] and taken["leaseTransitions"] >= 1
+    kube.merge(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}})
+    wait_for(lambda: other.serving() == NOT_SERVING, "the lease to be lost", 20 * TIME_SCALE)
+
+
+def test_kubernetes_says_who_may_read_the_metrics(kube, space, pick):
+    kube.pool(space, "pool", LABELS, [8000])
+    picker = pick("--pool-name", "pool", "--pool-namespace", space, config=kube.kubeconfig("admin"), auth=True)
+
+    def get(path: str, token: str | None = None) -> int:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.get(f"http://{picker.metrics}{path}", headers=headers, timeout=10).status_code
+
+    assert get("/metrics") == get("/metrics", "made-up") == get("/debug/plugins/state") == 401
+    assert get("/metrics", "nobody-token") == 403
+    assert get("/metrics", "admin-token") == get("/metrics", "admin-token") == 200
+    wait_for(lambda: get("/readyz") == 200, "a pool that is known")
+    unable = pick("--pool-name", "pool", "--pool-namespace", space, auth=True, folder=picker.socket.parent)
+    refused = httpx.get(f"http://{unable.metrics}/metrics", headers={"Authorization": "Bearer admin-token"}, timeout=10)
+    assert refused.status_code == 503, "its own account may not ask"
