@@ -475,6 +475,8 @@ def test_kubernetes_says_who_may_read_the_metrics(kube, space, pick):
     assert get("/metrics", "nobody-token") == 403
     assert get("/metrics", "admin-token") == get("/metrics", "admin-token") == 200
     wait_for(lambda: get("/readyz") == 200, "a pool that is known")
-    unable = pick("--pool-name", "pool", "--pool-namespace", space, auth=True, folder=picker.socket.parent)
+    folder = picker.socket.parent / "unable"
+    folder.mkdir()
+    unable = pick("--pool-name", "pool", "--pool-namespace", space, auth=True, folder=folder)
     refused = httpx.get(f"http://{unable.metrics}/metrics", headers={"Authorization": "Bearer admin-token"}, timeout=10)
     assert refused.status_code == 503, "its own account may not ask"
