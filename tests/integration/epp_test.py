@@ -355,7 +355,7 @@ def test_tls_with_the_certificate_that_it_makes(fleet):
 
 def test_spans_reach_a_collector_and_join_the_callers_trace(fleet, engines):
     engine = engines()
-    with TraceCollector() as collector:
+    with TraceCollector(fleet.folder) as collector:
         picker = fleet.picker([engine.url], env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
                                                  "OTEL_TRACES_SAMPLER_ARG": "0",
                                                  "OTEL_RESOURCE_ATTRIBUTES": "k8s.pod.name=epp-0"})
