@@ -10,6 +10,7 @@ inline constexpr std::string_view kDestinationHeader = "x-gateway-destination-en
 inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
 inline constexpr std::string_view kRequestIdHeader = "x-request-id";
 inline constexpr std::string_view kTraceparentHeader = "traceparent";  // W3C Trace Context
+inline constexpr std::string_view kTracestateHeader = "tracestate";
 inline constexpr std::string_view kPrefillerHeader = "x-prefiller-host-port";
 inline constexpr std::string_view kEncodersHeader = "x-encoder-hosts-ports";
 inline constexpr std::string_view kDataParallelHeader = "x-data-parallel-host-port";

@@ -26,6 +26,7 @@ constexpr std::size_t kMessageBudgetBytes = std::size_t{256} << 20U;  // that ca
 constexpr std::string_view kService = "envoy.service.ext_proc.v3.ExternalProcessor";
 constexpr milliseconds kLastCalls{5'000};  // after the drain timeout, for streams that are open
 constexpr milliseconds kDrainPoll{10};
+constexpr milliseconds kReadinessPoll{20};
 constexpr seconds kLastLease{2};  // for the server to take that it is released
 constexpr seconds kLastSpans{2};  // for the collector to take what is left
 
@@ -218,7 +219,13 @@ Result<void> Service::open_streams() {
   streams.messages.message_bytes_max = setup_.options.message_bytes_max;
   streams.messages.budget = &message_budget_;
   std::map<std::string, rpc::Method, std::less<>> methods;
-  if (setup_.options.health_on_grpc_port) methods = health.methods();
+  if (setup_.options.health_on_grpc_port) {
+    // On the streams' loops, which may not look at what the home loop owns.
+    rpc::HealthService seen = health;
+    seen.is_serving = [this](std::string_view service) { return service == "liveness" || (seen_ready_ && !draining_); };
+    methods = seen.methods();
+    home_.spawn(watch_readiness());
+  }
   methods.emplace(fmt::format("/{}/Process", kService), [this](rpc::ServerCall& call) { return process(call); });
   LLMD_TRY(server_, rpc::Server::listen(std::move(serving), std::move(streams), std::move(methods)));
   rpc::ServerOptions checks;
@@ -253,6 +260,13 @@ Result<void> Service::open_admin() {
 Task<rpc::Status> Service::process(rpc::ServerCall& call) {
   Stream stream{context_of(call.loop()), call};
   co_return co_await stream.run();
+}
+
+Task<void> Service::watch_readiness() {
+  while (!draining_) {
+    seen_ready_ = ready();
+    co_await sleep_for(kReadinessPoll);
+  }
 }
 
 bool Service::is_serving(std::string_view service) { return service == "liveness" || ready(); }

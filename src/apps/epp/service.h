@@ -70,6 +70,7 @@ class Service {
   [[nodiscard]] Task<rpc::Status> process(rpc::ServerCall& call);
   [[nodiscard]] Task<void> answer_page(net::Request request, net::Exchange& exchange);
   [[nodiscard]] bool is_serving(std::string_view service);
+  [[nodiscard]] Task<void> watch_readiness();
   void stand_for_election();
   [[nodiscard]] Task<void> elect();
   /// False: it has been answered.
@@ -106,6 +107,7 @@ class Service {
   std::unique_ptr<rpc::Server> server_;
   std::vector<std::jthread> threads_;
   std::atomic<bool> draining_{false};
+  std::atomic<bool> seen_ready_{false};  // ready(), as the home loop saw it last
   TimePoint started_at_{};
 };
 

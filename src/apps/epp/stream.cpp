@@ -118,7 +118,7 @@ Task<Stream::Next> Stream::take_request_headers() {
     co_return co_await refuse(std::move(refusal));
   }
   head_ = std::exchange(part_, {});
-  trace_.begin(context_.tracer, header(kTraceparentHeader).value_or(""), header("tracestate").value_or(""),
+  trace_.begin(context_.tracer, header(kTraceparentHeader).value_or(""), header(kTracestateHeader).value_or(""),
                context_.chance);
   request_id_ = header(kRequestIdHeader).value_or("");
   made_id_ = request_id_.empty();
@@ -195,7 +195,8 @@ Task<Stream::Next> Stream::pick_any() {
   reply.set_headers.emplace_back(kDestinationHeader, any_);
   add_own_headers(reply);
   for (const auto& [name, value] : head_.headers) {
-    if (steers_endpoints(name)) reply.remove_headers.push_back(name);
+    const bool is_stale = name == kTracestateHeader && trace_.is_new();
+    if (steers_endpoints(name) || is_stale) reply.remove_headers.push_back(name);
   }
   co_return co_await send(headers_message(reply));
 }
@@ -406,6 +407,10 @@ void Stream::add_leg_headers(HeadersReply& reply) {
 void Stream::repeat_headers(HeadersReply& reply) const {
   for (const auto& [name, value] : head_.headers) {
     if (is_system_owned(name) || (name == kTraceparentHeader && !trace_.field().empty())) continue;
+    if (name == kTracestateHeader && trace_.is_new()) {
+      reply.remove_headers.push_back(name);
+      continue;
+    }
     if (steers_endpoints(name)) {
       const bool set = std::ranges::find(leg_headers_, name, [](const auto& each) {
                          return std::string_view{each.first};

@@ -2,12 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
+
+#include "base/utf8.h"
 
 namespace llmd::epp {
 namespace {
 
 constexpr int kServerError = 500;
+constexpr std::size_t kTextBytesMax = 256;  // of what clients name
+
+/// Its beginning; what is no UTF-8 becomes '?', as protobuf's strings must be well-formed.
+std::string told(std::string_view text) {
+  std::string made;
+  for (std::string_view rest = text.substr(0, kTextBytesMax); !rest.empty();) {
+    const std::size_t bytes = utf8_character_bytes(rest);
+    made += bytes > 0 ? rest.substr(0, bytes) : std::string_view{"?"};
+    rest.remove_prefix(std::max<std::size_t>(bytes, 1));
+  }
+  return made;
+}
 
 }  // namespace
 
@@ -34,16 +49,16 @@ void StreamTrace::begin_decision() {
 void StreamTrace::end_decision(std::string_view target_model, std::int32_t priority) {
   if (!decision_) return;
   decision_->end = std::chrono::system_clock::now();
-  decision_->attributes = {{"target_model", std::string{target_model}}, {"request_prio", std::int64_t{priority}}};
+  decision_->attributes = {{"target_model", told(target_model)}, {"request_prio", std::int64_t{priority}}};
 }
 
 void StreamTrace::fail(std::string_view why) {
   if (!sampled()) return;
-  failure_ = why;
+  failure_ = told(why);
   if (!decision_) return;
   decision_->end = std::chrono::system_clock::now();
   decision_->failed = true;
-  decision_->message = why;
+  decision_->message = failure_;
 }
 
 void StreamTrace::end(const End& end, Rng& chance) {
@@ -58,9 +73,9 @@ void StreamTrace::end(const End& end, Rng& chance) {
             .parent = parent_,
             .begin = begun_,
             .end = std::chrono::system_clock::now()};
-  span.attributes.emplace_back("request_id", std::string{end.request_id});
-  if (!end.target_model.empty()) span.attributes.emplace_back("target_model", std::string{end.target_model});
-  if (!end.endpoint.empty()) span.attributes.emplace_back("endpoint", std::string{end.endpoint});
+  span.attributes.emplace_back("request_id", told(end.request_id));
+  if (!end.target_model.empty()) span.attributes.emplace_back("target_model", told(end.target_model));
+  if (!end.endpoint.empty()) span.attributes.emplace_back("endpoint", told(end.endpoint));
   if (end.status != 0) span.attributes.emplace_back("http.response.status_code", std::int64_t{end.status});
   span.failed = !failure_.empty() || end.status >= kServerError;
   span.message = failure_.empty() && span.failed ? fmt::format("status {}", end.status) : failure_;

@@ -21,6 +21,8 @@ class StreamTrace {
   void begin(tracing::Tracer* tracer, std::string_view traceparent, std::string_view tracestate, Rng& chance);
   /// The field traceparent for those that come behind us; empty: what came goes on.
   [[nodiscard]] const std::string& field() const noexcept { return field_; }
+  /// The request begins a trace, so that a tracestate that came is of none (W3C Trace Context, 3.2).
+  [[nodiscard]] bool is_new() const noexcept { return !field_.empty() && parent_ == SpanId{}; }
 
   void begin_decision();
   void end_decision(std::string_view target_model, std::int32_t priority);

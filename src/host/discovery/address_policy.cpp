@@ -16,17 +16,19 @@ enum class Kind : std::uint8_t { kUnicast, kUnspecified, kLoopback, kLinkLocal, 
 
 constexpr std::size_t kTextBytesMax = 45;  // INET6_ADDRSTRLEN without its end
 
+bool starts_with(std::span<const std::uint8_t> ip, std::initializer_list<std::uint8_t> prefix) {
+  return std::equal(prefix.begin(), prefix.end(), ip.begin());
+}
+
 Kind kind_of_v4(std::span<const std::uint8_t> ip) {
   if (ip[0] == 0) return Kind::kUnspecified;  // 0.0.0.0/8, "this network" (RFC 1122)
   if (ip[0] == 127) return Kind::kLoopback;
   if (ip[0] == 169 && ip[1] == 254) return Kind::kLinkLocal;
+  // The metadata services of Azure's and Alibaba's machines, which are at addresses of the public or shared space.
+  if (starts_with(ip, {168, 63, 129, 16}) || starts_with(ip, {100, 100, 100, 200})) return Kind::kLinkLocal;
   if ((ip[0] & 0xf0U) == 0xe0U) return Kind::kMulticast;
   if (std::ranges::all_of(ip, [](std::uint8_t byte) { return byte == 0xffU; })) return Kind::kBroadcast;
   return Kind::kUnicast;
-}
-
-bool starts_with(std::span<const std::uint8_t> ip, std::initializer_list<std::uint8_t> prefix) {
-  return std::equal(prefix.begin(), prefix.end(), ip.begin());
 }
 
 Kind kind_of_v6(std::span<const std::uint8_t> ip) {
@@ -40,6 +42,7 @@ Kind kind_of_v6(std::span<const std::uint8_t> ip) {
   if (starts_with(ip, {0x20, 0x02})) return kind_of_v4(ip.subspan(2, 4));         // 6to4 (RFC 3056)
   if (ip[0] == 0xfe && (ip[1] & 0xc0U) == 0x80U) return Kind::kLinkLocal;         // fe80::/10
   if (ip[0] == 0xff) return Kind::kMulticast;
+  if (starts_with(ip, {0xfd, 0x00, 0x0e, 0xc2})) return Kind::kLinkLocal;  // EC2's services, by AWS's word
   return Kind::kUnicast;
 }
 

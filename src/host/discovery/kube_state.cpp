@@ -126,6 +126,8 @@ void KubeState::deleted(KubeResource resource, std::string_view name_space, std:
 }
 
 void KubeState::absent(KubeResource resource) {
+  // There is no server without pods: one that does not show them has not loaded its roles yet, or we may not see them.
+  if (resource == KubeResource::kPods) return;
   if (seen(resource).listed && !seen(resource).there) return;
   seen(resource) = {.listed = true, .there = false};
   rules_changed_ = rules_changed_ || is_about_requests(resource);

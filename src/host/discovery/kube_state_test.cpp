@@ -67,6 +67,19 @@ TEST(KubeState, IsSyncedOnceThePoolIsThereAndThePodsAreListed) {
   EXPECT_THAT(kube.take_changes().removed, ElementsAre("ns/a-rank-0"));
 }
 
+TEST(KubeState, PodsThatMayNotBeSeenAreNotNone) {
+  KubeState kube = state();
+  kube.upserted(kPool, object("p", pool(8000)));
+  kube.absent(kPods);
+  EXPECT_FALSE(kube.synced()) << "nothing is known of them";
+  const std::string a = pod("a", "10.0.0.1");
+  kube.replaced(kPods, {object("a", a)});
+  EXPECT_THAT(urls(kube), ElementsAre("http://10.0.0.1:8000"));
+  kube.absent(kPods);
+  EXPECT_TRUE(kube.synced());
+  EXPECT_TRUE(kube.take_changes().removed.empty()) << "what is known stays";
+}
+
 TEST(KubeState, APoolThatTheFlagsSayNeedsNoObject) {
   InferencePool fixed;
   fixed.ports = {8000, 8001};

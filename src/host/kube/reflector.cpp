@@ -78,7 +78,13 @@ Task<void> Reflector::run() {
   while (!stopped_.is_set()) {
     if (next == Next::kListLater) co_await back_off();
     if (stopped_.is_set()) co_return;
-    next = next == Next::kWatch ? co_await watch() : co_await list();
+    if (next == Next::kWatch) {
+      next = co_await watch();
+    } else {
+      next = co_await list();
+    }
+    // A server that forgets each version at once is not asked in a circle.
+    if (next == Next::kList && !stopped_.is_set()) co_await pause(options_.backoff_min);
   }
 }
 

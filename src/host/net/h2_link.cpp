@@ -127,7 +127,8 @@ Task<void> H2Link::watch(std::weak_ptr<H2Link> weak, std::shared_ptr<Timer> time
     {
       const auto self = weak.lock();
       if (!self || self->stream_->interrupted() != Stream::Interrupt::kNone) co_return;
-      if (std::exchange(self->heard_, false)) continue;
+      const bool idle = self->session().streams() == 0;
+      if (std::exchange(self->heard_, false) || (idle && !self->options_.pings_idle)) continue;
       pongs = self->session().pongs();
       timeout = self->options_.ping_timeout;
       self->session().ping();

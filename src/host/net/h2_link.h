@@ -18,6 +18,7 @@ struct H2LinkOptions {
   Duration write_timeout = seconds{30};  // a peer that does not read: the connection is closed
   Duration ping_interval = seconds{30};  // a connection on which nothing came for so long is asked whether it lives,
   Duration ping_timeout = seconds{20};   // and closed if it does not answer
+  bool pings_idle = true;                // also while it has no streams
 };
 
 /// A socket and the session that speaks on it, of a server or a client. On its loop; run() keeps it alive.

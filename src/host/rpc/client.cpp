@@ -59,15 +59,17 @@ class Call final : public MessageStream, public std::enable_shared_from_this<Cal
     return {};
   }
   void finish_writing() {
+    finished_ = true;
     connection().session().send_end(id());
     connection().flush();
   }
   /// Nobody waits for it any more, for this reason.
   void end_by(Error reason) {
-    if (done_) return;
+    if (reset_ || (done_ && finished_)) return;
+    reset_ = true;
     connection().session().reset(id(), net::H2Reset::kCancel);
     connection().flush();
-    give_up(std::move(reason));
+    if (!done_) give_up(std::move(reason));
   }
   [[nodiscard]] const Status& status() const noexcept { return status_; }
 
@@ -99,7 +101,7 @@ class Call final : public MessageStream, public std::enable_shared_from_this<Cal
     MessageStream::on_end();
   }
   void on_close(net::H2Reset reason) override {
-    if (done_) return;
+    if (done_) return close_output();
     give_up({.code = ErrorCode::kConnectionClosed,
              .what = fmt::format("the server has reset the call, or the connection is gone ({})",
                                  static_cast<unsigned>(reason))});
@@ -115,7 +117,9 @@ class Call final : public MessageStream, public std::enable_shared_from_this<Cal
 
   Deadline deadline_;
   Status status_{.code = StatusCode::kUnknown};
-  bool told_ = false;  // by the server
+  bool told_ = false;      // by the server
+  bool reset_ = false;
+  bool finished_ = false;  // nothing more is sent
   bool done_ = false;
 };
 
@@ -155,9 +159,10 @@ struct Channel::State {
 
   Loop& loop;
   const ChannelOptions options;
-  std::shared_ptr<ClientLink> link;  // null: not connected
-  std::optional<net::Dial> dial;     // while it connects
-  Event changed;                     // set when it no longer does
+  std::shared_ptr<ClientLink> link;              // null: not connected
+  std::vector<std::weak_ptr<ClientLink>> links;  // and those before it, whose calls go on
+  std::optional<net::Dial> dial;                 // while it connects
+  Event changed;                                 // set when it no longer does
   TimePoint not_before{};
   milliseconds pause{0};
   Error failure{};  // of the last attempt
@@ -167,12 +172,18 @@ struct Channel::State {
     return link && !link->session().done() && !link->session().peer_goes_away();
   }
 
-  /// One attempt, by whoever comes first; the others wait for it.
-  static Task<Result<void>> connect(std::shared_ptr<State> self) {
-    while (self->dial) {
+  /// The attempt that is under way ends with this, also if its coroutine is destroyed.
+  struct Attempt {
+    State& of;
+    ~Attempt() { of.dial.reset(); }
+  };
+
+  /// One attempt, by whoever comes first; the others wait for it, until `deadline` at most.
+  static Task<Result<void>> connect(std::shared_ptr<State> self, TimePoint deadline) {
+    while (self->dial && !self->closed) {
       self->changed.reset();
-      [[maybe_unused]] const bool set =
-          co_await self->changed.wait_until(SteadyClock::now() + self->options.connect_timeout);
+      const bool ended = co_await self->changed.wait_until(deadline);
+      if (!ended) co_return fail(ErrorCode::kDeadlineExceeded, "the call's deadline passed while connecting");
     }
     if (self->closed) co_return fail(ErrorCode::kCancelled, "the channel is closed");
     if (self->is_connected()) co_return Result<void>{};
@@ -187,8 +198,7 @@ struct Channel::State {
                                                                                    kBuffer);
                                             },
                                         .drop = [](const std::shared_ptr<net::Stream>& stream) { stream->close(); }});
-    auto made = co_await self->dial->run();
-    self->dial.reset();
+    auto made = co_await dial_once(self);
     self->changed.set();
     if (!made) {
       const milliseconds doubled = self->pause * 2;
@@ -204,14 +214,23 @@ struct Channel::State {
     (*made)->clear_deadline();
     self->pause = milliseconds{0};
     self->link = std::make_shared<ClientLink>(self->loop, *std::move(made), self->options);
+    std::erase_if(self->links, [](const auto& each) { return each.expired(); });
+    self->links.push_back(self->link);
     self->loop.spawn(net::H2Link::run(self->link));
     co_return Result<void>{};
+  }
+
+  static Task<Result<std::shared_ptr<net::Stream>>> dial_once(std::shared_ptr<State> self) {
+    const Attempt attempt{*self};
+    auto made = co_await self->dial->run();
+    co_return made;
   }
 
   static Task<Result<std::unique_ptr<ClientCall>>> open(std::shared_ptr<State> self, std::string path,
                                                         net::Headers metadata, Duration timeout) {
     const TimePoint begun = SteadyClock::now();
-    if (!self->is_connected()) LLMD_CO_TRY_VOID(co_await connect(self));
+    const Duration patience = timeout > Duration::zero() ? timeout : Duration{self->options.connect_timeout};
+    if (!self->is_connected()) LLMD_CO_TRY_VOID(co_await connect(self, begun + patience));
     const Duration left = timeout > Duration::zero() ? timeout - (SteadyClock::now() - begun) : Duration::zero();
     if (timeout > Duration::zero() && left <= Duration::zero())
       co_return fail(ErrorCode::kDeadlineExceeded, "the call's deadline passed while connecting");
@@ -242,7 +261,9 @@ Channel::~Channel() { close(); }
 void Channel::close() {
   state_->closed = true;
   if (state_->dial) state_->dial->cancel();
-  if (state_->link) state_->link->close();
+  for (const auto& weak : std::exchange(state_->links, {})) {
+    if (const auto link = weak.lock()) link->close();
+  }
 }
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open(std::string path, net::Headers metadata, Duration timeout) {

@@ -41,7 +41,8 @@ struct ChannelOptions {
   std::shared_ptr<const net::TlsClient> tls{};  // for an address with TLS
   MessageLimits messages{};
   net::H2Limits h2{};
-  net::H2LinkOptions link{};
+  // Servers of gRPC's Go end connections that ask more often, or without a call.
+  net::H2LinkOptions link{.ping_interval = std::chrono::minutes{5}, .pings_idle = false};
   milliseconds connect_timeout{5'000};
   milliseconds pause_min{200};     // after a failed attempt to connect, doubling with each;
   milliseconds pause_max{10'000};  // until then calls fail at once

@@ -146,10 +146,26 @@ TEST(RpcClient, GivesUpAtItsDeadlineOrWhenItWantsNoMore) {
     EXPECT_EQ((*call)->status().code, StatusCode::kCancelled);
     call->reset();
     const auto next = co_await to.ask("/t/Echo", "still there", {}, seconds{5});
-    EXPECT_EQ(next.value_or(""), "still there");
+    EXPECT_EQ(next.value_or(""), "still there") << (next ? "" : next.error().to_string());
   }(channel));
   Loop other{"waits"};
   testkit::run_until(other, [&] { return (*server).calls() == 0; });
+}
+
+/// A server that ends a call while its client still writes.
+TEST(RpcClient, WritesNoMoreOnceTheServerHasEnded) {
+  TestServer server;
+  Loop loop{"client"};
+  Channel channel{loop, server.options()};
+  run_task(loop, [](Channel& to) -> Task<void> {
+    auto call = co_await to.open("/t/Refuse", {}, Duration::zero());
+    Result<void> written;
+    for (int i = 0; i < 100 && written; ++i) written = co_await (*call)->write(pieces(std::string(100'000, 'x')));
+    EXPECT_FALSE(written) << "ten megabytes do not go to a server that reads nothing";
+    const auto read = co_await (*call)->read();
+    EXPECT_TRUE(read && !read->has_value());
+    EXPECT_EQ((*call)->status().code, StatusCode::kFailedPrecondition);
+  }(channel));
 }
 
 TEST(RpcClient, ConnectsAnewAndNotTooOften) {

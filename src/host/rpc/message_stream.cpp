@@ -21,7 +21,7 @@ MessageStream::~MessageStream() {
 }
 
 Task<Result<std::optional<std::string>>> MessageStream::next() {
-  while (messages_.empty() && !ended_ && !cut_ && !wrong_) co_await wait();
+  while (messages_.empty() && !ended_ && !cut_ && !wrong_) co_await wait(reader_waits_);
   if (cut_) co_return std::unexpected(*cut_);
   if (!messages_.empty()) {
     std::optional<std::string> message{messages_.pop_front()};
@@ -35,11 +35,9 @@ Task<Result<std::optional<std::string>>> MessageStream::next() {
 }
 
 Task<Result<void>> MessageStream::send(std::vector<net::H2Bytes> message) {
-  while (unsent_bytes_ > limits_.unsent_bytes_max && !cut_) {
-    send_waits_ = true;
-    co_await wait();
-  }
+  while (unsent_bytes_ > limits_.unsent_bytes_max && !cut_ && !output_closed_) co_await wait(writer_waits_);
   if (cut_) co_return std::unexpected(*cut_);
+  if (output_closed_) co_return fail(ErrorCode::kConnectionClosed, "the call has ended");
   std::size_t bytes = 0;
   for (const net::H2Bytes& piece : message) bytes += piece.bytes.size();
   before_send();
@@ -55,14 +53,14 @@ void MessageStream::stop() {
   if (!wrong_) wrong_ = Error{.code = ErrorCode::kCancelled, .what = "nothing more is read"};
   drop_queued();
   consume(std::exchange(unconsumed_, 0));
-  wake();
+  wake(reader_waits_);
 }
 
 void MessageStream::cut(Error reason) {
   if (cut_) return;
   cut_ = std::move(reason);
   if (auto callback = std::exchange(on_cut_, nullptr)) callback();
-  wake();
+  wake_all();
 }
 
 void MessageStream::on_cut(std::move_only_function<void()> callback) {
@@ -90,19 +88,19 @@ void MessageStream::on_data(std::string_view bytes) {
   } else {
     unconsumed_ += bytes.size();
   }
-  wake();
+  wake(reader_waits_);
 }
 
 void MessageStream::on_end() {
   ended_ = true;
   if (reader_.pending_bytes() > 0 && !wrong_)
     wrong_ = Error{.code = ErrorCode::kProtocol, .what = "the call ends within a message"};
-  wake();
+  wake(reader_waits_);
 }
 
 void MessageStream::on_sent() {
   unsent_bytes_ = 0;
-  if (std::exchange(send_waits_, false)) wake();
+  wake(writer_waits_);
 }
 
 void MessageStream::close_input() {
@@ -111,20 +109,29 @@ void MessageStream::close_input() {
   consume(std::exchange(unconsumed_, 0));
 }
 
-void MessageStream::fail_input(Error reason) {
-  if (!wrong_) wrong_ = std::move(reason);
-  wake();
+void MessageStream::close_output() {
+  output_closed_ = true;
+  wake(writer_waits_);
 }
 
-Task<void> MessageStream::wait() {
+void MessageStream::fail_input(Error reason) {
+  if (!wrong_) wrong_ = std::move(reason);
+  wake(reader_waits_);
+}
+
+Task<void> MessageStream::wait(Waiter& waiter) {
   return asio::async_initiate<const asio::use_awaitable_t<asio::io_context::executor_type>&, void()>(
-      [this](auto handler) { waiter_ = std::move(handler); }, use_task);
+      [&waiter](auto handler) { waiter = std::move(handler); }, use_task);
 }
 
 /// Not at once: it may be called from within the session.
-void MessageStream::wake() {
-  if (!waiter_) return;
-  connection_->soon(std::exchange(waiter_, nullptr));
+void MessageStream::wake(Waiter& waiter) {
+  if (waiter) connection_->soon(std::exchange(waiter, nullptr));
+}
+
+void MessageStream::wake_all() {
+  wake(reader_waits_);
+  wake(writer_waits_);
 }
 
 void MessageStream::consume(std::size_t bytes) {

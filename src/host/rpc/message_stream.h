@@ -30,8 +30,8 @@ class MessageStream : public net::H2Stream {
   MessageStream(std::shared_ptr<net::H2Connection> connection, const MessageLimits& limits, Encoding encoding);
   ~MessageStream() override;
 
-  /// The next message; nothing: the peer has sent all. One reader at a time. Errors: that of cut(), kBodyTooLarge,
-  /// kBudgetExhausted, kProtocol.
+  /// The next message; nothing: the peer has sent all. One reader at a time, and one writer beside it. Errors: that of
+  /// cut(), kBodyTooLarge, kBudgetExhausted, kProtocol.
   [[nodiscard]] Task<Result<std::optional<std::string>>> next();
   /// Sends one message, given in pieces that are not copied. Waits while MessageLimits::unsent_bytes_max are on their
   /// way. Error: that of cut().
@@ -58,13 +58,17 @@ class MessageStream : public net::H2Stream {
   void set_encoding(Encoding encoding) { reader_ = MessageReader{limits_.message_bytes_max, encoding}; }
   /// From here on what comes is thrown away.
   void close_input();
+  /// The peer takes no more: sends that wait, and later ones, end with kConnectionClosed.
+  void close_output();
   /// What the peer may have sent no message for.
   void fail_input(Error reason);
   virtual void before_send() {}
 
  private:
-  [[nodiscard]] Task<void> wait();
-  void wake();
+  using Waiter = std::move_only_function<void()>;
+  [[nodiscard]] Task<void> wait(Waiter& waiter);
+  void wake(Waiter& waiter);
+  void wake_all();
   void consume(std::size_t bytes);
   void drop_queued();
   [[nodiscard]] bool settle();
@@ -80,10 +84,11 @@ class MessageStream : public net::H2Stream {
   std::size_t unsent_bytes_ = 0;
   bool ended_ = false;         // the peer has sent all
   bool input_closed_ = false;  // nobody reads
-  bool send_waits_ = false;
+  bool output_closed_ = false;
   std::optional<Error> wrong_;  // with what the peer sent
   std::optional<Error> cut_;
-  std::move_only_function<void()> waiter_;
+  Waiter reader_waits_;
+  Waiter writer_waits_;
   std::move_only_function<void()> on_cut_;
 };
 

@@ -48,7 +48,8 @@ std::optional<TraceContext> parse_trace_context(std::string_view traceparent, st
   if (!read_hex(traceparent.substr(kSpanAt, 16), context.span)) return {};
   if (!read_hex(traceparent.substr(kFlagsAt, 2), flags) && traceparent.substr(kFlagsAt, 2) != "00") return {};
   context.sampled = (flags[0] & 1U) != 0;
-  if (tracestate.size() <= kStateBytesMax) context.state = tracestate;
+  const bool printable = std::ranges::all_of(tracestate, [](char c) { return c >= ' ' && c <= '~'; });
+  if (tracestate.size() <= kStateBytesMax && printable) context.state = tracestate;
   return context;
 }
 

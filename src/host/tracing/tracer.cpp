@@ -14,6 +14,7 @@ namespace llmd::tracing {
 namespace {
 
 constexpr std::string_view kExport = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+constexpr milliseconds kUnwind{100};
 constexpr std::string_view kHelp = "Spans of traced requests, by what became of them";
 
 /// Not all zeros, which is no identity.
@@ -93,7 +94,11 @@ Task<void> Tracer::run() {
 Task<void> Tracer::finish(Duration limit) {
   stopping_ = true;
   wake_.set();
-  [[maybe_unused]] const bool all = co_await done_.wait_until(SteadyClock::now() + limit);
+  const bool all = co_await done_.wait_until(SteadyClock::now() + limit);
+  if (all || !collector_) co_return;
+  // What still waits ends while its loop runs.
+  collector_->close();
+  [[maybe_unused]] const bool ended = co_await done_.wait_until(SteadyClock::now() + kUnwind);
 }
 
 Task<void> Tracer::export_batch(std::vector<Span> batch) {
@@ -115,9 +120,10 @@ Task<void> Tracer::export_batch(std::vector<Span> batch) {
   if (answer) std::tie(rejected, why) = otlp_rejected(*answer);
   rejected = std::clamp<std::int64_t>(rejected, 0, static_cast<std::int64_t>(batch.size()));
   exported_.add(static_cast<double>(static_cast<std::int64_t>(batch.size()) - rejected));
+  const bool told = why == std::exchange(trouble_, why);
   if (rejected == 0) co_return;
   failed_.add(static_cast<double>(rejected));
-  log::warn("{} spans were not taken by {}: {}", rejected, options_.endpoint.to_string(), why);
+  if (!told) log::warn("{} spans were not taken by {}: {}", rejected, options_.endpoint.to_string(), why);
 }
 
 }  // namespace llmd::tracing

@@ -61,7 +61,8 @@ class Tracer {
   Loop& home_;
   std::mutex mutex_;
   std::vector<Span> queued_;
-  bool stopping_ = false;  // of the home loop
+  bool stopping_ = false;  // of the home loop, as what follows
+  std::string trouble_;    // told last
 };
 
 }  // namespace llmd::tracing
