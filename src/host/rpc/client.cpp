@@ -117,7 +117,7 @@ class Call final : public MessageStream, public std::enable_shared_from_this<Cal
 
   Deadline deadline_;
   Status status_{.code = StatusCode::kUnknown};
-  bool told_ = false;      // by the server
+  bool told_ = false;  // by the server
   bool reset_ = false;
   bool finished_ = false;  // nothing more is sent
   bool done_ = false;
