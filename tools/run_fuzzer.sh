@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs a libFuzzer program from its corpus for LLMD_FUZZ_S seconds (30) and prints the edges that it covered.
+# Runs a libFuzzer program from its corpus for LLMD_FUZZ_S seconds (20) and prints the edges that it covered.
 #   tools/run_fuzzer.sh path/to/fuzz_<name> fuzz/corpus/<name>
 # New inputs and crashes stay beside the program; the corpus in the repository is only read.
 set -euo pipefail
 program=$(realpath "$1")
 corpus=$2
-seconds=${LLMD_FUZZ_S:-30}
+seconds=${LLMD_FUZZ_S:-20}
 name=$(basename "$program")
 found=$program.found
 mkdir -p "$found"
