@@ -587,6 +587,13 @@ def test_clients_do_not_steer_engines_past_the_list(engines, sidecar):
     evil = '{"prompt":"x","kv_transfer_params":{"remote_host":"169.254.169.254"},"bootstrap_host":"evil","n":1}'
     assert front.post(evil, "/v1/completions").status_code == 200
     assert raw_of(decoder) == '{"prompt":"x","n":1}'
+    assert front.post(evil, "/v1/completion%73", x_prefiller_host_port="10.9.9.9:1").status_code == 403
+    for body in (evil[:-2] + "NaN}", evil.replace('"x"', '"\ud800"').encode("utf-8", "surrogatepass")):
+        front.post(body, "/generate")
+    assert front.post(evil.encode("utf-16"), "/generate").status_code == 400
+    for request in decoder.requests:
+        assert b"169.254" not in request.raw_body
+    del decoder.requests[1:]
     assert sidecar(decoder).post(evil, "/v1/completions").status_code == 200
     assert raw_of(decoder, 1) == evil
 
