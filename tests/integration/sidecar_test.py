@@ -282,6 +282,15 @@ def test_sglang_legs_meet_in_a_room(engines, sidecar):
     assert 0 < int(found[1]) < 2**53
 
 
+def test_sglang_needs_no_more_than_the_status_of_prefill(engines, sidecar):
+    prefiller, decoder = engines(), engines()
+    prefiller.then(raw_answer('{"x":"' + "y" * (5 << 20) + '"}'))
+    front = sidecar(decoder, "--kv-connector", "sglang")
+    decoder.then(lambda request: (time.sleep(0.5), raw_answer('{"late":1}')(request)))
+    answer = split(front, prefiller)
+    assert (answer.status_code, answer.text) == (200, '{"late":1}')
+
+
 def test_sglang_tells_the_client_when_prefill_fails(engines, sidecar):
     prefiller, decoder = engines(), engines()
     closed = threading.Event()
@@ -530,9 +539,32 @@ def test_encoders_get_one_item_each(engines, sidecar, with_prefill):
         assert (body["max_tokens"], body["stream"]) == (1, False)
         assert header_of(encoder.requests[0], "x-request-id") == [f"r-enc-{i}"]
     target = prefiller if with_prefill else decoder
-    assert '"ec_transfer_params":{"h0":{"n":9007199254740993},"h1":{"n":9007199254740993},"same":1}' in raw_of(target)
+    assert '"ec_transfer_params":{"h0":{"n":9007199254740993},"same":1,"h1":{"n":9007199254740993}}' in raw_of(target)
     assert target.requests[0].body["cache_hit_threshold"] == 0
     assert target.requests[0].body["messages"] == json.loads(MEDIA)["messages"]
+
+
+@pytest.mark.parametrize("threshold", ["", '"cache_hit_threshold":0.9,'])
+def test_encoders_leave_shared_storage_its_order(engines, sidecar, threshold):
+    encoder, prefiller, decoder = engines(), engines(), engines()
+    front = sidecar(decoder, "--ec-connector", "ec-example", "--kv-connector", "shared-storage")
+    if threshold:
+        decoder.then(raw_answer('{"choices":[{"index":0,"finish_reason":"cache_threshold"}]}'))
+    prefiller.then(prefilled())
+    body = "{" + threshold + MEDIA[1:]
+    headers = {"x_encoder_hosts_ports": host_port(encoder), "x_prefiller_host_port": host_port(prefiller)}
+    assert front.post(body, **headers).status_code == 200
+    assert len(prefiller.requests) == 1
+    asked = [request.body["cache_hit_threshold"] for request in decoder.requests]
+    assert asked == ([0.9, 0] if threshold else [0])
+
+
+def test_encoders_are_not_sent_a_long_rest_many_times(engines, sidecar):
+    encoder, decoder = engines(), engines()
+    front = sidecar(decoder, "--ec-connector", "ec-nixl", "--max-body", "16Ki")
+    rest = '{"user":"' + "x" * 10_000 + '",' + MEDIA[1:]
+    answer = front.post(rest, x_encoder_hosts_ports=host_port(encoder))
+    assert (answer.status_code, encoder.requests, decoder.requests) == (413, [], [])
 
 
 def test_encoders_with_a_shared_store_only_prime_it(engines, sidecar):
@@ -587,6 +619,13 @@ def test_clients_do_not_steer_engines_past_the_list(engines, sidecar):
     evil = '{"prompt":"x","kv_transfer_params":{"remote_host":"169.254.169.254"},"bootstrap_host":"evil","n":1}'
     assert front.post(evil, "/v1/completions").status_code == 200
     assert raw_of(decoder) == '{"prompt":"x","n":1}'
+    assert front.post(evil, "/v1/completion%73", x_prefiller_host_port="10.9.9.9:1").status_code == 403
+    for body in (evil[:-2] + "NaN}", evil.replace('"x"', '"\ud800"').encode("utf-8", "surrogatepass")):
+        front.post(body, "/generate")
+    assert front.post(evil.encode("utf-16"), "/generate").status_code == 400
+    for request in decoder.requests:
+        assert b"169.254" not in request.raw_body
+    del decoder.requests[1:]
     assert sidecar(decoder).post(evil, "/v1/completions").status_code == 200
     assert raw_of(decoder, 1) == evil
 
@@ -735,6 +774,32 @@ def test_a_piece_that_fails_is_told(engines, sidecar):
     decoder.then(piece("a", "length", 5)).then(raw_answer("{}", 500))
     streamed = front.post(BODY[:-1] + ',"stream":true}')
     assert '"error"' in streamed.text and "[DONE]" not in streamed.text
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_pieces_end_where_the_engine_has_no_room(engines, sidecar, streams):
+    decoder = engines()
+    front = sidecar(decoder, "--decode-chunk-size", "5")
+    open_ended = '{"messages":[{"role":"user","content":"hi"}],"stream":%s}' % json.dumps(streams)
+    decoder.then(piece("a", "length", 5)).then(raw_answer('{"error":"too long"}', 400))
+    answer = front.post(open_ended)
+    assert answer.status_code == 200
+    if streams:
+        events = [json.loads(line[6:]) for line in answer.text.split("\n\n") if line and "[DONE]" not in line]
+        assert events[1]["choices"] == [{"index": 0, "delta": {"content": ""}, "finish_reason": "length"}]
+        assert events[2]["usage"]["completion_tokens"] == 5 and "[DONE]" in answer.text
+    else:
+        choice = answer.json()["choices"][0]
+        assert (choice["message"]["content"], choice["finish_reason"]) == ("a", "length")
+
+
+def test_pieces_without_counts_end_by_the_length_asked_for(engines, sidecar):
+    decoder = engines()
+    for _ in range(4):
+        decoder.then(raw_answer('{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"length"}]}'))
+    answer = sidecar(decoder, "--decode-chunk-size", "5").post(BODY.replace("50", "12")).json()
+    assert answer["choices"][0]["message"]["content"] == "aaa"
+    assert [request.body["max_tokens"] for request in decoder.requests] == [5, 5, 2]
 
 
 def test_nixl_and_pieces_go_together(engines, sidecar):

@@ -62,7 +62,8 @@ void add_serving(CLI::App& app, Options& options) {
   port("--grpc-port", options.grpc_port, "Port of the ext_proc service; 0 picks one");
   port("--grpc-health-port", options.health_port, "Port of the gRPC health service, without TLS; 0 picks one");
   port("--metrics-port", options.metrics_port, "Port of /metrics and /debug; 0 picks one");
-  app.add_option("--bind-address", options.host, "Address that the three ports are bound to")->capture_default_str();
+  app.add_option("--bind-address", options.host,
+                 "Address that the three ports are bound to; all by default, of IPv6 too");
   add_switch(app, "--health-checking", options.health_on_grpc_port, "The health service on the ext_proc port, too");
   add_duration(app, "--drain-timeout", options.drain_timeout, "30s",
                "How long requests are still served after SIGTERM");

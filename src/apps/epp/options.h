@@ -17,7 +17,7 @@ struct Options {
   std::uint16_t grpc_port = 9002;
   std::uint16_t health_port = 9003;
   std::uint16_t metrics_port = 9090;
-  std::string host = "0.0.0.0";  // that all three are bound to; with IPv6, if there is some: "::"
+  std::string host;  // that all three are bound to; empty: every address
   std::string config_file;
   std::string config_text;
   bool allow_experimental_plugins = false;

@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "api/openai/body_edits.h"
+#include "api/openai/routing_fields.h"
 #include "apps/sidecar/encode_batch.h"
 #include "apps/sidecar/error_answer.h"
 #include "apps/sidecar/partner.h"
+#include "base/percent_decoding.h"
 #include "pd/offloading.h"
 #include "telemetry/log.h"
 
@@ -18,12 +20,6 @@ constexpr std::string_view kHealth = "/health";
 /// The engine's own health, which "/health" hides: a sidecar is up before its engine.
 constexpr std::string_view kEngineHealth = "/health/engine";
 
-/// Names of fields by which a client could steer the engines.
-bool may_steer(std::string_view body) {
-  return body.find("_transfer_params") != std::string_view::npos || body.find("bootstrap_") != std::string_view::npos ||
-         body.find("\\u") != std::string_view::npos;
-}
-
 }  // namespace
 
 Call::Call(LoopContext& context, net::Request request, net::Exchange& exchange, unsigned rank)
@@ -31,7 +27,7 @@ Call::Call(LoopContext& context, net::Request request, net::Exchange& exchange, 
       request_{std::move(request)},
       exchange_{exchange},
       rank_{rank},
-      path_{request_.path()},
+      path_{percent_decoded(request_.path())},
       body_{std::move(request_.body)} {}
 
 Task<void> Call::run() {
@@ -48,6 +44,16 @@ Task<void> Call::serve() {
     net::Response up;
     co_await answer(std::move(up));
     co_return;
+  }
+  // Whatever the path: engines may have more of them that generate, and other names for these.
+  if (options().protects() && openai::may_steer(body_)) {
+    auto stripped = openai::without_steering(body_);
+    if (!stripped) {
+      co_await answer(400, fmt::format("fields of the body that may not be sent on cannot be told from the others: {}",
+                                       stripped.error().what));
+      co_return;
+    }
+    body_ = *std::move(stripped);
   }
   const auto allowed = context_.shared.allowed.current();
   plan_ = make_plan(request_, {.options = options(), .allowed = allowed.get(), .rank = rank_, .rng = context_.rng});
@@ -72,9 +78,6 @@ Task<void> Call::serve_split() {
   if (plan_.rank_unknown) {
     co_await answer(400, "x-data-parallel-host-port names no rank of this pod");
     co_return;
-  }
-  if (options().protects() && may_steer(body_)) {
-    if (auto stripped = openai::edited(body_, pd::local_edits())) body_ = *std::move(stripped);
   }
   if (!plan_.encoders.empty()) {
     reads_answer_ = true;

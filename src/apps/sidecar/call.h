@@ -108,7 +108,7 @@ class Call {
   net::Exchange& exchange_;
   const unsigned rank_;  // of the port that it came to
   RequestPlan plan_;
-  std::string_view path_;
+  const std::string path_;                      // as servers read it: without escapes
   std::string body_;                            // what the engine gets
   std::optional<std::uint32_t> cached_tokens_;  // that the prefill endpoint counted
   std::string decode_rank_;                     // for the rank's header; empty: none

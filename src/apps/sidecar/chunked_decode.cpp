@@ -72,7 +72,8 @@ Task<bool> Call::take_chunks(ChunkedAnswer& chunks, bool streams) {
       co_await answer_engine_failure(end.error());
       co_return true;
     }
-    if (end && !end->succeeded() && !sent_) {
+    const bool full = end && end->status == 400 && chunks.end_by_length();
+    if (!full && end && !end->succeeded() && !sent_) {
       net::Response said;
       said.status = end->status;
       said.headers = net::end_to_end(end->headers);
@@ -80,11 +81,12 @@ Task<bool> Call::take_chunks(ChunkedAnswer& chunks, bool streams) {
       co_await answer(std::move(said));
       co_return true;
     }
-    if (!end || !end->succeeded()) {
+    if (!full && (!end || !end->succeeded())) {
       co_await end_cut_stream("the engine failed before the answer was complete");
       co_return true;
     }
-    const auto taken = chunks.take(std::move(end->body));
+    Result<void> taken{};
+    if (!full) taken = chunks.take(std::move(end->body));
     if (!taken && taken.error().code == ErrorCode::kUnsupported) co_return false;
     Result<std::string> event = std::string{};
     if (taken && streams) event = chunks.event();

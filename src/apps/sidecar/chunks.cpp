@@ -108,16 +108,26 @@ Result<void> ChunkedAnswer::take(std::string answer) {
     LLMD_TRY(const std::optional<std::string_view> id, openai::raw_member(answer, "id"));
     id_ = id.value_or(std::string_view{});
   }
-  const std::uint32_t came = choice.completion_tokens.value_or(0);
+  // An engine that does not count must not make the answer longer than asked for.
+  const bool is_empty = choice.text.empty() && choice.completion_tokens.value_or(0) == 0;
+  const std::uint32_t came = choice.completion_tokens.value_or(budget());
   ++pieces_;
   tokens_ += came;
   text_ += choice.text;
   const bool goes_on = choice.finish_reason.empty() || choice.finish_reason == "length";
-  const bool came_nothing = came == 0 && choice.text.empty();
-  complete_ = !goes_on || came_nothing || (plan_.tokens_max && tokens_ >= *plan_.tokens_max) || pieces_ == kPiecesMax;
+  complete_ = !goes_on || is_empty || (plan_.tokens_max && tokens_ >= *plan_.tokens_max) || pieces_ == kPiecesMax;
   answer_ = std::move(answer);
   choice_ = std::move(choice);
   return {};
+}
+
+bool ChunkedAnswer::end_by_length() {
+  if (pieces_ == 0 || plan_.tokens_max) return false;
+  ++pieces_;
+  choice_.text.clear();
+  choice_.finish_reason = "length";
+  complete_ = true;
+  return true;
 }
 
 std::string ChunkedAnswer::usage() const {
@@ -151,7 +161,9 @@ Result<std::string> ChunkedAnswer::last_events() {
 }
 
 Result<std::string> ChunkedAnswer::whole() {
-  LLMD_TRY(const std::string choice, openai::edited(choice_.raw, {pd::set_field("message.content", quoted(text_))}));
+  const std::string reason = choice_.finish_reason.empty() ? "null" : quoted(choice_.finish_reason);
+  LLMD_TRY(const std::string choice, openai::edited(choice_.raw, {pd::set_field("message.content", quoted(text_)),
+                                                                  pd::set_field("finish_reason", reason)}));
   pd::FieldEdits edits{{.path = "choices", .raw_json = fmt::format("[{}]", choice)}, pd::set_field("usage", usage())};
   if (!id_.empty()) edits.push_back(pd::set_field("id", id_));
   return openai::edited(answer_, edits);

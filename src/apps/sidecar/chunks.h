@@ -35,6 +35,9 @@ class ChunkedAnswer {
   /// was taken. (Only of the first piece: then the answer is to be asked for whole.)
   [[nodiscard]] Result<void> take(std::string answer);
   [[nodiscard]] bool complete() const noexcept { return complete_; }
+  /// The engine has no room for a further piece. False: the client asked for one, or there is none yet; nothing has
+  /// changed. Else the text ends here as one whose length is used up, with an empty piece of its own.
+  [[nodiscard]] bool end_by_length();
 
   /// The last piece as an event of a stream.
   [[nodiscard]] Result<std::string> event();

@@ -1,14 +1,18 @@
 // The stage before prefill for images, videos and sounds: each is encoded by an endpoint of its own kind.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "api/openai/body_edits.h"
 #include "api/openai/media_parts.h"
 #include "apps/sidecar/call.h"
 #include "apps/sidecar/encode_batch.h"
 #include "pd/encode.h"
+#include "pd/nixl.h"
+#include "pd/shared_storage.h"
 #include "telemetry/log.h"
 
 namespace llmd::sidecar {
@@ -18,21 +22,31 @@ constexpr std::size_t kPartsMax = 256;  // of one request
 constexpr std::size_t kEncodeAnswerBytesMax = std::size_t{4} << 20U;
 
 /// The members of all answers' ec_transfer_params as one object, later ones in the place of earlier ones; empty if
-/// there are none. Error: an answer is no JSON.
+/// there are none. Errors: an answer is no JSON; kProtocol, if they are longer than kTransferParamsMax.
 Result<std::string> merged_params(std::vector<std::string>& answers) {
-  std::vector<std::pair<std::string, std::string>> members;
+  std::vector<std::string> members;
+  std::unordered_map<std::string, std::size_t> places;  // by key
+  std::size_t bytes = 0;
   for (std::string& answer : answers) {
     LLMD_TRY(const std::optional<std::string_view> raw, openai::raw_member(answer, pd::kEncoderField));
     if (!raw || !raw->starts_with('{')) continue;
     std::string params{*raw};
     LLMD_TRY(const std::vector<openai::RawMember> found, openai::raw_members(params));
     for (const openai::RawMember& member : found) {
-      std::erase_if(members, [&](const auto& known) { return known.first == member.key; });
-      members.emplace_back(member.key, member.whole);
+      const auto [place, is_new] = places.try_emplace(member.key, members.size());
+      if (is_new) members.emplace_back();
+      std::string& whole = members[place->second];
+      bytes = bytes - whole.size() + member.whole.size();
+      if (bytes > pd::kTransferParamsMax)
+        return fail(ErrorCode::kProtocol, "the encoders' ec_transfer_params are too long");
+      whole = member.whole;
     }
   }
   std::string object;
-  for (const auto& [key, whole] : members) object += (object.empty() ? "{" : ",") + whole;
+  for (const std::string& whole : members) {
+    object += object.empty() ? '{' : ',';
+    object += whole;
+  }
   if (!object.empty()) object += '}';
   return object;
 }
@@ -48,6 +62,12 @@ Task<bool> Call::encode() {
   auto bare = openai::edited(body_, {pd::set_field("messages", "[]")});
   if (!bare) {
     co_await answer(400, bare.error().what);
+    co_return false;
+  }
+  // All else goes to each encoder: a long tail and many items would take many times what a body may.
+  if (bare->size() * parts->size() > options().body_bytes_max) {
+    co_await answer(413, fmt::format("{} images, videos and sounds are too many beside {} bytes of other fields",
+                                     parts->size(), bare->size()));
     co_return false;
   }
   const auto batch = std::make_shared<EncodeBatch>(context_.loop, metrics());
@@ -86,7 +106,11 @@ Task<bool> Call::encode() {
     co_await answer(502, fmt::format("the encode stage failed: {}", why));
     co_return false;
   }
-  co_return co_await edit_body(pd::encoded_edits(*params));
+  pd::FieldEdits edits = pd::encoded_edits(*params);
+  // That field tells shared-storage whether to ask here first, by what the client says; its legs set it themselves.
+  if (plan_.prefill && options().connector == pd::Connector::kSharedStorage)
+    std::erase_if(edits, [](const pd::FieldEdit& edit) { return edit.path == pd::kCacheThresholdField; });
+  co_return co_await edit_body(edits);
 }
 
 }  // namespace llmd::sidecar

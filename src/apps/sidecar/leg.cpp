@@ -25,6 +25,7 @@ Task<Result<LegAnswer>> Leg::run() {
       {.method = request_.method, .target = request_.target, .headers = &request_.headers, .body = request_.body},
       &token_);
   if (!response) co_return failed(response.error());
+  status_ = (*response)->status();
   auto body = co_await (*response)->read_all(request_.answer_bytes_max);
   if (!body) co_return failed(body.error());
   deadline_.clear();

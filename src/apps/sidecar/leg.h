@@ -49,12 +49,15 @@ class Leg {
   /// Once. Errors as Client::send(), kDeadlineExceeded, kBodyTooLarge, kCancelled.
   [[nodiscard]] Task<Result<LegAnswer>> run();
   void cancel() { token_.cancel(); }
+  /// Of its answer's head, once that has come; else 0.
+  [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] const LegRequest& request() const noexcept { return request_; }
 
  private:
   LegRequest request_;
   net::CancelToken token_;
   bool timed_out_ = false;
+  int status_ = 0;
   Deadline deadline_;
 };
 

@@ -110,7 +110,7 @@ void add_list(CLI::App& app, const std::string& name, std::vector<std::string>& 
 void add_serving(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--port", options.port, "Port of rank 0; rank r listens at it + r; 0 picks one")
       ->capture_default_str();
-  app.add_option("--bind-address", options.host, "Address that the ports are bound to")->capture_default_str();
+  app.add_option("--bind-address", options.host, "Address that the ports are bound to; all by default, of IPv6 too");
   add_port(app, "--model-server-port", options.model_server_port, "Port of the engine's rank 0 on this host");
   app.add_option("--vllm-port", raw.vllm_port, "Old name of --model-server-port")->check(CLI::Range(1U, kPortMax));
   app.add_option("--data-parallel-size", options.data_parallel_size, "Ranks of the engine")

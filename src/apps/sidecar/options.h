@@ -37,7 +37,7 @@ struct MoriioFlags {
 /// The flags of llm-d's sidecar (llm-d-router: pkg/sidecar/proxy/options.go), by the same names and with the same
 /// defaults, and some of our own; docs/configuration.md explains each.
 struct Options {
-  std::string host = "0.0.0.0";
+  std::string host;           // empty: every address
   std::uint16_t port = 8000;  // of rank 0; rank r listens at port + r
   std::uint16_t model_server_port = 8200;
   std::uint16_t data_parallel_size = 1;

@@ -19,7 +19,12 @@ struct Partner {
   /// Runs the leg. `self` keeps it.
   [[nodiscard]] static Task<void> run(std::shared_ptr<Partner> self);
 
-  [[nodiscard]] bool failed() const noexcept { return end && (!*end || !(*end)->succeeded()); }
+  [[nodiscard]] bool failed() const noexcept {
+    if (!end || *end) return end && !(*end)->succeeded();
+    // An answer that is longer than what is read of it is no failure: its prompt is computed.
+    const bool is_long = end->error().code == ErrorCode::kBodyTooLarge;
+    return !is_long || leg.status() < 200 || leg.status() > 299;
+  }
   /// It is of no more use; this is no failure of the pod's.
   void give_up() {
     given_up = true;

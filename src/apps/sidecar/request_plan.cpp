@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/percent_decoding.h"
 #include "base/uuid.h"
 #include "net/hop_by_hop.h"
 
@@ -120,15 +121,15 @@ std::uint16_t p2p_port_of(const net::Address& target, const Options& options) no
 
 RequestPlan make_plan(const net::Request& request, const PlanContext& context) {
   RequestPlan plan;
-  const bool splits = request.method == "POST" && is_split_path(request.path());
+  const bool splits = request.method == "POST" && is_split_path(percent_decoded(request.path()));
   plan.headers = net::end_to_end(request.headers);
   if (splits) {
     plan_prefill(request, context, plan);
     plan_source(request, context, plan);
     plan_encoders(request, context, plan);
     plan_rank(request, context, plan);
-    for (const std::string_view name : {kPrefiller, kEncoders, kSource}) plan.headers.remove(name);
   }
+  for (const std::string_view name : {kPrefiller, kEncoders, kSource}) plan.headers.remove(name);
   plan.request_id = request.headers.get(kRequestId).value_or("");
   if (splits && plan.request_id.empty()) plan.request_id = uuid4(context.rng);
   if (!plan.request_id.empty()) plan.headers.set(kRequestId, plan.request_id);

@@ -36,7 +36,7 @@ struct PlanContext {
 /// Pure. Hosts are checked against the list, whatever their port. A KV source that cannot be used is no error.
 [[nodiscard]] RequestPlan make_plan(const net::Request& request, const PlanContext& context);
 
-/// Whether requests to this path generate, so that they may be split.
+/// Whether requests to this path (its escapes undone, as servers do) generate, so that they may be split.
 [[nodiscard]] bool is_split_path(std::string_view path) noexcept;
 
 /// The peer-to-peer port of the pod whose API is at `target`: rank 0's, plus the rank that its port is of.

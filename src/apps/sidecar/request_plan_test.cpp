@@ -101,7 +101,13 @@ TEST(RequestPlan, KeepsOneRequestIdAndSaysWhoAsked) {
   EXPECT_FALSE(given.headers.get("x-drop"));
   EXPECT_EQ(plan({}).headers.get("x-request-id").value_or("").size(), 36U);
   EXPECT_FALSE(plan({}, "/v1/models").headers.get("x-request-id"));
-  EXPECT_TRUE(plan({{"x-prefiller-host-port", "a:1"}}, "/v1/models").headers.get("x-prefiller-host-port"));
+  EXPECT_FALSE(plan({{"x-prefiller-host-port", "a:1"}}, "/v1/models").headers.get("x-prefiller-host-port"));
+}
+
+TEST(RequestPlan, ReadsThePathAsServersDo) {
+  const Planned plan;
+  EXPECT_EQ(prefill_of(plan({{"x-prefiller-host-port", "a:1"}}, "/v1/chat/completion%73?x=1")), "a:1");
+  EXPECT_EQ(prefill_of(plan({{"x-prefiller-host-port", "a:1"}}, "/v1/chat/completion%2573")), "none");
 }
 
 TEST(P2pPort, IsOfTheRankThatThePortNames) {

@@ -81,8 +81,6 @@ TEST(Connectors, SayOfEachLegWhatChanges) {
        R"(messages=[{"role":"user","content":[{"type":"image_url"}]}])"},
       {"encoded", encoded_edits(R"({"h":1})"), R"(cache_hit_threshold=0 ec_transfer_params={"h":1})"},
       {"encoded, nothing said", encoded_edits(""), "cache_hit_threshold=0"},
-      {"local", local_edits(),
-       "-kv_transfer_params -ec_transfer_params -bootstrap_host -bootstrap_port -bootstrap_room"},
   };
   for (const auto& item : cases) EXPECT_EQ(shown(item.edits), item.expected) << item.name;
 }

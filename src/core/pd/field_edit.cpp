@@ -70,12 +70,4 @@ FieldEdits one_token_edits(BodyKind kind) {
   return edits;
 }
 
-FieldEdits local_edits() {
-  FieldEdits edits;
-  for (const std::string_view field : {kTransferField, kEncoderField, std::string_view{"bootstrap_host"},
-                                       std::string_view{"bootstrap_port"}, std::string_view{"bootstrap_room"}})
-    edits.push_back(remove_field(field));
-  return edits;
-}
-
 }  // namespace llmd::pd

@@ -49,8 +49,4 @@ inline constexpr std::string_view kEncoderField = "ec_transfer_params";
 /// did not name stay unnamed, but the one that every engine reads.
 [[nodiscard]] FieldEdits one_token_edits(BodyKind kind);
 
-/// Without a first leg, or when it failed: the client's request as it is. No field by which the parts steer each other
-/// goes out, whoever put it there (design principle 8).
-[[nodiscard]] FieldEdits local_edits();
-
 }  // namespace llmd::pd

@@ -122,11 +122,18 @@ Task<Outcome> Call::run() {
   if (verdict_ && !left_) co_await answer(*std::move(verdict_));
   bool first = true;
   std::uint32_t reached = 0;
+  bool was_seen = false;  // by an endpoint that then failed
   for (const EndpointPtr& endpoint : candidates()) {
     if (left_ || timed_out_ || revoked_ || sent_ || waits_in_vain() || reached >= context_.options.attempts_max) break;
     if (!std::exchange(first, false)) {
       ++outcome_.retries;
       context_.retries.add();
+    }
+    if (was_seen && beside_ != nullptr) {
+      if (Result<void> met = meet_anew(); !met) {
+        error_ = std::move(met).error();
+        break;
+      }
     }
     const TimePoint asked = SteadyClock::now();
     const Attempt end = co_await attempt(endpoint);
@@ -134,6 +141,7 @@ Task<Outcome> Call::run() {
     // Where nobody listens the request was not seen, and asking cost nothing if that was told at once: when many
     // endpoints die at once, the next ones of the decision may all be among them.
     const bool unseen = error_ && error_->code == ErrorCode::kConnectionRefused;
+    was_seen = was_seen || !unseen;
     if (!unseen || SteadyClock::now() - asked > kQuickRefusal) ++reached;
   }
   deadline.clear();

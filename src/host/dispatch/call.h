@@ -71,6 +71,8 @@ class Call {
   Task<Result<std::string>> ask_prefill(const Endpoint& endpoint, const pd::FieldEdits& edits);
   /// Sends the prefill leg, and leaves the decode leg's body, of engines that meet by themselves.
   [[nodiscard]] Result<void> prefill_beside(const Endpoint& endpoint);
+  /// Begins it anew, in another room: the sender in this one may have met a decode endpoint that then failed.
+  [[nodiscard]] Result<void> meet_anew();
   /// The prefill leg beside has failed before the client was sent anything: the decode endpoint waits in vain.
   [[nodiscard]] bool waits_in_vain() const;
   void end_beside();

@@ -109,6 +109,14 @@ Result<void> Call::prefill_beside(const Endpoint& endpoint) {
   return {};
 }
 
+Result<void> Call::meet_anew() {
+  beside_->on_failure(nullptr);
+  beside_->cancel();
+  request_.headers.remove("x-data-parallel-host-port");  // of the decode endpoint that failed
+  context_.prefill_legs.add();
+  return prefill_beside(*request_.route.decision.prefill);
+}
+
 bool Call::waits_in_vain() const { return beside_ != nullptr && !sent_ && beside_->failure().has_value(); }
 
 void Call::end_beside() {

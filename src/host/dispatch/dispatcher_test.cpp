@@ -249,6 +249,27 @@ TEST(Dispatcher, SglangsLegsAreSentAtOnceAndMeetInARoom) {
   EXPECT_EQ(bench.outcome.prefill_error, "");
 }
 
+TEST(Dispatcher, SglangsLegsMeetInAnotherRoomAfterOneWasSeen) {
+  std::string first;
+  std::string second;
+  std::string prefill;
+  const auto leaves = [&first](net::Request request, net::Exchange& exchange) -> Task<void> {
+    first = request.body;
+    co_await head_only(std::move(request), exchange);
+  };
+  Bench bench{{leaves, noting(second), noting(prefill)}, {}, {{std::string{kConnectorLabel}, "sglang"}}};
+  bench.prefills_at_last = true;
+  EXPECT_EQ(bench.ask(), "{}");
+  testkit::run_task(bench.loop, sleep_for(milliseconds{50}));
+  EXPECT_NE(first, second);
+  EXPECT_NE(first.find("bootstrap_room"), std::string::npos) << first;
+  EXPECT_EQ(prefill, second);
+  EXPECT_EQ(bench.outcome.retries, 1U);
+  EXPECT_EQ(bench.outcome.prefill_error, "");
+  EXPECT_EQ(bench.count("llmd_gateway_prefill_legs_total"), 2);
+  EXPECT_EQ(bench.count("llmd_gateway_prefill_failures_total"), 0);
+}
+
 TEST(Dispatcher, ADecodeLegThatWaitsInVainIsGivenUp) {
   std::string prefill;
   Bench bench{{silent, noting(prefill, 500)}, {}, {{std::string{kConnectorLabel}, "sglang"}}};

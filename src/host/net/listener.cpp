@@ -85,6 +85,10 @@ Result<int> open_tcp(Address& address) {
   if (fd < 0) return bind_error(address, errno);
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // no wait for old connections; a listener still refuses
+  if (address.host == "::") {
+    const int off = 0;  // IPv4, too, whatever the machine's default
+    ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
   if (::bind(fd, list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd, kBacklog) != 0) {
     const int number = errno;
     ::close(fd);
@@ -98,6 +102,14 @@ Result<int> open_tcp(Address& address) {
   return fd;
 }
 
+Result<int> open_everywhere(Address& address) {
+  address.host = "::";
+  auto both = open_tcp(address);
+  if (both || both.error().code == ErrorCode::kAddressInUse) return both;
+  address.host = "0.0.0.0";
+  return open_tcp(address);
+}
+
 ino_t inode_of(const std::string& path) noexcept {
   struct stat info{};
   return ::lstat(path.c_str(), &info) == 0 ? info.st_ino : 0;
@@ -107,7 +119,9 @@ ino_t inode_of(const std::string& path) noexcept {
 
 Result<Listener> Listener::open(const Address& address, unsigned unix_mode) {
   Address bound = address;
-  LLMD_TRY(const int fd, bound.is_unix() ? open_unix(bound, unix_mode) : open_tcp(bound));
+  LLMD_TRY(const int fd, bound.is_unix()      ? open_unix(bound, unix_mode)
+                         : bound.host.empty() ? open_everywhere(bound)
+                                              : open_tcp(bound));
   Listener listener{fd, std::move(bound)};
   if (listener.address_.is_unix()) listener.inode_ = inode_of(listener.address_.unix_path);
   return listener;
@@ -141,6 +155,10 @@ std::string peer_name(int fd) {
   }
   if (peer.ss_family == AF_INET6) {
     const auto& address = reinterpret_cast<const sockaddr_in6&>(peer);
+    if (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr)) {
+      ::inet_ntop(AF_INET, &address.sin6_addr.s6_addr[12], text.data(), text.size());
+      return fmt::format("{}:{}", text.data(), ntohs(address.sin6_port));
+    }
     ::inet_ntop(AF_INET6, &address.sin6_addr, text.data(), text.size());
     return fmt::format("[{}]:{}", text.data(), ntohs(address.sin6_port));
   }

@@ -56,6 +56,22 @@ bool holds_within(const std::function<bool()>& condition, Duration limit = secon
   return condition();
 }
 
+TEST(Server, WithoutAHostIsReachedByBothProtocols) {
+  LoopThread thread;
+  ServerOptions options;
+  options.listen = {.host = "", .port = 0, .unix_path = {}};
+  const auto server = Server::listen({&thread.loop()}, std::move(options), mirror);
+  ASSERT_TRUE(server) << server.error().to_string();
+  const Address bound = (*server)->address();
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    if (bound.host == "0.0.0.0" && std::string_view{host} == "::1") continue;  // a machine without IPv6
+    auto client = RawConnection::connect({.host = host, .port = bound.port, .unix_path = {}});
+    client.send("GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    const std::string from = std::string_view{host} == "::1" ? "[::1]:" : "127.0.0.1:";
+    EXPECT_THAT(client.read_to_end(), HasSubstr("X-Peer: " + from));
+  }
+}
+
 std::string post(std::string_view body) {
   return fmt::format("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
 }

@@ -50,6 +50,7 @@ simdjson::error_code read_members(od::document& document, std::vector<RawMember>
   od::object object;
   if (const auto error = document.get_object().get(object)) return error;
   for (auto item : object) {
+    if (members.size() == kMembersMax) return simdjson::CAPACITY;
     od::field field;
     if (const auto error = std::move(item).get(field)) return error;
     const char* begin = field.key().raw() - 1;
@@ -168,6 +169,8 @@ Result<std::vector<RawMember>> raw_members(std::string& json) {
   auto error = parser.iterate(padded).get(document);
   if (!error) error = read_members(document, members);
   if (error == simdjson::INCORRECT_TYPE) return fail(ErrorCode::kInvalidRequest, "the JSON is not an object");
+  if (error == simdjson::CAPACITY)
+    return fail(ErrorCode::kInvalidRequest, fmt::format("the JSON object has more than {} fields", kMembersMax));
   if (error) return fail(ErrorCode::kInvalidJson, fmt::format("not valid JSON: {}", simdjson::error_message(error)));
   return members;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,13 +18,15 @@ namespace llmd::openai {
 /// The same of a body that stays as it is.
 [[nodiscard]] Result<std::string> edited(std::string_view body, const pd::FieldEdits& edits);
 
+inline constexpr std::size_t kMembersMax = 65'536;  // of one object that is edited or looked into
+
 struct RawMember {
   std::string key;              // unescaped
   std::string_view value;       // JSON text
   std::string_view whole = {};  // from the key's quote to the end of the value
 };
 /// The members of an object, in their order. The views are valid while `json` is neither changed nor moved. May grow
-/// its capacity. Errors: kInvalidJson, kInvalidRequest (not an object).
+/// its capacity. Errors: kInvalidJson, kInvalidRequest (not an object, or more than kMembersMax).
 [[nodiscard]] Result<std::vector<RawMember>> raw_members(std::string& json);
 /// One of them; no value if there is none of the name, the last if there are several.
 [[nodiscard]] Result<std::optional<std::string_view>> raw_member(std::string& json, std::string_view name);

@@ -56,6 +56,13 @@ TEST(BodyEdits, ReadOneMemberAsItStands) {
 TEST(BodyEdits, RefuseWhatIsNoObject) {
   std::string list = "[1]";
   EXPECT_EQ(apply_edits(list, {}).error().code, ErrorCode::kInvalidRequest);
+  std::string wide(1, '{');
+  for (std::size_t i = 0; i < kMembersMax; ++i) wide += R"("a":1,)";
+  std::string full = wide;
+  full.back() = '}';
+  EXPECT_TRUE(raw_members(full));
+  wide += R"("b":1})";
+  EXPECT_EQ(apply_edits(wide, {}).error().code, ErrorCode::kInvalidRequest);
   std::string open = R"({"a":1)";
   EXPECT_EQ(raw_member(open, "a").error().code, ErrorCode::kInvalidJson);
   std::string scalar = R"({"s":1})";

@@ -13,6 +13,9 @@ namespace {
 
 using api::FieldUse;
 
+constexpr std::array<std::string_view, 4> kSteeringNames{"kv_transfer_params", "ec_transfer_params",
+                                                         "data_parallel_rank", "cache_hit_threshold"};
+constexpr std::array<std::string_view, 3> kSteeringPrefixes{"bootstrap_", "disagg_", "llmd_"};
 constexpr std::string_view kUsageOptions = R"({"include_usage":true})";
 
 /// Whatever path of OpenAI's or vLLM's the gateway serves.
@@ -29,6 +32,7 @@ constexpr api::FieldMeaning kAnyField[] = {
     {"stream_options", FieldUse::kStreamOptions},
     {"cache_salt", FieldUse::kCacheSalt},
     {"vllm_xargs", FieldUse::kExtraArguments},
+    {"sampling_params", FieldUse::kSampling},
 };
 
 bool lies_in(std::string_view part, std::string_view whole) {
@@ -54,12 +58,27 @@ void append_without_cuts(std::string& out, std::string_view text, std::span<cons
 }  // namespace
 
 bool is_steering_field(std::string_view name) noexcept {
-  constexpr std::array<std::string_view, 4> kNames{"kv_transfer_params", "ec_transfer_params", "data_parallel_rank",
-                                                   "cache_hit_threshold"};
-  for (const std::string_view known : kNames) {
-    if (name == known) return true;
-  }
-  return name.starts_with("bootstrap_") || name.starts_with("disagg_") || name.starts_with("llmd_");
+  const auto begins = [name](std::string_view prefix) { return name.starts_with(prefix); };
+  return std::ranges::find(kSteeringNames, name) != kSteeringNames.end() ||
+         std::ranges::any_of(kSteeringPrefixes, begins);
+}
+
+bool may_steer(std::string_view body) noexcept {
+  // Blanks, byte order marks and the zero bytes of wider encodings may stand before an object.
+  constexpr std::string_view kBefore{" \t\r\n\0\xef\xbb\xbf\xfe\xff", 10};
+  const std::size_t first = body.find_first_not_of(kBefore);
+  if (first == std::string_view::npos || body[first] != '{') return false;
+  const auto has = [body](std::string_view text) { return body.find(text) != std::string_view::npos; };
+  return has({"\0", 1}) || has("\\u") || std::ranges::any_of(kSteeringNames, has) ||
+         std::ranges::any_of(kSteeringPrefixes, has);
+}
+
+Result<std::string> without_steering(std::string& body) {
+  static constexpr api::FieldMeaning kFields[] = {{"vllm_xargs", FieldUse::kExtraArguments},
+                                                  {"sampling_params", FieldUse::kSampling}};
+  const api::BodyForm form{.fields = kFields, .keeps_cache_threshold = true};
+  LLMD_TRY(const api::BodyReading reading, api::read_body(body, {0, body.size()}, form, {}));
+  return rewrite_body(body, reading.fields, {}).value_or(body);
 }
 
 Result<RoutingFields> read_routing_fields(std::string& body) {

@@ -72,6 +72,13 @@ struct RoutingFields {
 
 /// Whether a client may not set the top-level field: the parts of the system steer each other by it.
 [[nodiscard]] bool is_steering_field(std::string_view name) noexcept;
+/// Whether some reader of JSON may find such a field in the body: it begins as an object, and names one, or has escapes
+/// or zero bytes (UTF-16, which Python's readers take) that hide names. True also of many that have none.
+[[nodiscard]] bool may_steer(std::string_view body) noexcept;
+/// The JSON object without such fields, but with cache_hit_threshold, which clients of an engine may give; what stands
+/// in sampling_params.extra_args with one goes, and vllm_xargs. May grow the body's capacity. Errors: kInvalidJson,
+/// kInvalidRequest (no object).
+[[nodiscard]] Result<std::string> without_steering(std::string& body);
 
 struct BodyChanges {
   std::optional<std::string_view> model{};  // in place of the model, or added

@@ -117,6 +117,37 @@ TEST(RoutingFields, AValueThatIsNoneCountsAsAbsent) {
   }
 }
 
+TEST(Steering, IsCutOutButForTheCacheThreshold) {
+  const std::pair<std::string, const char*> cases[] = {
+      {R"({"a":1,"kv_transfer_params":{"x":1},"cache_hit_threshold":0.5})", R"({"a":1,"cache_hit_threshold":0.5})"},
+      {R"({"data_parallel_rank":1,"disagg_prefill_dp_rank":2,"bootstrap_other":3,"model":7})", R"({"model":7})"},
+      {R"({"vllm_xargs":{"kv_transfer_params":{}},"a":1})", R"({"a":1})"},
+      {R"({"vllm_xargs":{"cache_hit_threshold":1}})", R"({"vllm_xargs":{"cache_hit_threshold":1}})"},
+      {R"({"sampling_params":{"extra_args": {"kv_transfer_params":{"y":{}}} ,"n":1},"bootstrap_room":1})",
+       R"({"sampling_params":{"extra_args": {} ,"n":1}})"},
+      {R"({"sampling_params":{"extra_args":{"b":1},"":2}})", R"({"sampling_params":{"extra_args":{"b":1},"":2}})"},
+      {R"({"kv\u005ftransfer_params":1})", "{}"},
+  };
+  for (const auto& [body, expected] : cases) {
+    std::string copy = body;
+    EXPECT_EQ(may_steer(copy), body != R"({"sampling_params":{"extra_args":{"b":1},"":2}})") << body;
+    const auto cut = without_steering(copy);
+    ASSERT_TRUE(cut) << body << ": " << cut.error().to_string();
+    EXPECT_EQ(*cut, expected);
+  }
+}
+
+TEST(Steering, MayBeInWhateverBeginsAsAnObject) {
+  using std::string_literals::operator""s;
+  for (const std::string& body :
+       {"{\0\"\0a\0\"\0:\0001\0}\0"s, "\xff\xfe{\0}\0"s, "\xef\xbb\xbf {\"bootstrap_room\":1}"s,
+        "{\"ec_transfer_params\":NaN}"s, "\0{"s, "{\"\\u0061\":1}"s})
+    EXPECT_TRUE(may_steer(body)) << body;
+  for (const std::string& body :
+       {""s, "--form\r\n\r\nkv_transfer_params\0"s, "[\"kv_transfer_params\"]"s, "{\"messages\":[]}"s, "\0"s})
+    EXPECT_FALSE(may_steer(body)) << body;
+}
+
 TEST(RoutingFields, CutsSteeringFieldsWhereverTheyStand) {
   const std::vector<std::pair<std::string, std::string>> members = {
       {"model", "\"m\""},

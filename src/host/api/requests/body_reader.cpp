@@ -130,7 +130,7 @@ class Reader {
       const std::size_t begin = static_cast<std::size_t>(field.key().raw() - body_.data()) - 1;
       std::string_view key;
       if (const auto error = field.unescaped_key().get(key)) return error;
-      bool steering = openai::is_steering_field(key);
+      bool steering = is_cut(key);
       if (const auto error = read_field(key, field.value(), steering)) return error;
       places_.push_back({.begin = begin, .steering = steering});
     }
@@ -144,6 +144,10 @@ class Reader {
   [[nodiscard]] bool model_has_wrong_type() const noexcept { return model_has_wrong_type_; }
 
  private:
+  [[nodiscard]] bool is_cut(std::string_view key) const noexcept {
+    return openai::is_steering_field(key) && !(form_.keeps_cache_threshold && key == "cache_hit_threshold");
+  }
+
   simdjson::error_code read_field(std::string_view key, od::value value, bool& steering) {
     const auto meaning = std::find_if(form_.fields.begin(), form_.fields.end(),
                                       [&](const FieldMeaning& known) { return known.name == key; });
@@ -266,10 +270,29 @@ class Reader {
       if (const auto error = std::move(item).get(field)) return error;
       std::string_view key;
       if (const auto error = field.unescaped_key().get(key)) return error;
-      if (key != form_.sampling_output) continue;
       od::value inner = field.value();
+      if (key == "extra_args") {
+        if (const auto error = read_sampling_extras(inner)) return error;
+      }
+      if (form_.sampling_output.empty() || key != form_.sampling_output) continue;
       if (const auto count = whole_number(inner)) out_.output_tokens_max = *count;
     }
+    return simdjson::SUCCESS;
+  }
+
+  /// vLLM's sampling_params.extra_args is where vllm_xargs ends up. What stands in it goes, and its braces stay.
+  simdjson::error_code read_sampling_extras(od::value value) {
+    if (!has_type(value, od::json_type::object)) return simdjson::SUCCESS;
+    od::object arguments;
+    if (const auto error = value.get_object().get(arguments)) return error;
+    bool steering = false;
+    if (const auto error = look_for_steering(arguments, steering)) return error;
+    if (!steering) return simdjson::SUCCESS;
+    std::string_view raw;
+    if (const auto error = arguments.reset().error()) return error;
+    if (const auto error = arguments.raw_json().get(raw)) return error;
+    const std::size_t begin = offset(raw) + 1;
+    inner_steering_.push_back({.begin = begin, .end = offset(raw) + raw.rfind('}')});
     return simdjson::SUCCESS;
   }
 
@@ -342,18 +365,22 @@ class Reader {
 
   /// vLLM copies vllm_xargs into the same place as kv_transfer_params, so steering fields inside are as bad as outside.
   /// The whole object goes then: no client has a use for it.
-  static simdjson::error_code read_extra_arguments(od::value value, bool& steering) {
+  simdjson::error_code read_extra_arguments(od::value value, bool& steering) {
     od::json_type type{};
     if (const auto error = value.type().get(type)) return error;
     if (type != od::json_type::object) return simdjson::SUCCESS;
     od::object arguments;
     if (const auto error = value.get_object().get(arguments)) return error;
+    return look_for_steering(arguments, steering);
+  }
+
+  simdjson::error_code look_for_steering(od::object& arguments, bool& steering) const {
     for (auto item : arguments) {
       od::field field;
       if (const auto error = std::move(item).get(field)) return error;
       std::string_view key;
       if (const auto error = field.unescaped_key().get(key)) return error;
-      steering = steering || openai::is_steering_field(key);
+      steering = steering || is_cut(key);
     }
     return simdjson::SUCCESS;
   }
@@ -382,6 +409,9 @@ class Reader {
       out_.steering.push_back(range);
       i = next - 1;
     }
+    if (inner_steering_.empty()) return;
+    out_.steering.insert(out_.steering.end(), inner_steering_.begin(), inner_steering_.end());
+    std::ranges::sort(out_.steering, {}, &ByteRange::begin);
   }
 
   std::string_view body_;
@@ -392,6 +422,7 @@ class Reader {
   RoutingFields& out_;
   od::document* document_ = nullptr;
   std::vector<FieldPlace> places_;
+  std::vector<ByteRange> inner_steering_;  // inside fields that stay
   std::optional<std::uint32_t> strong_output_tokens_;
   bool model_has_wrong_type_ = false;
 };

@@ -42,6 +42,7 @@ struct BodyForm {
   std::span<const FieldMeaning> fields;
   std::string_view sampling_output{};  // the name of kOutputTokens inside kSampling
   bool has_media = false;              // prompts may hold images and the like
+  bool keeps_cache_threshold = false;  // cache_hit_threshold is the client's to give
 };
 
 /// What a body said. Views of the body.

@@ -43,16 +43,16 @@ class RawConnection {
     tcp.sin_family = AF_INET;
     tcp.sin_port = htons(address.port);
     tcp.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in6 tcp6{};
+    tcp6.sin6_family = AF_INET6;
+    tcp6.sin6_port = tcp.sin_port;
+    tcp6.sin6_addr = in6addr_loopback;
+    if (address.host == "::1") return connect_to(AF_INET6, reinterpret_cast<const sockaddr*>(&tcp6), sizeof tcp6);
     sockaddr_un local{};
     local.sun_family = AF_UNIX;
     std::strncpy(local.sun_path, address.unix_path.c_str(), sizeof local.sun_path - 1);
-    const bool is_unix = address.is_unix();
-    const int fd = ::socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr* const to =
-        is_unix ? reinterpret_cast<const sockaddr*>(&local) : reinterpret_cast<const sockaddr*>(&tcp);
-    if (::connect(fd, to, is_unix ? sizeof local : sizeof tcp) == 0) return RawConnection{fd};
-    ::close(fd);
-    return RawConnection{};
+    if (address.is_unix()) return connect_to(AF_UNIX, reinterpret_cast<const sockaddr*>(&local), sizeof local);
+    return connect_to(AF_INET, reinterpret_cast<const sockaddr*>(&tcp), sizeof tcp);
   }
 
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
@@ -118,6 +118,13 @@ class RawConnection {
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
  private:
+  static RawConnection connect_to(int family, const sockaddr* to, socklen_t size) {
+    const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(fd, to, size) == 0) return RawConnection{fd};
+    ::close(fd);
+    return RawConnection{};
+  }
+
   static constexpr int kWaitMs = 10'000;
   bool ready(short events) const {
     pollfd wait{.fd = fd_, .events = events, .revents = 0};
