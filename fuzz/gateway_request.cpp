@@ -24,9 +24,31 @@ void check_rewrite(const std::string& before, const std::string& after) {
   for (const auto& [name, value] : is.items()) {
     if (llmd::openai::is_steering_field(name)) std::abort();
     if (name == "stream_options" && value.is_object() && value.value("include_usage", Json{}) == true) continue;
-    // Of two vllm_xargs one may be cut, and which of them counts then changes.
-    if (name != "model" && name != "vllm_xargs" && (!was.contains(name) || was[name] != value)) std::abort();
+    // Of two vllm_xargs one may be cut, and which of them counts then changes; sampling_params' extra_args are emptied.
+    const bool changes_inside = name == "vllm_xargs" || name == "sampling_params";
+    if (name != "model" && !changes_inside && (!was.contains(name) || was[name] != value)) std::abort();
   }
+}
+
+/// The sidecar's: what a strict parser accepts is cut, in whatever JSON can hide; nothing stays by which to steer.
+void check_cut(std::string body) {
+  const Json was = Json::parse(body, nullptr, false);
+  const bool may_steer = llmd::openai::may_steer(body);
+  const auto cut = llmd::openai::without_steering(body);
+  if (!cut || !was.is_object()) return;
+  const Json is = Json::parse(*cut, nullptr, false);
+  if (!is.is_object()) std::abort();
+  const auto steers = [](const std::string& name) {
+    return name != "cache_hit_threshold" && llmd::openai::is_steering_field(name);
+  };
+  const Json inner = is.value("sampling_params", Json{});
+  for (const Json& object : {is, inner.is_object() ? inner.value("extra_args", Json{}) : Json{}}) {
+    if (!object.is_object()) continue;
+    for (const auto& [name, value] : object.items()) {
+      if (steers(name)) std::abort();
+    }
+  }
+  if (!may_steer && *cut != body) std::abort();
 }
 
 }  // namespace
@@ -43,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool was_json = Json::parse(before, nullptr, false).is_object();
     if (was_json && !Json::parse(*edited, nullptr, false).is_object()) std::abort();
   }
+  check_cut(before);
   (void)llmd::openai::find_usage(before);
   return 0;
 }

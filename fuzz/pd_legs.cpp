@@ -79,7 +79,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(body, pd::shared_storage_prefill_edits(kind));
   check(body, pd::moriio_prefill_edits(kind, moriio, plan));
   check(body, pd::moriio_parallel_decode_edits(moriio, plan, "h"));
-  check(body, pd::local_edits());
   // The same bytes as a prefill side's answer.
   std::string answer{body};
   if (const auto params = llmd::openai::raw_member(answer, pd::kTransferField); params && *params) {
