@@ -162,7 +162,7 @@ void Pools::add_gauges(ServingPool& pool) {
 
 /// A pool that stays, as the file has it now.
 void Pools::change(ServingPool& pool, PoolSetup setup) {
-  if (setup.tls_text != pool.setup.tls_text)
+  if (setup.tls_text != pool.setup.tls_text || (setup.tls != nullptr && pool.tls == nullptr))
     log::warn("the tls of pool {} has changed: it counts from the next start", pool.name);
   pool.plane->live_config().replace(setup.config_source, setup.config);
   pool.plane->replace_endpoints(setup.endpoints, setup.endpoint_file);
@@ -186,6 +186,7 @@ Result<void> Pools::apply(PoolsSetup setup) {
     LLMD_TRY_VOID(open(pool));
     pending.fresh.push_back(ever_.back().get());
   }
+  pending_.reset();  // what waits is older
   if (view_.load() == nullptr || pending.fresh.empty()) {
     swap_in(std::move(pending.setup));
   } else {

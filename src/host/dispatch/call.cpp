@@ -146,7 +146,7 @@ Task<Outcome> Call::run() {
   }
   deadline.clear();
   if (beside_ != nullptr) end_beside();
-  request_.untaken = request_.may_go_elsewhere && !left_ && !sent_ && !timed_out_ && !revoked_ &&
+  request_.untaken = request_.may_go_elsewhere && !left_ && !sent_ && !timed_out_ && !revoked_ && !had_no_room_ &&
                      (outcome_.endpoint_failed || !refusal_);
   if (!left_ && !sent_ && !request_.untaken) co_await answer_failure();
   exchange_.on_disconnect(nullptr);
@@ -310,6 +310,7 @@ Task<Call::Attempt> Call::keep_refusal(net::ClientResponse& response) {
   // "No room, come later" is no fault of the endpoint's; another 5xx is.
   const bool no_room = status == 429 || (status == 503 && response.headers().get("retry-after"));
   outcome_.endpoint_failed = !no_room;
+  had_no_room_ = had_no_room_ || no_room;
   if (!no_room)
     context_.pool.on_request_failure(endpoint_->name, health::FailureKind::kServerError, SteadyClock::now());
   error_ = Error{.code = ErrorCode::kUpstreamFailed, .what = fmt::format("the endpoint answered {}", status)};

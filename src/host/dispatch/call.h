@@ -132,6 +132,7 @@ class Call {
   std::optional<Error> error_;                          // of the last attempt
   std::optional<api::AnswerModelRewriter> rewriter_{};  // of the answer under way
   std::string renamed_;                                 // its scratch
+  bool had_no_room_ = false;                            // one of the endpoints said so
   std::optional<net::Response> refusal_;                // the last endpoint's own "not now"
   pool::InFlight reserved_;                             // at the decode endpoint, while another computes the prompt
   bool remembered_ = false;                             // as it was decided, before its first attempt
