@@ -36,7 +36,7 @@ llmd_declare_module(host/tokenizer  USES base model llamacpp api THIRD_PARTY fmt
 llmd_declare_module(host/kvstore    USES base model kvpolicy telemetry THIRD_PARTY fmt)
 llmd_declare_module(host/kvevents   USES base model telemetry config THIRD_PARTY fmt zmq)
 llmd_declare_module(host/kvtransfer USES base model telemetry runtime net kvstore THIRD_PARTY fmt asio xxhash)
-llmd_declare_module(host/flags      USES base model telemetry net kvtransfer THIRD_PARTY fmt cli11)
+llmd_declare_module(host/flags      USES base model scheduling telemetry config net kvtransfer THIRD_PARTY fmt cli11)
 llmd_declare_module(host/pool       USES base model health telemetry runtime net config api THIRD_PARTY fmt asio yaml)
 llmd_declare_module(host/kube       USES base telemetry runtime net THIRD_PARTY fmt asio simdjson nlohmann yaml crypto)
 llmd_declare_module(host/discovery  USES base model telemetry runtime net pool kube THIRD_PARTY fmt asio simdjson resolv)

@@ -7,53 +7,11 @@
 #include <array>
 #include <utility>
 
-#include "config/quantity.h"
+#include "flags/go_flags.h"
 #include "net/address.h"
-#include "scheduling/plugin_spec.h"
 
 namespace llmd::epp {
 namespace {
-
-/// A duration as Go's flags take it: 50ms, 1m30s.
-CLI::Option* add_duration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
-                          const std::string& shown, const std::string& text) {
-  const CLI::Validator readable{[](std::string& given) {
-                                  return scheduling::parse_go_duration(given)
-                                             ? std::string{}
-                                             : fmt::format("\"{}\" is no duration such as 50ms or 1m30s", given);
-                                },
-                                "", "duration"};
-  return app
-      .add_option_function<std::string>(
-          name, [&value](const std::string& given) { value = *scheduling::parse_go_duration(given); }, text)
-      ->default_str(shown)
-      ->check(readable);
-}
-
-/// A quantity as Kubernetes writes it: 4Mi. Empty: the default stays.
-CLI::Option* add_quantity(CLI::App& app, const std::string& name, std::size_t& value, const std::string& shown,
-                          const std::string& text) {
-  const CLI::Validator readable{[](std::string& given) {
-                                  const auto parsed = config::parse_quantity(given);
-                                  return given.empty() || (parsed && *parsed > 0)
-                                             ? std::string{}
-                                             : fmt::format("\"{}\" is no quantity such as 4Mi", given);
-                                },
-                                "", "quantity"};
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&value](const std::string& given) {
-            if (!given.empty()) value = static_cast<std::size_t>(*config::parse_quantity(given));
-          },
-          text)
-      ->default_str(shown)
-      ->check(readable);
-}
-
-CLI::Option* add_switch(CLI::App& app, const std::string& name, bool& value, const std::string& text) {
-  return app.add_flag(name, value, fmt::format("{} ({})", text, value ? "on by default" : "off"));
-}
 
 void add_serving(CLI::App& app, Options& options) {
   const auto port = [&app](const std::string& name, std::uint16_t& value, const std::string& text) {
@@ -64,15 +22,17 @@ void add_serving(CLI::App& app, Options& options) {
   port("--metrics-port", options.metrics_port, "Port of /metrics and /debug; 0 picks one");
   app.add_option("--bind-address", options.host,
                  "Address that the three ports are bound to; all by default, of IPv6 too");
-  add_switch(app, "--health-checking", options.health_on_grpc_port, "The health service on the ext_proc port, too");
-  add_duration(app, "--drain-timeout", options.drain_timeout, "30s",
-               "How long requests are still served after SIGTERM");
-  add_quantity(app, "--grpc-max-recv-msg-size", options.message_bytes_max, "4Mi", "Longest message of the proxy");
+  flags::add_switch(app, "--health-checking", options.health_on_grpc_port,
+                    "The health service on the ext_proc port, too");
+  flags::add_go_duration(app, "--drain-timeout", options.drain_timeout, "30s",
+                         "How long requests are still served after SIGTERM");
+  flags::add_quantity(app, "--grpc-max-recv-msg-size", options.message_bytes_max, "4Mi", "Longest message of the proxy",
+                      /*takes_empty=*/true);
   app.add_option_function<std::string>(
          "--grpc-max-send-msg-size", [](const std::string&) {},
          "No effect: nothing that is sent is longer than 62,000 bytes but a body that the proxy holds")
       ->default_str("");
-  add_quantity(app, "--max-body", options.body_bytes_max, "100Mi", "Longest request body");
+  flags::add_quantity(app, "--max-body", options.body_bytes_max, "100Mi", "Longest request body", /*takes_empty=*/true);
   app.add_option("--loops", options.loops, "Event loops that serve streams; 0: one a core, at most 4")
       ->check(CLI::Range(0U, 64U))
       ->capture_default_str();
@@ -80,9 +40,10 @@ void add_serving(CLI::App& app, Options& options) {
 }
 
 void add_tls(CLI::App& app, Options& options) {
-  add_switch(app, "--secure-serving", options.secure_serving, "TLS on the ext_proc port");
+  flags::add_switch(app, "--secure-serving", options.secure_serving, "TLS on the ext_proc port");
   app.add_option("--cert-path", options.cert_path, "Folder with tls.crt and tls.key (default: a self-signed one)");
-  add_switch(app, "--enable-cert-reload", options.cert_reload, "Read the certificate again when its files change");
+  flags::add_switch(app, "--enable-cert-reload", options.cert_reload,
+                    "Read the certificate again when its files change");
   auto* const cert_dir = app.add_option("--metrics-cert-dir", options.metrics_cert_dir,
                                         "Folder with tls.crt and tls.key: TLS on the metrics port");
   app.add_option("--metrics-client-ca-file", options.metrics_client_ca_file,
@@ -96,34 +57,34 @@ void add_tls(CLI::App& app, Options& options) {
 void add_pool(CLI::App& app, Options& options) {
   app.add_option("--config-file", options.config_file, "EndpointPickerConfig file, read again when it changes");
   app.add_option("--config-text", options.config_text, "EndpointPickerConfig as text")->excludes("--config-file");
-  add_switch(app, "--allow-experimental-plugins", options.allow_experimental_plugins,
-             "Let the configuration use plugin types that are marked experimental");
+  flags::add_switch(app, "--allow-experimental-plugins", options.allow_experimental_plugins,
+                    "Let the configuration use plugin types that are marked experimental");
   app.add_option("--pool-group", options.pool_group, "API group of the InferencePool")->capture_default_str();
   app.add_option("--pool-namespace", options.pool_namespace, "Namespace of the InferencePool (default: NAMESPACE)");
   app.add_option("--pool-name", options.pool_name, "Name of the InferencePool");
   app.add_option("--endpoint-selector", options.endpoint_selector, "Label selector of the pods, instead of a pool")
       ->excludes("--pool-name");
   app.add_option("--endpoint-target-ports", options.endpoint_target_ports, "Ports of those pods")->delimiter(',');
-  add_switch(app, "--allow-local-endpoints", options.allow_local_endpoints,
-             "Loopback and link-local addresses of pods may be endpoints, too");
-  add_switch(app, "--disable-endpoint-subset-filter", options.disable_subset_filter,
-             "Pick from all endpoints, whatever subset the proxy names");
-  add_switch(app, "--emit-endpoint-scores", options.emit_scores, "Tell the proxy what each endpoint scored");
-  add_duration(app, "--refresh-metrics-interval", options.scrape_interval, "50ms",
-               "Between two looks at an endpoint's metrics; at least 50ms");
-  add_duration(app, "--refresh-prometheus-metrics-interval", options.refresh_interval, "5s",
-               "Between two looks at the pool for its gauges; at least 100ms");
-  add_duration(app, "--metrics-staleness-threshold", options.staleness_threshold, "2s",
-               "A reading older than this counts as missing");
-  add_switch(app, "--ha-enable-leader-election", options.leader_election, "One replica of several serves");
+  flags::add_switch(app, "--allow-local-endpoints", options.allow_local_endpoints,
+                    "Loopback and link-local addresses of pods may be endpoints, too");
+  flags::add_switch(app, "--disable-endpoint-subset-filter", options.disable_subset_filter,
+                    "Pick from all endpoints, whatever subset the proxy names");
+  flags::add_switch(app, "--emit-endpoint-scores", options.emit_scores, "Tell the proxy what each endpoint scored");
+  flags::add_go_duration(app, "--refresh-metrics-interval", options.scrape_interval, "50ms",
+                         "Between two looks at an endpoint's metrics; at least 50ms");
+  flags::add_go_duration(app, "--refresh-prometheus-metrics-interval", options.refresh_interval, "5s",
+                         "Between two looks at the pool for its gauges; at least 100ms");
+  flags::add_go_duration(app, "--metrics-staleness-threshold", options.staleness_threshold, "2s",
+                         "A reading older than this counts as missing");
+  flags::add_switch(app, "--ha-enable-leader-election", options.leader_election, "One replica of several serves");
 }
 
 /// Flags that llm-d's picker takes, and that do nothing here, or not yet.
 void add_accepted(CLI::App& app, Options& options, std::vector<std::string>& idle) {
-  add_switch(app, "--enable-pprof", options.pprof, "CPU profiles at /debug/pprof/profile");
-  add_switch(app, "--metrics-endpoint-auth", options.metrics_auth,
-             "Ask Kubernetes who may read the metrics; without Kubernetes, everyone may");
-  add_switch(app, "--tracing", options.tracing, "Spans to where OpenTelemetry's environment variables say");
+  flags::add_switch(app, "--enable-pprof", options.pprof, "CPU profiles at /debug/pprof/profile");
+  flags::add_switch(app, "--metrics-endpoint-auth", options.metrics_auth,
+                    "Ask Kubernetes who may read the metrics; without Kubernetes, everyone may");
+  flags::add_switch(app, "--tracing", options.tracing, "Spans to where OpenTelemetry's environment variables say");
   static constexpr std::array<std::string_view, 4> kIdle{"--zap-devel", "--zap-stacktrace-level", "--zap-time-encoding",
                                                          "--enable-grpc-stream-metrics"};
   for (const std::string_view name : kIdle) {
@@ -153,13 +114,7 @@ void add_logging(CLI::App& app, Options& options, int& verbosity, std::string& z
       ->check(CLI::Range(0, 10))
       ->capture_default_str();
   app.add_option("--zap-log-level", zap_level, "The same by name: error, warn, info, debug, or a number");
-  app.add_option_function<std::string>(
-         "--zap-encoder",
-         [&options](const std::string& name) {
-           options.log.format = name == "console" ? log::Format::kText : log::Format::kJson;
-         },
-         "json or console")
-      ->check(CLI::IsMember({"json", "console"}));
+  flags::add_zap_encoder(app, options.log.format);
   flags::add_log_flags(app, options.log);
 }
 

@@ -11,9 +11,8 @@
 #include <utility>
 
 #include "apps/sidecar/configuration.h"
-#include "config/quantity.h"
 #include "config/read_file.h"
-#include "scheduling/plugin_spec.h"
+#include "flags/go_flags.h"
 
 namespace llmd::sidecar {
 namespace {
@@ -61,44 +60,6 @@ void read_environment(Options& options) {
   options.moriio.engines.decode_host = options.pod_ip;
 }
 
-/// A duration as Go's flags take it: 50ms, 1m30s.
-void add_duration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value, const std::string& shown,
-                  const std::string& text) {
-  const CLI::Validator readable{[](std::string& given) {
-                                  return scheduling::parse_go_duration(given)
-                                             ? std::string{}
-                                             : fmt::format("\"{}\" is no duration such as 50ms or 1m30s", given);
-                                },
-                                "", "duration"};
-  app.add_option_function<std::string>(
-         name, [&value](const std::string& given) { value = *scheduling::parse_go_duration(given); }, text)
-      ->default_str(shown)
-      ->check(readable);
-}
-
-/// A quantity as Kubernetes writes it: 100Mi.
-void add_quantity(CLI::App& app, const std::string& name, std::size_t& value, const std::string& shown,
-                  const std::string& text) {
-  const CLI::Validator readable{
-      [](std::string& given) {
-        const auto parsed = config::parse_quantity(given);
-        return parsed && *parsed > 0 ? std::string{} : fmt::format("\"{}\" is no quantity such as 4Mi", given);
-      },
-      "", "quantity"};
-  app.add_option_function<std::string>(
-         name,
-         [&value](const std::string& given) {
-           value = static_cast<std::size_t>(config::parse_quantity(given).value_or(0));
-         },
-         text)
-      ->default_str(shown)
-      ->check(readable);
-}
-
-void add_switch(CLI::App& app, const std::string& name, bool& value, const std::string& text) {
-  app.add_flag(name, value, fmt::format("{} ({})", text, value ? "on by default" : "off"));
-}
-
 void add_port(CLI::App& app, const std::string& name, std::uint16_t& port, const std::string& text) {
   app.add_option(name, port, text)->check(CLI::Range(1U, kPortMax))->capture_default_str();
 }
@@ -116,15 +77,16 @@ void add_serving(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--data-parallel-size", options.data_parallel_size, "Ranks of the engine")
       ->check(CLI::Range(1U, kPortMax))
       ->capture_default_str();
-  add_switch(app, "--secure-proxy", options.secure_proxy, "TLS for who calls");
+  flags::add_switch(app, "--secure-proxy", options.secure_proxy, "TLS for who calls");
   app.add_option("--cert-path", options.cert_path,
                  "Folder with tls.crt and tls.key, read again when they change (default: a self-signed one)");
   app.add_option("--metrics-port", options.metrics_port, "Port of /metrics; 0: none")->capture_default_str();
   app.add_option("--loops", options.loops, "Event loops; 0: one a core, at most 4")
       ->check(CLI::Range(0U, 64U))
       ->capture_default_str();
-  add_quantity(app, "--max-body", options.body_bytes_max, "100Mi", "Longest request body");
-  add_duration(app, "--drain-timeout", options.drain_timeout, "1m", "How long requests may still take after SIGTERM");
+  flags::add_quantity(app, "--max-body", options.body_bytes_max, "100Mi", "Longest request body");
+  flags::add_go_duration(app, "--drain-timeout", options.drain_timeout, "1m",
+                         "How long requests may still take after SIGTERM");
 }
 
 void add_connectors(CLI::App& app, Options& options, Raw& raw) {
@@ -137,9 +99,10 @@ void add_connectors(CLI::App& app, Options& options, Raw& raw) {
   add_port(app, "--mooncake-bootstrap-port", options.mooncake_bootstrap_port,
            "Bootstrap port of prefill pods (mooncake)");
   add_port(app, "--p2p-connector-port", options.p2p_port, "Peer-to-peer port of rank 0 of prefill pods (offloading)");
-  add_switch(app, "--enable-p2p-pull", options.p2p_pull, "With nixlv2: engines can also pull prefixes from peers");
-  add_switch(app, "--enable-prefiller-sampling", options.prefiller_sampling,
-             "Any of the prefill pods named, not the first");
+  flags::add_switch(app, "--enable-p2p-pull", options.p2p_pull,
+                    "With nixlv2: engines can also pull prefixes from peers");
+  flags::add_switch(app, "--enable-prefiller-sampling", options.prefiller_sampling,
+                    "Any of the prefill pods named, not the first");
   app.add_option("--decode-chunk-size", options.decode_chunk_size,
                  "Tokens of a piece of a chat's answer; 0: it is asked for whole")
       ->check(CLI::Range(0U, 1U << 30U))
@@ -148,11 +111,12 @@ void add_connectors(CLI::App& app, Options& options, Raw& raw) {
                  "Further attempts after 502, 503, 504 or no answer")
       ->check(CLI::Range(0U, 100U))
       ->capture_default_str();
-  add_duration(app, "--prefill-retry-backoff", options.prefill_backoff, "200ms", "Between two of them");
-  add_duration(app, "--prefill-timeout", options.prefill_timeout, "10m", "Longest prefill leg, attempts together");
-  add_duration(app, "--answer-timeout", options.answer_timeout, "1h", "Longest silence of the engine");
-  add_quantity(app, "--max-held-answer", options.held_answer_bytes_max, "4Mi",
-               "Longest answer that is held back to be looked at; longer ones are passed on as they come");
+  flags::add_go_duration(app, "--prefill-retry-backoff", options.prefill_backoff, "200ms", "Between two of them");
+  flags::add_go_duration(app, "--prefill-timeout", options.prefill_timeout, "10m",
+                         "Longest prefill leg, attempts together");
+  flags::add_go_duration(app, "--answer-timeout", options.answer_timeout, "1h", "Longest silence of the engine");
+  flags::add_quantity(app, "--max-held-answer", options.held_answer_bytes_max, "4Mi",
+                      "Longest answer that is held back to be looked at; longer ones are passed on as they come");
   app.add_option("--max-idle-conns-per-host", options.idle_connections_max, "Connections kept for a host")
       ->check(CLI::Range(1U, 65'536U))
       ->capture_default_str();
@@ -173,10 +137,11 @@ void add_permissions(CLI::App& app, Options& options, Raw& raw) {
 
 void add_moriio(CLI::App& app, MoriioFlags& moriio) {
   pd::MoriioOptions& engines = moriio.engines;
-  add_switch(app, "--moriio-write-mode", moriio.write_mode, "With nixlv2: the prefill side pushes the KV (MoRI-IO)");
-  add_switch(app, "--moriio-parallel-dispatch", moriio.parallel, "Both legs at once; needs --moriio-write-mode");
-  add_duration(app, "--moriio-parallel-decode-wait-timeout", moriio.decode_wait, "30s",
-               "Longest wait of a decode leg for the prefill leg's end");
+  flags::add_switch(app, "--moriio-write-mode", moriio.write_mode,
+                    "With nixlv2: the prefill side pushes the KV (MoRI-IO)");
+  flags::add_switch(app, "--moriio-parallel-dispatch", moriio.parallel, "Both legs at once; needs --moriio-write-mode");
+  flags::add_go_duration(app, "--moriio-parallel-decode-wait-timeout", moriio.decode_wait, "30s",
+                         "Longest wait of a decode leg for the prefill leg's end");
   app.add_option("--moriio-local-pod-ip", engines.decode_host, "This pod's address or name (default: POD_IP)");
   add_port(app, "--moriio-decode-notify-port", engines.decode_notify_port, "Of decode pods");
   add_port(app, "--moriio-decode-handshake-port", engines.decode_handshake_port, "Of decode pods");
@@ -200,13 +165,7 @@ void add_accepted(CLI::App& app, Options& options, Raw& raw, std::vector<std::st
            std::string{name}, [&idle, name](const std::string&) { idle.emplace_back(name); }, "Taken, without effect")
         ->expected(0, 1);
   }
-  app.add_option_function<std::string>(
-         "--zap-encoder",
-         [&options](const std::string& name) {
-           options.log.format = name == "console" ? log::Format::kText : log::Format::kJson;
-         },
-         "json or console")
-      ->check(CLI::IsMember({"json", "console"}));
+  flags::add_zap_encoder(app, options.log.format);
   app.add_option("--zap-log-level", raw.zap_level, "Old name of --log-level");
   app.add_option("--configuration", raw.inline_configuration, "YAML whose keys are names of these flags");
   app.add_option("--configuration-file", raw.configuration_file, "The same in a file")->excludes("--configuration");
