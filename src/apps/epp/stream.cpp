@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "apps/epp/protocol_headers.h"
+#include "base/uuid.h"
 #include "routing/fairness_id.h"
 #include "routing/flow_request.h"
 #include "routing/subset.h"
@@ -122,7 +123,7 @@ Task<Stream::Next> Stream::take_request_headers() {
                context_.chance);
   request_id_ = header(kRequestIdHeader).value_or("");
   made_id_ = request_id_.empty();
-  if (made_id_) request_id_ = new_request_id();
+  if (made_id_) request_id_ = uuid4(context_.chance);
   for (const std::string_view name : {":path", "x-original-path", "x-forwarded-path"}) {
     if (path_ = header(name).value_or(""); !path_.empty()) break;
   }
@@ -505,13 +506,5 @@ Task<Stream::Next> Stream::send(Message message) {
 }
 
 std::optional<std::string_view> Stream::header(std::string_view name) const { return head_.header(name); }
-
-// A UUID of version 4 (RFC 9562), as llm-d makes them.
-std::string Stream::new_request_id() {
-  const std::uint64_t high = context_.chance.next();
-  const std::uint64_t low = context_.chance.next();
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", high >> 32U, (high >> 16U) & 0xffffU, high & 0xfffU,
-                     0x8000U | ((low >> 48U) & 0x3fffU), low & 0xffffffffffffULL);
-}
 
 }  // namespace llmd::epp

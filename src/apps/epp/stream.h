@@ -101,7 +101,6 @@ class Stream {
   /// A body in pieces, as full duplex mode wants it; `metadata` goes with the last one.
   [[nodiscard]] Task<Next> send_body(bool of_response, net::H2Bytes whole, bool last, std::string_view metadata);
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
-  [[nodiscard]] std::string new_request_id();
 
   StreamContext& context_;
   std::shared_ptr<const RequestPlan> plan_;

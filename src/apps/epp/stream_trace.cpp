@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/utf8.h"
@@ -13,16 +12,8 @@ namespace {
 constexpr int kServerError = 500;
 constexpr std::size_t kTextBytesMax = 256;  // of what clients name
 
-/// Its beginning; what is no UTF-8 becomes '?', as protobuf's strings must be well-formed.
-std::string told(std::string_view text) {
-  std::string made;
-  for (std::string_view rest = text.substr(0, kTextBytesMax); !rest.empty();) {
-    const std::size_t bytes = utf8_character_bytes(rest);
-    made += bytes > 0 ? rest.substr(0, bytes) : std::string_view{"?"};
-    rest.remove_prefix(std::max<std::size_t>(bytes, 1));
-  }
-  return made;
-}
+/// As protobuf's strings must be.
+std::string told(std::string_view text) { return well_formed_beginning(text, kTextBytesMax); }
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace llmd {
@@ -33,6 +34,19 @@ namespace llmd {
     return overlong || beyond ? 0 : 4;
   }
   return 0;
+}
+
+/// The beginning of the text, of at most `bytes_max` bytes, in whole characters; what is no UTF-8 becomes '?'.
+[[nodiscard]] inline std::string well_formed_beginning(std::string_view text, std::size_t bytes_max) {
+  std::string value;
+  while (!text.empty()) {
+    const std::size_t bytes = utf8_character_bytes(text);
+    const std::string_view character = bytes == 0 ? std::string_view{"?"} : text.substr(0, bytes);
+    if (value.size() + character.size() > bytes_max) break;
+    value += character;
+    text.remove_prefix(std::max<std::size_t>(1, bytes));
+  }
+  return value;
 }
 
 }  // namespace llmd

@@ -16,16 +16,7 @@ constexpr std::string_view kSessionNames[] = {"x-claude-code-session-id", "x-ses
                                               "session_id"};
 
 std::string value_of(const HeaderReader& header, std::string_view name) {
-  std::string_view rest = header(name).value_or(std::string_view{});
-  std::string value;
-  while (!rest.empty()) {
-    const std::size_t bytes = utf8_character_bytes(rest);
-    const std::string_view character = bytes == 0 ? std::string_view{"?"} : rest.substr(0, bytes);
-    if (value.size() + character.size() > kBytesMax) break;
-    value += character;
-    rest.remove_prefix(std::max<std::size_t>(1, bytes));
-  }
-  return value;
+  return well_formed_beginning(header(name).value_or(std::string_view{}), kBytesMax);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/percent_decoding.h"
 #include "net/dial.h"
 #include "runtime/deadline.h"
 #include "runtime/event.h"

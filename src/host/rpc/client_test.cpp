@@ -5,8 +5,10 @@
 
 #include <utility>
 
+#include "base/percent_decoding.h"
 #include "net/tls_server.h"
 #include "rpc/server.h"
+#include "rpc/testing/echo.h"
 #include "runtime/testing/loop_thread.h"
 #include "runtime/testing/run.h"
 
@@ -14,26 +16,12 @@ namespace llmd::rpc {
 namespace {
 
 using testing::HasSubstr;
+using testkit::echo;
 using testkit::LoopThread;
+using testkit::pieces;
 using testkit::run_task;
 using Methods = std::map<std::string, Method, std::less<>>;
 
-std::vector<net::H2Bytes> pieces(std::string text) {
-  std::vector<net::H2Bytes> all;
-  all.push_back(net::own(std::move(text)));
-  return all;
-}
-
-/// Answers each message with itself.
-Task<Status> echo(ServerCall& call) {
-  while (true) {
-    auto message = co_await call.read();
-    if (!message) co_return status_of(message.error());
-    if (!*message) co_return Status{};
-    const auto sent = co_await call.write(pieces(**std::move(message)));
-    if (!sent) co_return status_of(sent.error());
-  }
-}
 Task<Status> refuse(ServerCall& /*call*/) {
   co_return Status{.code = StatusCode::kFailedPrecondition, .message = "not now: 5 % of ümlauts"};
 }

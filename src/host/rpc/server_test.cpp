@@ -11,14 +11,17 @@
 #include "net/testing/raw_peer.h"
 #include "rpc/health.h"
 #include "rpc/message_reader.h"
+#include "rpc/testing/echo.h"
 #include "rpc/testing/gzip.h"
 #include "runtime/testing/loop_thread.h"
 
 namespace llmd::rpc {
 namespace {
 
+using testkit::echo;
 using testkit::H2Peer;
 using testkit::LoopThread;
+using testkit::pieces;
 using testkit::RawConnection;
 using Methods = std::map<std::string, Method, std::less<>>;
 
@@ -95,23 +98,6 @@ class Client {
   RawConnection connection_;
   H2Peer peer_;
 };
-
-std::vector<net::H2Bytes> pieces(std::string text) {
-  std::vector<net::H2Bytes> all;
-  all.push_back(net::own(std::move(text)));
-  return all;
-}
-
-/// Answers each message with itself.
-Task<Status> echo(ServerCall& call) {
-  while (true) {
-    auto message = co_await call.read();
-    if (!message) co_return status_of(message.error());
-    if (!*message) co_return Status{};
-    const auto sent = co_await call.write(pieces(**std::move(message)));
-    if (!sent) co_return status_of(sent.error());
-  }
-}
 
 const Methods kEcho{{"/test.Echo/Stream", echo}};
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iterator>
 
 namespace llmd::rpc {
@@ -40,20 +39,6 @@ std::string percent_encoded(std::string_view message) {
     } else {
       fmt::format_to(std::back_inserter(text), "%{:02X}", static_cast<unsigned char>(c));
     }
-  }
-  return text;
-}
-
-std::string percent_decoded(std::string_view field) {
-  std::string text;
-  text.reserve(field.size());
-  for (std::size_t i = 0; i < field.size(); ++i) {
-    unsigned value = 0;
-    const char* const digits = field.data() + i + 1;
-    const bool coded =
-        field[i] == '%' && field.size() - i > 2 && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
-    text += coded ? static_cast<char>(value) : field[i];
-    if (coded) i += 2;
   }
   return text;
 }

@@ -38,7 +38,5 @@ struct Status {
 
 /// A message as the trailing field grpc-message has it: what is not printable ASCII, and '%', as %XX.
 [[nodiscard]] std::string percent_encoded(std::string_view message);
-/// The reverse. What is no %XX stays as it is.
-[[nodiscard]] std::string percent_decoded(std::string_view field);
 
 }  // namespace llmd::rpc

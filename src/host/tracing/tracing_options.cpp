@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/percent_decoding.h"
 #include "net/certificate.h"
 
 namespace llmd::tracing {
@@ -23,19 +24,6 @@ std::pair<std::optional<std::string>, std::string> exporter_variable(const Envir
   auto value = environment(of_all.c_str());
   if (value && value->empty()) value.reset();
   return {std::move(value), of_all};
-}
-
-std::string url_decoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    const char* const digits = text.data() + i + 1;
-    const bool coded =
-        text[i] == '%' && text.size() - i > 2 && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
-    decoded += coded ? static_cast<char>(value) : text[i];
-    if (coded) i += 2;
-  }
-  return decoded;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -57,7 +45,7 @@ std::vector<std::pair<std::string, std::string>> pairs_of(std::string_view text,
       if (!entry.empty()) warnings.push_back(fmt::format("{}: \"{}\" is not key=value", name, entry.substr(0, 100)));
       continue;
     }
-    pairs.emplace_back(trimmed(entry.substr(0, equals)), url_decoded(trimmed(entry.substr(equals + 1))));
+    pairs.emplace_back(trimmed(entry.substr(0, equals)), percent_decoded(trimmed(entry.substr(equals + 1))));
   }
   return pairs;
 }
